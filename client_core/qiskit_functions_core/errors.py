@@ -1,0 +1,178 @@
+"""Every error of the core, each with what a caller needs to go on.
+
+QiskitFunctionsError
+├── AccountError              credentials are missing or incomplete
+├── InputError                the caller's input is wrong; found before anything was sent
+│   ├── LiteralError          a ``$circuit``, ``$observable``, … in the arguments cannot be read
+│   ├── ArgumentsInvalid      the arguments break the function's schema, or are too large
+│   └── ArtifactError         what was to be uploaded is not a function
+├── PreflightRefused          quota or backend rules refuse the run
+├── GatewayUnreachable        no connection; the request was not sent
+├── GatewayTimeout            no whole answer in time, or it broke off
+├── SubmissionUnknown         a run was sent, its answer was lost, and the job could not be found
+├── GatewayError              the gateway answered, with an error
+│   ├── BadRequest            400 and the other 4xx
+│   ├── Unauthorized          401
+│   ├── Forbidden             403
+│   ├── NotFound              404
+│   ├── FunctionDisabled      423
+│   ├── TooManyRequests       429, also for too many active jobs
+│   └── GatewayFault          5xx, and answers that cannot be understood
+├── ResultNotReady            the job has no result (yet, or never)
+└── EmbeddedGatewayError      the gateway of this machine cannot start, or its data folder cannot be used
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+Submitted = Literal["yes", "no", "unknown"]
+
+
+class QiskitFunctionsError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        code: a stable name for programs to decide by.
+        message: what happened, in a sentence.
+        submitted: whether a job was started by the call that failed.
+        next_step: what to do now; empty when nothing helps.
+        person: whether only a person can do that (credentials, quota), not a program.
+    """
+
+    code: ClassVar[str] = "error"
+    person: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, next_step: str = "", submitted: Submitted = "no") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+        self.submitted = submitted
+
+
+class AccountError(QiskitFunctionsError):
+    code = "account"
+    person = True
+
+
+class InputError(QiskitFunctionsError):
+    code = "invalid_input"
+
+
+class LiteralError(InputError):
+    """A tagged literal cannot be read.
+
+    Attributes:
+        pointer: the JSON pointer (RFC 6901) of the literal inside the arguments.
+    """
+
+    code = "invalid_literal"
+
+    def __init__(self, pointer: str, message: str, *, next_step: str = "") -> None:
+        super().__init__(f"at {pointer or '/'}: {message}", next_step=next_step)
+        self.pointer = pointer
+
+
+class ArgumentsInvalid(InputError):
+    """The arguments break the function's schema or the gateway's size limit.
+
+    Attributes:
+        path: the place in the arguments, as keys and indices.
+    """
+
+    code = "invalid_arguments"
+
+    def __init__(self, message: str, *, path: list[str | int] | None = None, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.path = path or []
+
+
+class ArtifactError(InputError):
+    code = "invalid_artifact"
+
+
+class PreflightRefused(QiskitFunctionsError):
+    """A rule refuses the run; ``reason`` is the code of the check that did (see ``preflight``)."""
+
+    code = "preflight_refused"
+
+    def __init__(self, reason: str, message: str, *, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.reason = reason
+
+
+class GatewayUnreachable(QiskitFunctionsError):
+    code = "gateway_unreachable"
+
+
+class GatewayTimeout(QiskitFunctionsError):
+    code = "gateway_timeout"
+
+
+class SubmissionUnknown(QiskitFunctionsError):
+    """The run may or may not have started a job.
+
+    Attributes:
+        candidates: ids of the caller's jobs of that function created since just before the call.
+    """
+
+    code = "submission_unknown"
+
+    def __init__(self, message: str, *, candidates: list[str], next_step: str) -> None:
+        super().__init__(message, next_step=next_step, submitted="unknown")
+        self.candidates = candidates
+
+
+class GatewayError(QiskitFunctionsError):
+    """The gateway answered with an error.
+
+    Attributes:
+        status: the HTTP status.
+        request_id: what the gateway or a proxy calls the request, when it says so.
+    """
+
+    code = "gateway_error"
+
+    def __init__(self, message: str, *, status: int, request_id: str = "", next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.status = status
+        self.request_id = request_id
+
+
+class BadRequest(GatewayError):
+    code = "bad_request"
+
+
+class Unauthorized(GatewayError):
+    code = "unauthorized"
+    person = True
+
+
+class Forbidden(GatewayError):
+    code = "forbidden"
+    person = True
+
+
+class NotFound(GatewayError):
+    code = "not_found"
+
+
+class FunctionDisabled(GatewayError):
+    code = "function_disabled"
+
+
+class TooManyRequests(GatewayError):
+    code = "too_many_requests"
+
+
+class GatewayFault(GatewayError):
+    code = "gateway_fault"
+
+
+class ResultNotReady(QiskitFunctionsError):
+    code = "result_not_ready"
+
+
+class EmbeddedGatewayError(QiskitFunctionsError):
+    code = "embedded_gateway"
+    person = True
