@@ -18,6 +18,8 @@ QiskitFunctionsError
 │   ├── FunctionDisabled      423
 │   ├── TooManyRequests       429, also for too many active jobs
 │   └── GatewayFault          5xx, and answers that cannot be understood
+├── PlatformUnavailable       quota and backends could not be asked for
+│   └── PlatformAbsent        this account has no platform that knows them
 ├── ResultNotReady            the job has no result (yet, or never)
 └── EmbeddedGatewayError      the gateway of this machine cannot start, or its data folder cannot be used
 """
@@ -129,14 +131,27 @@ class GatewayError(QiskitFunctionsError):
     Attributes:
         status: the HTTP status.
         request_id: what the gateway or a proxy calls the request, when it says so.
+        retry_after: seconds, when the answer names them.
+        path: for arguments that break a schema, the place in them.
     """
 
     code = "gateway_error"
 
-    def __init__(self, message: str, *, status: int, request_id: str = "", next_step: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        request_id: str = "",
+        retry_after: float | None = None,
+        path: list[str | int] | None = None,
+        next_step: str = "",
+    ) -> None:
         super().__init__(message, next_step=next_step)
         self.status = status
         self.request_id = request_id
+        self.retry_after = retry_after
+        self.path = path
 
 
 class BadRequest(GatewayError):
@@ -167,6 +182,14 @@ class TooManyRequests(GatewayError):
 
 class GatewayFault(GatewayError):
     code = "gateway_fault"
+
+
+class PlatformUnavailable(QiskitFunctionsError):
+    code = "platform_unavailable"
+
+
+class PlatformAbsent(PlatformUnavailable):
+    code = "platform_absent"
 
 
 class ResultNotReady(QiskitFunctionsError):

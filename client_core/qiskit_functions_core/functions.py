@@ -1,0 +1,153 @@
+"""The gateway's functions ("programs"): find them, and put new ones there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import BadRequest, InputError, NotFound
+from .models import ArgumentsSchema, Function
+
+if TYPE_CHECKING:
+    from .artifact import Artifact
+    from .transport import Transport
+
+Kind = Literal["all", "own", "catalog"]
+
+_FILTERS: dict[Kind, dict[str, str]] = {
+    "all": {},
+    "own": {"filter": "serverless"},
+    "catalog": {"filter": "catalog"},
+}
+_TITLE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def split_name(name: str) -> tuple[str | None, str]:
+    """``provider/title`` or ``title`` as (provider, title).
+
+    Raises:
+        InputError: not such a name. The gateway would drop other characters without a word.
+    """
+    provider, slash, title = name.rpartition("/")
+    if not _TITLE.fullmatch(title) or (slash and not _TITLE.fullmatch(provider)):
+        altered = re.sub(r"[^A-Za-z0-9_/-]", "", name)
+        raise InputError(
+            f"{name!r} is not a function's name: it is title or provider/title, of letters, digits, - and _",
+            next_step=f"Use a name such as {altered!r}." if altered else "Choose a name from list_functions.",
+        )
+    return provider or None, title
+
+
+class Functions:
+    """What the account can run.
+
+    Args:
+        overwrites_providers: whether the gateway lets an upload without a provider overwrite a provider's
+            function of that title, as Qiskit Serverless's does and the embedded one does not.
+    """
+
+    def __init__(self, transport: Transport, *, overwrites_providers: bool) -> None:
+        self._transport = transport
+        self._overwrites_providers = overwrites_providers
+
+    async def list(self, *, kind: Kind = "all", provider: str = "") -> list[Function]:
+        """All functions of a kind, sorted by name; the gateway itself neither sorts nor pages.
+
+        Args:
+            provider: only this provider's; filtered here, since older gateways ignore it.
+        """
+        params = {**_FILTERS[kind], **({"provider": provider} if provider else {})}
+        answer = await self._transport.get("programs/", params)
+        functions = [Function.model_validate(item) for item in answer.json()]
+        if provider:
+            functions = [function for function in functions if function.provider == provider]
+        return sorted(functions, key=lambda function: function.name)
+
+    async def get(self, name: str) -> Function:
+        """One function by ``title`` or ``provider/title``.
+
+        Raises:
+            NotFound: there is none, or not for this account.
+        """
+        provider, title = split_name(name)
+        params = {"provider": provider} if provider else {}
+        try:
+            answer = await self._transport.get(f"programs/get_by_title/{title}/", params)
+        except NotFound as error:
+            raise NotFound(
+                f"there is no function {name!r} for this account",
+                status=error.status,
+                request_id=error.request_id,
+                next_step="Choose a name from list_functions; a provider's function is provider/title.",
+            ) from error
+        return Function.model_validate(answer.json())
+
+    async def upload(
+        self,
+        name: str,
+        artifact: Artifact | None,
+        *,
+        image: str = "",
+        description: str = "",
+        dependencies: list[str] | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        arguments_schema: ArgumentsSchema | None = None,
+        version: str = "",
+    ) -> Function:
+        """Create or update a function; what is left out keeps its stored value.
+
+        Args:
+            name: ``title``, or ``provider/title``.
+            artifact: the code; none for an image, or to change only the rest.
+            arguments_schema: ``{}`` removes the stored one.
+
+        Raises:
+            InputError: found before anything was sent.
+            BadRequest: the gateway refuses it.
+        """
+        provider, title = split_name(name)
+        if self._overwrites_providers and not provider:
+            await self._refuse_to_overwrite_a_provider(title)
+        fields = {
+            "title": title,
+            "provider": provider,
+            "entrypoint": artifact.entrypoint if artifact else None,
+            "image": image or None,
+            "description": description or None,
+            "version": version or None,
+            "dependencies": None if dependencies is None else json.dumps(dependencies),
+            "env_vars": None if env_vars is None else json.dumps(dict(env_vars)),
+            "arguments_schema": None if arguments_schema is None else json.dumps(arguments_schema),
+        }
+        sent = {field: value for field, value in fields.items() if value is not None}
+        files = {"artifact": ("artifact.tar", artifact.content, "application/x-tar")} if artifact else {}
+        await self._transport.upload("programs/upload/", sent, files)
+        # The answer to an upload lacks the id and the provider.
+        return await self.get(name)
+
+    async def _refuse_to_overwrite_a_provider(self, title: str) -> None:
+        same_title = [function for function in await self.list() if function.title == title]
+        if same_title and all(function.provider for function in same_title):
+            name = same_title[0].name
+            raise InputError(
+                f"{title!r} is also the provider function {name!r}, which this upload might overwrite",
+                next_step=f"Choose another title, or upload to {name!r} if that is what you mean.",
+            )
+
+    async def validate_arguments(self, name: str, arguments: str) -> BadRequest | None:
+        """What the gateway says against these encoded arguments, or none.
+
+        Args:
+            arguments: a JSON text, as ``values.encode_arguments`` makes it.
+        """
+        provider, title = split_name(name)
+        body: dict[str, Any] = {"title": title, "arguments": arguments}
+        if provider:
+            body["provider"] = provider
+        try:
+            await self._transport.send("POST", "programs/validate_arguments/", body)
+        except BadRequest as error:
+            return error
+        return None

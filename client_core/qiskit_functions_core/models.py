@@ -1,0 +1,188 @@
+"""What the APIs speak of; each wire format is parsed here, once.
+
+Statuses are Qiskit's, as the official client shows them; the gateway's own are mapped at the boundary.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
+
+ArgumentsSchema = dict[str, Any] | bool
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class JobStatus(StrEnum):
+    """A job's status in Qiskit's terms."""
+
+    QUEUED = "QUEUED"
+    INITIALIZING = "INITIALIZING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    ERROR = "ERROR"
+    CANCELED = "CANCELED"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (JobStatus.DONE, JobStatus.ERROR, JobStatus.CANCELED)
+
+    @property
+    def on_gateway(self) -> str:
+        """The gateway's word, which is the only one that its filters know."""
+        return _TO_GATEWAY[self]
+
+    @classmethod
+    def from_gateway(cls, word: str) -> JobStatus:
+        """Raises ValueError for a word that no known gateway uses."""
+        return _FROM_GATEWAY.get(word) or cls(word)
+
+
+_TO_GATEWAY = {
+    JobStatus.QUEUED: "QUEUED",
+    JobStatus.INITIALIZING: "PENDING",
+    JobStatus.RUNNING: "RUNNING",
+    JobStatus.DONE: "SUCCEEDED",
+    JobStatus.ERROR: "FAILED",
+    JobStatus.CANCELED: "STOPPED",
+}
+_FROM_GATEWAY = {word: status for status, word in _TO_GATEWAY.items()}
+
+
+def _decoded(value: Any) -> Any:
+    """The gateway sends objects and lists as JSON strings inside JSON."""
+    return json.loads(value) if isinstance(value, str) and value else value
+
+
+def _no_schema_when_empty(value: Any) -> Any:
+    schema = _decoded(value)
+    return None if schema in ({}, "", None) else schema
+
+
+def _status(value: Any) -> Any:
+    return JobStatus.from_gateway(value) if isinstance(value, str) else value
+
+
+def _provider_name(value: Any) -> Any:
+    """Listings give a provider's id in place of its name; an id says nothing to anybody."""
+    return None if isinstance(value, str) and _UUID.fullmatch(value) else value
+
+
+class _Wire(BaseModel):
+    """Frozen, and tolerant of fields that newer gateways add."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Function(_Wire):
+    """A Qiskit Function ("program" in the gateway's API)."""
+
+    title: str
+    provider: str | None = None
+    id: str | None = None
+    description: str | None = None
+    version: str | None = None
+    type: str | None = None
+    runner: str | None = None
+    entrypoint: str | None = None
+    image: str | None = None
+    documentation_url: str | None = None
+    dependencies: Annotated[list[Any], BeforeValidator(_decoded)] = Field(default_factory=list)
+    arguments_schema: Annotated[ArgumentsSchema | None, BeforeValidator(_no_schema_when_empty)] = None
+
+    @property
+    def name(self) -> str:
+        """``title``, or ``provider/title``."""
+        return f"{self.provider}/{self.title}" if self.provider else self.title
+
+
+class Job(_Wire):
+    """One run of a function.
+
+    Attributes:
+        function_title: none in the gateway's answer to a run, which names the function by an id only.
+        created: with its time zone, by the gateway's clock.
+        sub_status: what the function says it is doing while it runs (MAPPING, EXECUTING_QPU, …).
+    """
+
+    id: str = Field(pattern=f"^{_UUID.pattern}$")
+    status: Annotated[JobStatus, BeforeValidator(_status)]
+    sub_status: str | None = None
+    created: datetime
+    function_title: str | None = Field(default=None, validation_alias=AliasPath("program", "title"))
+    provider: Annotated[str | None, BeforeValidator(_provider_name)] = Field(
+        default=None, validation_alias=AliasPath("program", "provider")
+    )
+    compute_profile: str | None = None
+
+    @property
+    def function(self) -> str | None:
+        """``title`` or ``provider/title``, as far as the gateway told."""
+        return f"{self.provider}/{self.function_title}" if self.provider else self.function_title
+
+
+class JobPage(_Wire):
+    """A part of a job listing, newest first.
+
+    Attributes:
+        total: how many jobs match in all.
+    """
+
+    jobs: list[Job] = Field(validation_alias="results")
+    total: int = Field(validation_alias="count")
+
+
+class JobEvent(_Wire):
+    """A change in a job's life; ``data`` of an ERROR holds code, message, exception and args."""
+
+    event_type: str
+    origin: str | None = None
+    context: str | None = None
+    created: datetime
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class RuntimeJob(_Wire):
+    """A Qiskit Runtime job that a function started."""
+
+    runtime_job: str
+    runtime_session: str | None = None
+
+
+class Usage(_Wire):
+    """Quota of an instance, in seconds.
+
+    Attributes:
+        remaining: none where there is no limit.
+        limit_reached: what the platform itself says, also without a remaining value.
+    """
+
+    consumed: float | None = Field(default=None, validation_alias="usage_consumed_seconds")
+    limit: float | None = Field(default=None, validation_alias="usage_limit_seconds")
+    remaining: float | None = Field(default=None, validation_alias="usage_remaining_seconds")
+    limit_reached: bool = Field(default=False, validation_alias="usage_limit_reached")
+
+
+class Backend(_Wire):
+    """A quantum computer or simulator.
+
+    Attributes:
+        queue_length: jobs that wait; none where it is not known.
+        basis_gates: empty until the configuration was read.
+    """
+
+    name: str
+    num_qubits: int
+    simulator: bool = False
+    operational: bool = True
+    status_message: str = ""
+    queue_length: int | None = None
+    processor: str = ""
+    basis_gates: list[str] = Field(default_factory=list)
+    max_shots: int | None = None
+    coupling_map: list[tuple[int, int]] | None = None

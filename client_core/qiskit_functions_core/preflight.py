@@ -1,0 +1,236 @@
+"""The rules that are checked before any job is submitted: pure decisions over facts that others fetched.
+
+The rules are those of the official client (``IBMServerlessClient.run`` of qiskit-serverless 0.37: usage,
+then backend) and three more: the arguments against the function's schema and size limit, a backend that
+is not operational, and "could not ask", which is never reported as "no access".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from .arguments_schema import violation
+from .errors import ArgumentsInvalid, PreflightRefused
+from .models import ArgumentsSchema, Backend, Usage
+
+INSTANCES_URL = "https://quantum.cloud.ibm.com/instances"
+
+MAX_ARGUMENTS_BYTES = 2_500_000 - 10_000
+"""A gateway takes 2.5 MB of JSON for a run (Django's default); the rest is for the envelope."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Known(Generic[T]):
+    """An answer."""
+
+    value: T
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """No answer: the question could not be asked, or not in time."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Inapplicable:
+    """This account has nobody to ask."""
+
+    reason: str
+
+
+Fact = Known[T] | Unknown | Inapplicable
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Seconds of quota; the defaults are the official client's.
+
+    Attributes:
+        zero_epsilon: at or below this nothing can run (``USAGE_ZERO_EPSILON_SECONDS``).
+        low: at or below this a warning is due (``USAGE_LOW_THRESHOLD_SECONDS``).
+    """
+
+    zero_epsilon: float = 1.0
+    low: float = 600.0
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Thresholds:
+        """Raises ValueError when a variable is not a number."""
+        env = os.environ if environ is None else environ
+        return cls(
+            zero_epsilon=float(env.get("USAGE_ZERO_EPSILON_SECONDS", cls.zero_epsilon)),
+            low=float(env.get("USAGE_LOW_THRESHOLD_SECONDS", cls.low)),
+        )
+
+
+CheckName = Literal["arguments", "usage", "backend"]
+CheckCode = Literal[
+    "ok",
+    "arguments_invalid",
+    "usage_unknown",
+    "quota_low",
+    "quota_exhausted",
+    "backend_not_operational",
+    "backend_not_accessible",
+    "no_backends",
+    "backends_unknown",
+    "not_checked",
+]
+
+
+class Check(BaseModel):
+    """One rule's outcome."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: CheckName
+    outcome: Literal["ok", "warning", "refused"]
+    code: CheckCode
+    message: str
+
+
+class Verdict(BaseModel):
+    """All checks in their order; the first refusal decides."""
+
+    model_config = ConfigDict(frozen=True)
+
+    checks: list[Check]
+
+    @property
+    def refusal(self) -> Check | None:
+        return next((check for check in self.checks if check.outcome == "refused"), None)
+
+    @property
+    def allowed(self) -> bool:
+        return self.refusal is None
+
+    @property
+    def warnings(self) -> list[str]:
+        return [check.message for check in self.checks if check.outcome == "warning"]
+
+    @property
+    def next_step(self) -> str:
+        """What to do about the refusal; empty when the run is allowed."""
+        return _NEXT_STEPS[self.refusal.code] if self.refusal else ""
+
+    def raise_for_refusal(self) -> None:
+        """Raises ArgumentsInvalid or PreflightRefused for the first refusal, if there is one."""
+        if self.refusal is None:
+            return
+        message = f"{self.refusal.message} Nothing was submitted."
+        if self.refusal.name == "arguments":
+            raise ArgumentsInvalid(message, next_step=self.next_step)
+        raise PreflightRefused(self.refusal.code, message, next_step=self.next_step)
+
+
+_NEXT_STEPS: dict[str, str] = {
+    "arguments_invalid": "Read the function's arguments_schema with get_function and correct the arguments.",
+    "quota_exhausted": f"Ask the person to raise the limit or to choose another instance: {INSTANCES_URL}",
+    "backend_not_accessible": "Choose a name from list_backends (FunctionsClient.platform.backends()).",
+    "no_backends": f"Ask the person to give the instance access to a backend: {INSTANCES_URL}",
+    "backends_unknown": "Try again in a moment; the check may succeed then.",
+}
+
+
+def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:
+    """The gateway's size limit, then the function's schema.
+
+    Args:
+        encoded: the arguments as they will be sent, a JSON text.
+    """
+    size = len(encoded.encode())
+    if size > MAX_ARGUMENTS_BYTES:
+        message = f"the encoded arguments have {size} bytes; the gateway takes {MAX_ARGUMENTS_BYTES}."
+        return _check("arguments", "refused", "arguments_invalid", message)
+    found = violation(schema, json.loads(encoded))
+    if found:
+        place = "/" + "/".join(str(step) for step in found.path)
+        return _check("arguments", "refused", "arguments_invalid", f"arguments at {place}: {found.message}.")
+    return _check("arguments", "ok", "ok", "the arguments fit." if schema else "the function has no schema.")
+
+
+def check_usage(
+    usage: Fact[Usage], thresholds: Thresholds, *, instance: str, suppress_low_usage_warning: bool = False
+) -> Check:
+    """Rules 1 to 5: quota."""
+    if not isinstance(usage, Known):
+        code: CheckCode = "usage_unknown" if isinstance(usage, Unknown) else "not_checked"
+        return _check("usage", "warning", code, f"could not retrieve usage of {instance}: {usage.reason}.")
+    remaining = usage.value.remaining
+    if remaining is None:
+        if not usage.value.limit_reached:
+            return _check("usage", "ok", "ok", f"{instance} has no usage limit.")
+        remaining = 0.0
+    seconds = f"{remaining:g} s"
+    if remaining <= thresholds.zero_epsilon:
+        return _check(
+            "usage",
+            "refused",
+            "quota_exhausted",
+            f"{instance} has {seconds} of quota left, so the job would wait for ever. See {INSTANCES_URL}.",
+        )
+    if remaining <= thresholds.low and not suppress_low_usage_warning:
+        return _check(
+            "usage",
+            "warning",
+            "quota_low",
+            f"{instance} has only {seconds} of quota left (warning below {thresholds.low:g} s).",
+        )
+    return _check("usage", "ok", "ok", f"{instance} has {seconds} of quota left.")
+
+
+def check_named_backend(name: object, backend: Fact[Backend | None], *, instance: str) -> Check:
+    """Rules 6 and 8: the backend that the arguments name.
+
+    Args:
+        name: ``arguments["backend_name"]``, whatever it is.
+        backend: none inside ``Known`` when the instance has no such backend.
+    """
+    if not isinstance(name, str):
+        return _check("backend", "refused", "backend_not_accessible", f"backend_name must be a text, not {name!r}.")
+    if not isinstance(backend, Known):
+        return _without_answer(backend, f"backend {name!r}")
+    if backend.value is None:
+        return _check("backend", "refused", "backend_not_accessible", f"{instance} has no access to backend {name!r}.")
+    if not backend.value.operational:
+        reason = backend.value.status_message or "no reason given"
+        return _check(
+            "backend",
+            "warning",
+            "backend_not_operational",
+            f"backend {name!r} is not operational ({reason}); the job may wait until it is.",
+        )
+    return _check("backend", "ok", "ok", f"backend {name!r} has {backend.value.num_qubits} qubits.")
+
+
+def check_any_backend(count: Fact[int], *, instance: str) -> Check:
+    """Rules 7 and 8: no backend is named, so the instance must have one.
+
+    Args:
+        count: how many backends the instance has.
+    """
+    if not isinstance(count, Known):
+        return _without_answer(count, "the backends")
+    if count.value == 0:
+        return _check("backend", "refused", "no_backends", f"{instance} has no backend.")
+    return _check("backend", "ok", "ok", f"no backend is named; {instance} has {count.value}.")
+
+
+def _without_answer(fact: Unknown | Inapplicable, asked: str) -> Check:
+    if isinstance(fact, Inapplicable):
+        return _check("backend", "warning", "not_checked", f"could not check {asked}: {fact.reason}.")
+    return _check("backend", "refused", "backends_unknown", f"could not ask about {asked}: {fact.reason}.")
+
+
+def _check(name: CheckName, outcome: Literal["ok", "warning", "refused"], code: CheckCode, message: str) -> Check:
+    return Check(name=name, outcome=outcome, code=code, message=message)

@@ -1,0 +1,99 @@
+"""Values as the JSON of a summary: short, and never anything that JSON lacks."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date
+from typing import Any
+
+# Ten digits tell apart more than any shot noise does, and halve the length of most floats.
+_DIGITS = 10
+_LONGEST_INTEGER = 10**30
+_OUTCOME = re.compile(r"[01 ]+|0x[0-9a-fA-F]+|\d+")
+
+
+class NotShort(Exception):
+    """The value is not plain JSON, or is longer than there is room for."""
+
+
+def inline(value: Any, room: int) -> Any:
+    """The whole value as JSON of about ``room`` characters at most.
+
+    Raises:
+        NotShort
+    """
+    shown, _ = _inline(value, room)
+    return shown
+
+
+def fits(value: Any, room: int) -> bool:
+    try:
+        _inline(value, room)
+    except NotShort:
+        return False
+    return True
+
+
+def _inline(value: Any, room: int) -> tuple[Any, int]:
+    """The value as JSON and the room that is left."""
+    if isinstance(value, dict):
+        shown: dict[str, Any] = {}
+        for key, item in value.items():
+            name = text(str(key))
+            shown[name], room = _inline(item, room - len(name) - 4)
+        return shown, room
+    if isinstance(value, list | tuple):
+        items = []
+        for item in value:
+            shown_item, room = _inline(item, room - 2)
+            items.append(shown_item)
+        return items, room
+    scalar = number(value) if isinstance(value, float | complex) else _scalar(value)
+    room -= len(str(scalar)) + 2
+    if room < 0:
+        raise NotShort
+    return scalar, room
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < _LONGEST_INTEGER else str(value)
+    raise NotShort
+
+
+def text(value: str) -> str:
+    """Text that any encoder takes: lone surrogates become question marks."""
+    return value.encode("utf-8", "replace").decode()
+
+
+def number(value: Any, digits: int = 17) -> Any:
+    """A number as JSON has it: what JSON lacks as text, complex numbers as the literal that would make them."""
+    if isinstance(value, complex):
+        return {"$complex": [number(value.real, digits), number(value.imag, digits)]}
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else str(value)
+    return value
+
+
+def rounded(value: Any) -> Any:
+    """An element of an array, or a coefficient, for showing."""
+    if isinstance(value, int | float | complex):
+        return number(value, _DIGITS)
+    return text(str(value))[:200]
+
+
+def is_distribution(value: Any) -> bool:
+    """Whether a mapping goes from outcomes (bitstrings, hexadecimal, integers) to numbers."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(weight, int | float) for weight in value.values())
+        and all(_OUTCOME.fullmatch(str(key)) for key in value)
+    )

@@ -1,0 +1,147 @@
+"""A result as an assistant reads it: every pub and every register, in a bounded number of characters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from ..errors import InputError
+from . import navigate
+from . import pointer as pointers
+from .decode import decode
+from .describe import Page, describe, own_parts
+from .summary_models import Counts, Summary, ValueSummary
+
+# More than fit any budget; what comes after them is counted, up to a point.
+_MAX_PARTS = 200
+_MAX_COUNTED = 10_000
+_FEWEST_ROWS = 3
+_CHARACTERS_A_ROW = 50
+_POINTERS_SHOWN = 10
+_NOTE = "Shortened: ask for a pointer, with offset and limit, to see what was left out."
+
+
+def summarize(
+    text: str, *, pointer: str = "", offset: int = 0, limit: int | None = None, budget: int = 12_000
+) -> Summary:
+    """Summarise a result, or the part of it at ``pointer``.
+
+    ``offset`` and ``limit`` page through the rows of that part: outcomes, array elements, terms, keys, items, or the
+    characters of text and of OpenQASM. ``budget`` bounds the summary's JSON in characters (2,000 at least).
+    Decoding blocks; call it from a thread.
+
+    Raises:
+        InputError: there is nothing at ``pointer``, or ``offset`` or ``limit`` is negative.
+    """
+    if offset < 0 or (limit is not None and limit < 0):
+        raise InputError("offset and limit are 0 or more.", next_step="Leave them out for the beginning.")
+    value = navigate.at(decode(text), pointer)
+    pointer = "" if pointer == "/" else pointer
+    walk = _walk(value, pointer, Page(offset, limit))
+    parts = [describe(part, at, page) for at, part, page in islice(walk, _MAX_PARTS)]
+    left = [at for at, _, _ in islice(walk, _MAX_COUNTED)]
+    return _fit(parts, left, max(budget, 2_000))
+
+
+def _walk(value: Any, pointer: str, page: Page = Page()) -> Iterator[tuple[str, Any, Page]]:  # noqa: B008 - frozen
+    """A value, then all that it holds and its own summary does not tell."""
+    yield pointer, value, page
+    for tokens, part in own_parts(value, page):
+        at = pointer
+        for token in tokens:
+            at = pointers.join(at, token)
+        yield from _walk(part, at)
+
+
+def _fit(parts: list[ValueSummary], left: list[str], budget: int) -> Summary:
+    """Fewer rows in each part first, then fewer parts, then the bare facts of the first."""
+    rows = max(map(_rows, parts))
+    summary = _summary(parts, left)
+    while _length(summary) > budget and rows > _FEWEST_ROWS:
+        rows //= 2
+        parts = [_shorten(part, rows) for part in parts]
+        summary = _summary(parts, left)
+    while _length(summary) > budget and len(parts) > 1:
+        keep = max(len(parts) * 3 // 4, 1)
+        left = [*(part.pointer for part in parts[keep:]), *left]
+        parts = parts[:keep]
+        summary = _summary(parts, left)
+    return summary if _length(summary) <= budget else _bare(parts[0], len(left))
+
+
+def _summary(parts: list[ValueSummary], left: list[str]) -> Summary:
+    first = parts[0]
+    cut = bool(left) or any(part.omitted or _cut(part) for part in parts)
+    return Summary(
+        kind=first.kind,
+        pointer=first.pointer,
+        parts=parts,
+        omitted_parts=len(left) or None,
+        omitted_pointers=[at for at in left[:_POINTERS_SHOWN] if len(at) <= 200] or None,  # noqa: PLR2004
+        note=_NOTE if cut else None,
+    )
+
+
+def _cut(part: ValueSummary) -> bool:
+    return any(counts.other_outcomes for counts in (part.registers or {}).values())
+
+
+def _bare(part: ValueSummary, others: int) -> Summary:
+    facts = ValueSummary(pointer=part.pointer[:500], kind=part.kind, type=part.type, size=part.size)
+    note = f"{_NOTE} Its keys or labels are too long to show."
+    return Summary(kind=part.kind, pointer=facts.pointer, parts=[facts], omitted_parts=others or None, note=note)
+
+
+def _length(summary: Summary) -> int:
+    """The longest way to write the JSON, so that no way is over the budget."""
+    return len(json.dumps(summary.model_dump(exclude_none=True)))
+
+
+def _rows(part: ValueSummary) -> int:
+    tops = [counts.top for counts in _counts(part)]
+    lists: list[Any] = [part.values, part.terms, part.value if isinstance(part.value, list | dict) else None, *tops]
+    texts = [text for text in (part.openqasm, part.value) if isinstance(text, str)]
+    return max([len(rows or ()) for rows in lists] + [len(text) // _CHARACTERS_A_ROW for text in texts])
+
+
+def _counts(part: ValueSummary) -> list[Counts]:
+    return [*(part.registers or {}).values(), *([part.counts] if part.counts else [])]
+
+
+def _shorten(part: ValueSummary, rows: int) -> ValueSummary:
+    """At most ``rows`` rows of everything, with what was cut added to what is left out."""
+    update: dict[str, Any] = {}
+    cut = kept = 0
+    for name, size in (("values", rows), ("terms", rows), ("value", rows), ("openqasm", rows * _CHARACTERS_A_ROW)):
+        whole = getattr(part, name)
+        most = rows * _CHARACTERS_A_ROW if isinstance(whole, str) else size
+        if isinstance(whole, list | dict | str) and len(whole) > most:
+            update[name] = _first(whole, most)
+            cut, kept = len(whole) - most, most
+    if part.stds:
+        update["stds"] = part.stds[:rows]
+    if part.registers:
+        update["registers"] = {name: _fewer(counts, rows) for name, counts in part.registers.items()}
+    if part.counts and len(part.counts.top) > rows:
+        update["counts"] = _fewer(part.counts, rows)
+        cut, kept = len(part.counts.top) - rows, rows
+    if cut:
+        update |= {"omitted": (part.omitted or 0) + cut, "next_offset": (part.offset or 0) + kept}
+    return part.model_copy(update=update)
+
+
+def _first(whole: Any, most: int) -> Any:
+    return dict(islice(whole.items(), most)) if isinstance(whole, dict) else whole[:most]
+
+
+def _fewer(counts: Counts, rows: int) -> Counts:
+    cut = counts.top[rows:]
+    return counts.model_copy(
+        update={
+            "top": counts.top[:rows],
+            "other_outcomes": counts.other_outcomes + len(cut),
+            "other_count": counts.other_count + sum(outcome.count for outcome in cut),
+        }
+    )

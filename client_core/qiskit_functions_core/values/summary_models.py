@@ -1,0 +1,98 @@
+"""What a summary of a result looks like to an assistant."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Kind = Literal[
+    "primitive_result",
+    "sampler_pub",
+    "estimator_pub",
+    "pub",
+    "counts",
+    "distribution",
+    "array",
+    "sparse_matrix",
+    "circuit",
+    "operator",
+    "number",
+    "boolean",
+    "null",
+    "text",
+    "datetime",
+    "object",
+    "list",
+    "other",
+    "opaque",
+]
+
+
+class Outcome(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    bits: str
+    count: float
+    probability: float
+
+
+class Counts(BaseModel):
+    """Outcomes of one classical register, most frequent first; bit 0 is the rightmost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shots: Annotated[int, Field(description="Shots, at each parameter point when there are several.")]
+    num_bits: int
+    shape: Annotated[list[int] | None, Field(description="Shape of a sweep; counts are then over all of it.")] = None
+    distinct: Annotated[int, Field(description="How many different outcomes there are.")]
+    top: list[Outcome]
+    other_outcomes: Annotated[int, Field(description="Outcomes that `top` leaves out.")] = 0
+    other_count: Annotated[float, Field(description="Shots of those outcomes.")] = 0
+
+
+class ValueSummary(BaseModel):
+    """One value. Numbers that JSON lacks are "nan", "inf", "-inf", and {"$complex": [re, im]}."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pointer: Annotated[str, Field(description="JSON pointer to ask for more of this value.")]
+    kind: Kind
+    type: Annotated[str | None, Field(description="Python or Qiskit type.")] = None
+    value: Annotated[Any, Field(description="The value itself when it is short, else its beginning.")] = None
+    size: Annotated[int | None, Field(description="Items, keys, characters or stored elements in all.")] = None
+    shape: list[int] | None = None
+    dtype: str | None = None
+    min: float | str | None = None
+    max: float | str | None = None
+    mean: Any = None
+    values: Annotated[list[Any] | None, Field(description="Elements in row-major order, or expectation values.")] = None
+    stds: Annotated[list[Any] | None, Field(description="Standard errors of `values`.")] = None
+    registers: Annotated[dict[str, Counts] | None, Field(description="A sampler pub's counts by register.")] = None
+    counts: Counts | None = None
+    num_qubits: int | None = None
+    num_clbits: int | None = None
+    depth: int | None = None
+    two_qubit_depth: int | None = None
+    operations: dict[str, int] | None = None
+    parameters: list[str] | None = None
+    openqasm: str | None = None
+    terms: Annotated[list[list[Any]] | None, Field(description="[label, number], largest magnitude first.")] = None
+    metadata: dict[str, Any] | None = None
+    reason: Annotated[str | None, Field(description="Why an opaque value was not read.")] = None
+    offset: Annotated[int | None, Field(description="Where what is shown begins, when not at 0.")] = None
+    omitted: Annotated[int | None, Field(description="How many elements, outcomes, … come after these.")] = None
+    next_offset: Annotated[int | None, Field(description="The offset to go on with at this pointer.")] = None
+
+
+class Summary(BaseModel):
+    """A result, as a flat list: the value that was asked for, then what it holds, each with its pointer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind
+    pointer: str = ""
+    parts: list[ValueSummary]
+    omitted_parts: Annotated[int | None, Field(description="Parts left out to stay short.")] = None
+    omitted_pointers: Annotated[list[str] | None, Field(description="Where the first of them are.")] = None
+    note: str | None = None

@@ -1,0 +1,114 @@
+"""Estimate expectation values of observables in the state that a circuit prepares on a backend."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
+from qiskit.providers.exceptions import QiskitBackendNotFoundError
+from qiskit.quantum_info import SparsePauliOp
+from qiskit.transpiler import generate_preset_pass_manager
+from qiskit_ibm_runtime import EstimatorV2, QiskitRuntimeService
+from qiskit_serverless import (
+    Job,
+    ServerlessError,
+    get_arguments,
+    get_logger,
+    get_runtime_service,
+    save_result,
+    send_error,
+    update_status,
+)
+
+
+def run(
+    circuit: QuantumCircuit,
+    observable: SparsePauliOp | list[SparsePauliOp],
+    parameter_values: ArrayLike | None = None,
+    precision: float = 0.015625,
+    backend_name: str | None = None,
+    optimization_level: int = 2,
+) -> dict[str, Any]:
+    update_status(Job.MAPPING)
+    circuit = circuit.remove_final_measurements(inplace=False)
+    check_qubits(circuit, observable if isinstance(observable, list) else [observable])
+    values = parameter_sets(circuit, parameter_values)
+    backend = choose_backend(backend_name, circuit.num_qubits)
+
+    update_status(Job.OPTIMIZING_HARDWARE)
+    pass_manager = generate_preset_pass_manager(optimization_level=optimization_level, backend=backend)
+    isa_circuit = pass_manager.run(circuit)
+    get_logger().info("circuit on %s: depth %d", backend.name, isa_circuit.depth())
+    pub = (isa_circuit, lay_out(observable, isa_circuit, column=values.ndim > 1), values)
+
+    update_status(Job.WAITING_QPU)
+    job = EstimatorV2(mode=backend).run([pub], precision=precision)
+    while job.status() in {"INITIALIZING", "QUEUED"}:
+        time.sleep(5)
+    update_status(Job.EXECUTING_QPU)
+    return {"result": job.result(), "backend": backend.name}
+
+
+def check_qubits(circuit: QuantumCircuit, observables: list[SparsePauliOp]) -> None:
+    for observable in observables:
+        if observable.num_qubits != circuit.num_qubits:
+            message = f"observable acts on {observable.num_qubits} qubits, circuit on {circuit.num_qubits}."
+            raise ServerlessError("INVALID_ARGUMENT", message)
+
+
+def parameter_sets(circuit: QuantumCircuit, values: ArrayLike | None) -> np.ndarray:
+    """Values for the circuit's parameters, shape ``(parameters,)`` or ``(sets, parameters)``."""
+    array = np.asarray([] if values is None else values, dtype=float)
+    if array.ndim > 2 or array.shape[-1:] != (circuit.num_parameters,):  # noqa: PLR2004
+        names = ", ".join(parameter.name for parameter in circuit.parameters) or "none"
+        message = f"parameter_values has shape {array.shape}; its last axis must match the parameters: {names}."
+        raise ServerlessError("INVALID_ARGUMENT", message)
+    return array
+
+
+def lay_out(observable: SparsePauliOp | list[SparsePauliOp], isa_circuit: QuantumCircuit, *, column: bool) -> Any:
+    """The observables on the backend's qubits.
+
+    A list stands as a column against several parameter sets, so that every pair of them is estimated.
+    """
+    if not isinstance(observable, list):
+        return observable.apply_layout(isa_circuit.layout)
+    laid_out = [each.apply_layout(isa_circuit.layout) for each in observable]
+    return [[each] for each in laid_out] if column else laid_out
+
+
+def choose_backend(name: str | None, num_qubits: int) -> BackendV2:
+    """The backend called ``name``; without a name, the least busy one that is large enough."""
+    service = get_runtime_service()
+    try:
+        if name:
+            backend = service.backend(name)
+        elif isinstance(service, QiskitRuntimeService):
+            backend = service.least_busy(min_num_qubits=num_qubits)
+        else:  # Fake backends have no queues, and a small one is simulated fastest.
+            backend = min(service.backends(min_num_qubits=num_qubits), key=lambda each: each.num_qubits)
+    except QiskitBackendNotFoundError as error:
+        wanted = f"called {name!r}" if name else f"with {num_qubits} qubits"
+        raise ServerlessError("BACKEND_NOT_FOUND", f"This account has no backend {wanted}.") from error
+    if backend.num_qubits < num_qubits:
+        message = f"{backend.name} has {backend.num_qubits} qubits, but {num_qubits} are needed."
+        raise ServerlessError("BACKEND_TOO_SMALL", message)
+    return backend
+
+
+def main() -> None:
+    try:
+        save_result(run(**get_arguments()))
+    except Exception as error:  # whatever it was, whoever reads the job's events or log has to learn it
+        get_logger().error("%s: %s", type(error).__name__, error)
+        message = getattr(error, "message", str(error))
+        send_error(getattr(error, "code", "FUNCTION_FAILED"), message, type(error).__name__)
+        raise
+
+
+if __name__ == "__main__":
+    main()

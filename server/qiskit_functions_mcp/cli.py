@@ -1,0 +1,66 @@
+"""The command ``qiskit-functions-mcp``: serve over stdio, or show what the server can do."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command. Returns the exit code."""
+    options = vars(_parser().parse_args(argv))
+    command = options.pop("command")
+    if command == "demo":
+        from .demo import main as demo
+
+        return demo()
+    return _serve({name: value for name, value in options.items() if value is not None})
+
+
+def _parser() -> argparse.ArgumentParser:
+    from importlib.metadata import version
+
+    parser = argparse.ArgumentParser(
+        prog="qiskit-functions-mcp",
+        description="An MCP server for Qiskit Functions; without a command, it serves.",
+    )
+    parser.add_argument("--version", action="version", version=version("qiskit-functions-mcp"))
+    parser.add_argument("--channel", choices=["local", "ibm_quantum_platform", "ibm_cloud"])
+    parser.add_argument("--host", help="address of a Qiskit Serverless gateway; its token comes from the environment")
+    parser.add_argument("--instance", help="CRN of a Qiskit Runtime instance")
+    parser.add_argument("--account", help="name of an account saved by qiskit-ibm-runtime")
+    parser.add_argument("--home", help="data folder of this machine's own gateway")
+    parser.add_argument(
+        "--allow-dir",
+        dest="allow_dirs",
+        action="append",
+        help="a folder that tools may use (again for more; the working directory if never given)",
+    )
+    parser.add_argument("--log-level", help="of what goes to stderr")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser("serve", help="serve over stdio (the default)")
+    commands.add_parser("demo", help="run a VQE and a sampler on this machine, through the server, and show it")
+    return parser
+
+
+def _serve(flags: dict[str, Any]) -> int:
+    from .app import build_server
+    from .settings import Settings
+
+    try:
+        settings = Settings(**flags)
+    except ValidationError as error:
+        for problem in error.errors():
+            print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+        return 2
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    # The SDK's reader thread keeps a Ctrl-C from ending the process while stdin is open.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    build_server(settings).run("stdio")
+    return 0

@@ -1,0 +1,55 @@
+"""The core's client as the tools hold it: made on first use, shared by all calls, closed with the server."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import anyio
+from mcp.server.mcpserver import Context
+from qiskit_functions_core import Account
+
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from qiskit_functions_core import FunctionsClient
+
+
+class Connection:
+    """One account's client, opened by the first tool that needs it, so that a server starts in no time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = anyio.Lock()
+        self._stack = AsyncExitStack()
+        self._client: FunctionsClient | None = None
+
+    async def client(self) -> FunctionsClient:
+        """Raises AccountError or EmbeddedGatewayError, at each call anew while the cause lasts."""
+        async with self._lock:
+            if self._client is None:
+                # Imported here because httpx costs a start that only lists tools a tenth of a second.
+                from qiskit_functions_core import FunctionsClient
+
+                client = FunctionsClient(
+                    self._account(),
+                    home=self.settings.home,
+                    local_usage_limit=self.settings.local_usage_limit_seconds,
+                    allowed_folders=self.settings.folders,
+                )
+                self._client = await self._stack.enter_async_context(client)
+            return self._client
+
+    def _account(self) -> Account:
+        chosen = self.settings
+        return Account.resolve(channel=chosen.channel, host=chosen.host, instance=chosen.instance, name=chosen.account)
+
+    async def aclose(self) -> None:
+        await self._stack.aclose()
+
+
+Ctx = Context[Connection]
+
+
+def connection(ctx: Ctx) -> Connection:
+    return ctx.request_context.lifespan_context

@@ -1,0 +1,266 @@
+"""What tools answer: typed, bounded, and saying what was left out.
+
+A host may show the model the structured content alone or the text alone, so each stands alone: the text
+is the same data as compact JSON. Logs are text only. Nothing in a reply is an instruction: descriptions,
+logs and results are other people's words, and stay in fields that are named for what they are.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+from mcp_types import CallToolResult, TextContent
+from pydantic import BaseModel, Field
+from qiskit_functions_core import Backend, Function, Job, JobStatus
+from qiskit_functions_core.errors import InputError, QiskitFunctionsError, Submitted
+from qiskit_functions_core.jobs import Failure
+
+Item = TypeVar("Item", bound=BaseModel)
+
+_ENVELOPE = 500
+"""Characters of a reply kept free for what stands around its longest part."""
+
+
+class FunctionLine(BaseModel):
+    name: str = Field(description="title, or provider/title")
+    description: str | None = None
+    has_arguments_schema: bool
+
+    @classmethod
+    def of(cls, function: Function) -> FunctionLine:
+        first = (function.description or "").strip().partition("\n")[0]
+        return cls(
+            name=function.name,
+            description=cut(first, 200) or None,
+            has_arguments_schema=function.arguments_schema is not None,
+        )
+
+
+class FunctionList(BaseModel):
+    functions: list[FunctionLine]
+    total: int
+    next_cursor: str | None = None
+
+
+class FunctionReply(BaseModel):
+    name: str
+    description: str | None = None
+    arguments_schema: dict[str, Any] | bool | None = Field(
+        default=None, description="JSON Schema of the encoded arguments"
+    )
+    version: str | None = None
+    type: str | None = None
+    runner: str | None = None
+    entrypoint: str | None = None
+    image: str | None = None
+    dependencies: list[Any] | None = None
+    documentation_url: str | None = None
+    left_out: str | None = Field(default=None, description="what did not fit into this reply")
+    next_step: str = ""
+
+    @classmethod
+    def of(cls, function: Function, budget: int) -> FunctionReply:
+        wire = function.model_dump(exclude={"title", "provider", "id", "arguments_schema"})
+        reply = cls(name=function.name, **wire, next_step="Check the arguments with check_run, then run_function.")
+        reply.description = cut(function.description or "", budget // 3) or None
+        reply.dependencies = reply.dependencies or None
+        reply.arguments_schema = function.arguments_schema
+        if len(text_of(reply)) > budget:
+            size = len(str(function.arguments_schema))
+            reply.arguments_schema = None
+            reply.left_out = f"arguments_schema ({size} characters); check_run tells whether arguments fit it"
+        return reply
+
+
+class CheckLine(BaseModel):
+    name: str
+    outcome: Literal["ok", "warning", "refused"]
+    code: str
+    message: str
+
+
+class CheckReply(BaseModel):
+    function: str
+    allowed: bool
+    checks: list[CheckLine]
+    submitted: Submitted = "no"
+    next_step: str
+
+
+class FailureReply(BaseModel):
+    message: str = Field(description="the function's own words")
+    source: str = Field(description="where they were found: error events or logs")
+
+    @classmethod
+    def of(cls, failure: Failure, budget: int) -> FailureReply:
+        return cls(message=cut_start(failure.message, budget // 2), source=failure.source)
+
+
+class EventLine(BaseModel):
+    type: str
+    created: datetime
+    data: str
+
+
+class RuntimeJobLine(BaseModel):
+    runtime_job: str
+    runtime_session: str | None = None
+
+
+class JobLine(BaseModel):
+    job_id: str
+    function: str | None = None
+    status: JobStatus
+    sub_status: str | None = None
+    created: datetime
+
+    @classmethod
+    def of(cls, job: Job, function: str | None = None) -> JobLine:
+        return cls(
+            job_id=job.id,
+            function=job.function or function,
+            status=job.status,
+            sub_status=job.sub_status,
+            created=job.created,
+        )
+
+
+class JobList(BaseModel):
+    jobs: list[JobLine]
+    total: int
+    next_cursor: str | None = None
+
+
+class JobReply(JobLine):
+    failure: FailureReply | None = None
+    warnings: list[str] | None = None
+    events: list[EventLine] | None = None
+    runtime_jobs: list[RuntimeJobLine] | None = None
+    left_out: str | None = None
+    next_step: str = ""
+
+
+class StopReply(JobLine):
+    message: str = Field(description="what the gateway did")
+    log_tail: str = Field(description="the end of the job's log")
+
+
+class BackendLine(BaseModel):
+    name: str
+    num_qubits: int
+    operational: bool
+    simulator: bool
+    status_message: str | None = None
+    queue_length: int | None = None
+    processor: str | None = None
+    basis_gates: list[str] | None = None
+    max_shots: int | None = None
+    coupling_map: list[tuple[int, int]] | None = Field(default=None, description="only for one backend by name")
+
+    @classmethod
+    def of(cls, backend: Backend, *, whole: bool = False) -> BackendLine:
+        left_out = set() if whole else {"coupling_map", "max_shots"}
+        wire = backend.model_dump(exclude=left_out)
+        return cls(**{key: value for key, value in wire.items() if value not in ("", [], None)})
+
+
+class BackendList(BaseModel):
+    backends: list[BackendLine]
+    total: int
+    age_seconds: float = Field(description="how long ago this was fetched")
+    next_cursor: str | None = None
+    left_out: str | None = None
+
+
+class AccountReply(BaseModel):
+    channel: str
+    host: str
+    instance: str | None = None
+    source: str
+
+
+class UsageReply(BaseModel):
+    account: AccountReply
+    standing: Literal["ok", "warning", "refused"] = Field(description="what pre-flight makes of it")
+    message: str
+    consumed_seconds: float | None = None
+    limit_seconds: float | None = None
+    remaining_seconds: float | None = None
+
+
+class ErrorReply(BaseModel):
+    """What every failed call answers."""
+
+    code: str
+    message: str
+    submitted: Submitted
+    next_step: str = ""
+    person: bool = Field(description="whether only the person can mend it")
+    reason: str | None = None
+    candidates: list[str] | None = None
+
+
+def reply(model: BaseModel) -> CallToolResult:
+    return CallToolResult(
+        content=[TextContent(type="text", text=text_of(model))],
+        structured_content=model.model_dump(mode="json", exclude_none=True),
+    )
+
+
+def text_reply(text: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=text)])
+
+
+def error_reply(error: QiskitFunctionsError) -> CallToolResult:
+    model = ErrorReply(
+        code=error.code,
+        message=cut(error.message, 2_000),
+        submitted=error.submitted,
+        next_step=error.next_step,
+        person=error.person,
+        reason=getattr(error, "reason", None),
+        candidates=getattr(error, "candidates", None),
+    )
+    answer = reply(model)
+    answer.is_error = True
+    return answer
+
+
+def text_of(model: BaseModel) -> str:
+    return model.model_dump_json(exclude_none=True)
+
+
+def cut(text: str, length: int) -> str:
+    """The start of a text, with the number of characters left out."""
+    return text if len(text) <= length else f"{text[:length]}… ({len(text) - length} more characters)"
+
+
+def cut_start(text: str, length: int) -> str:
+    """The end of a text, with the number of characters left out."""
+    return text if len(text) <= length else f"({len(text) - length} characters before) …{text[-length:]}"
+
+
+def page(items: list[Item], *, offset: int, total: int, budget: int) -> tuple[list[Item], str | None]:
+    """As many of the items as fit, and the cursor of the rest.
+
+    Args:
+        offset: the place of the first item among all ``total``.
+    """
+    room, fitting = budget - _ENVELOPE, 0
+    for item in items:
+        room -= len(text_of(item)) + 1
+        if room < 0 and fitting:
+            break
+        fitting += 1
+    end = offset + fitting
+    return items[:fitting], str(end) if end < total else None
+
+
+def offset_of(cursor: str) -> int:
+    """Raises InputError for what is no cursor of ours."""
+    if not cursor:
+        return 0
+    if not cursor.isdecimal():
+        raise InputError("that is not a cursor", next_step="Pass next_cursor of the reply before, or nothing.")
+    return int(cursor)

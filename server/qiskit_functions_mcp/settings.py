@@ -1,0 +1,41 @@
+"""What can be set, by flag or by environment, in one model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of the server; each can be set as ``QISKIT_FUNCTIONS_<NAME>``.
+
+    The token is read from the environment or a saved account only, by the core: a flag would show it in
+    the list of processes.
+
+    Attributes:
+        channel, host, instance, account: see ``qiskit_functions_core.Account.resolve``; ``account`` is the
+            name of an account saved by qiskit-ibm-runtime.
+        home: the embedded gateway's data folder; the user's own by default.
+        local_usage_limit_seconds: quota of the embedded gateway, in seconds of running functions.
+        reply_characters: no reply is longer; 20,000 is well below what hosts cut off.
+        allow_dirs: local folders that tools may read and write; the working directory by default.
+        log_level: of what goes to stderr.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="QISKIT_FUNCTIONS_", extra="ignore")
+
+    channel: str = ""
+    host: str = ""
+    instance: str = ""
+    account: str = ""
+    home: Path | None = None
+    local_usage_limit_seconds: float | None = Field(default=None, ge=0)
+    reply_characters: int = Field(default=20_000, ge=2_000, le=1_000_000)
+    allow_dirs: list[Path] = Field(default_factory=list)
+    log_level: str = "WARNING"
+
+    @property
+    def folders(self) -> list[Path]:
+        return self.allow_dirs or [Path.cwd()]

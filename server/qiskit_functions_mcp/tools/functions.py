@@ -1,0 +1,205 @@
+"""Tools that find functions, check and run them, and upload new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import anyio.to_thread
+from mcp_types import CallToolResult
+from pydantic import Field
+from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.paths import allowed_path
+
+from ..connection import Ctx, connection
+from ..following import already_submitted, follow, job_reply
+from ..replies import (
+    CheckLine,
+    CheckReply,
+    FunctionLine,
+    FunctionList,
+    FunctionReply,
+    JobReply,
+    offset_of,
+    page,
+    reply,
+)
+from .inputs import Cursor, FunctionName, Limit, WaitSeconds
+from .registry import READ, Hints, ToolSpec
+
+if TYPE_CHECKING:
+    from qiskit_functions_core import Artifact
+
+Arguments = Annotated[
+    dict[str, Any],
+    Field(
+        description=(
+            'The function\'s arguments. Write Qiskit values as literals: {"$circuit": "<OpenQASM 3 or 2>"}, '
+            '{"$observable": {"ZZ": 1.0, "XI": 0.5}}, {"$array": [[1, 0], [0, 1]]}, {"$complex": [0, 1]}. '
+            'Example: {"circuit": {"$circuit": "OPENQASM 3.0; …"}, "backend_name": "fake_manila"}'
+        )
+    ),
+]
+
+
+async def list_functions(
+    ctx: Ctx,
+    provider: Annotated[str, Field(description="Only this provider's functions, for example examples")] = "",
+    kind: Annotated[
+        Literal["all", "own", "catalog"],
+        Field(description="own: uploaded by this account; catalog: of providers"),
+    ] = "all",
+    query: Annotated[str, Field(description="Only functions with this text in name or description")] = "",
+    limit: Limit = 50,
+    cursor: Cursor = "",
+) -> Annotated[CallToolResult, FunctionList]:
+    here = connection(ctx)
+    functions = await (await here.client()).functions.list(kind=kind, provider=provider)
+    wanted = query.casefold()
+    found = [f for f in functions if wanted in f"{f.name} {f.description or ''}".casefold()]
+    offset = offset_of(cursor)
+    lines = [FunctionLine.of(function) for function in found[offset : offset + limit]]
+    shown, next_cursor = page(lines, offset=offset, total=len(found), budget=here.settings.reply_characters)
+    return reply(FunctionList(functions=shown, total=len(found), next_cursor=next_cursor))
+
+
+async def get_function(ctx: Ctx, function: FunctionName) -> Annotated[CallToolResult, FunctionReply]:
+    here = connection(ctx)
+    found = await (await here.client()).functions.get(function)
+    return reply(FunctionReply.of(found, here.settings.reply_characters))
+
+
+async def check_run(
+    ctx: Ctx,
+    function: FunctionName,
+    arguments: Arguments = {},  # noqa: B006 - only read; a factory would make the schema say "required"
+) -> Annotated[CallToolResult, CheckReply]:
+    verdict = await (await connection(ctx).client()).check(function, arguments)
+    return reply(
+        CheckReply(
+            function=function,
+            allowed=verdict.allowed,
+            checks=[CheckLine(**check.model_dump()) for check in verdict.checks],
+            next_step=verdict.next_step or "Run it with run_function and the same arguments.",
+        )
+    )
+
+
+async def run_function(
+    ctx: Ctx,
+    function: FunctionName,
+    arguments: Arguments = {},  # noqa: B006 - as above
+    wait_seconds: WaitSeconds = 0,
+    function_size: Annotated[str, Field(description='A size of the function\'s catalogue, such as "m"')] = "",
+    workers: Annotated[int, Field(ge=0, le=5, description="Worker nodes; 0 leaves it to the gateway")] = 0,
+    suppress_low_usage_warning: Annotated[bool, Field(description="Do not warn of a low quota")] = False,
+) -> Annotated[CallToolResult, JobReply]:
+    from qiskit_functions_core import RunConfig
+
+    here = connection(ctx)
+    client = await here.client()
+    submission = await client.run(
+        function,
+        arguments,
+        config=RunConfig(workers=workers or None),
+        function_size=function_size,
+        suppress_low_usage_warning=suppress_low_usage_warning,
+    )
+    job = submission.job
+    with already_submitted(job):
+        if wait_seconds:
+            job = await follow(ctx, client, job, wait_seconds)
+        answer = await job_reply(client, job, here.settings.reply_characters, function=function)
+    answer.warnings = submission.warnings or None
+    return reply(answer)
+
+
+async def upload_function(
+    ctx: Ctx,
+    title: Annotated[str, Field(description="Letters, digits, - and _ only, for example my-vqe")],
+    source: Annotated[str, Field(description="The Python text of a function that is one script")] = "",
+    directory: Annotated[str, Field(description="A local directory to pack, instead of source")] = "",
+    entrypoint: Annotated[str, Field(description="The script to run, relative to the directory")] = "main.py",
+    image: Annotated[str, Field(description="A container image, instead of source; needs a provider")] = "",
+    provider: Annotated[str, Field(description="Upload as this provider's function")] = "",
+    description: Annotated[str, Field(description="What it does; the first line is what lists show")] = "",
+    dependencies: Annotated[list[str], Field(description='Packages with exact versions: ["mergedeep==1.3.4"]')] = [],  # noqa: B006 - as above
+    env_vars: Annotated[dict[str, str], Field(description="Environment variables of the function; no secrets")] = {},  # noqa: B006 - as above
+    arguments_schema: Annotated[
+        dict[str, Any],
+        Field(description='JSON Schema of the arguments: {"type": "object", "required": ["shots"], …}'),
+    ] = {},  # noqa: B006 - as above
+    version: Annotated[str, Field(description="x.y.z")] = "",
+) -> Annotated[CallToolResult, FunctionReply]:
+    if [bool(source), bool(directory), bool(image)].count(True) != 1:
+        raise InputError(
+            "exactly one of source, directory and image says what to upload",
+            next_step="Give the script's text as source, for example.",
+        )
+    here = connection(ctx)
+    functions = (await here.client()).functions
+    artifact = None if image else await _artifact(source, directory, entrypoint, here.settings.folders)
+    stored = await functions.upload(
+        f"{provider}/{title}" if provider else title,
+        artifact,
+        image=image,
+        description=description,
+        dependencies=dependencies or None,
+        env_vars=env_vars or None,
+        arguments_schema=arguments_schema or None,
+        version=version,
+    )
+    return reply(FunctionReply.of(stored, here.settings.reply_characters))
+
+
+async def _artifact(source: str, directory: str, entrypoint: str, folders: Sequence[Path]) -> Artifact:
+    from qiskit_functions_core import Artifact
+
+    if source:
+        return await anyio.to_thread.run_sync(Artifact.from_source, source)
+    path = allowed_path(Path(directory), folders)
+    return await anyio.to_thread.run_sync(Artifact.from_directory, path, entrypoint)
+
+
+TOOLS = (
+    ToolSpec(
+        list_functions,
+        "List functions",
+        "List the Qiskit Functions that this account can run: names and one-line descriptions. "
+        "Start here to find one, then read it with get_function.",
+        READ,
+    ),
+    ToolSpec(
+        get_function,
+        "Get a function",
+        "Show one Qiskit Function in full: what it does and the JSON Schema of its arguments. "
+        "Read it before the first run.",
+        READ,
+    ),
+    ToolSpec(
+        check_run,
+        "Check a run",
+        "Tell whether a run would be allowed, and why not: arguments against the schema, quota, backend. "
+        "Runs nothing and costs nothing.",
+        READ,
+    ),
+    ToolSpec(
+        run_function,
+        "Run a function",
+        "Start a job of a Qiskit Function and answer with its job_id. The checks of check_run come first; a "
+        "refusal means that nothing was submitted. A run may cost quota: never repeat one whose answer says "
+        "that a job was, or may have been, submitted. With wait_seconds it also waits; else follow the job with "
+        "wait_for_job and read it with get_job_result.",
+        Hints(read_only=False, destructive=False, idempotent=False, open_world=True),
+    ),
+    ToolSpec(
+        upload_function,
+        "Upload a function",
+        "Create a Qiskit Function, or replace one of the same title. Give exactly one of source (a script), "
+        "directory with entrypoint, or image. The script reads its arguments with "
+        "qiskit_serverless.get_arguments() and saves its result with save_result(). What is left out keeps its "
+        "stored value.",
+        Hints(read_only=False, destructive=True, idempotent=True, open_world=True),
+    ),
+)

@@ -1,0 +1,210 @@
+"""Tools that follow jobs, read what they left, and stop them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import anyio.to_thread
+from mcp_types import CallToolResult
+from pydantic import Field
+from qiskit_functions_core import JobEvent, JobStatus
+from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.jobs import filter_lines
+from qiskit_functions_core.paths import allowed_path, write_whole
+from qiskit_functions_core.values import Summary, summarize
+
+from ..connection import Ctx, connection
+from ..following import follow, job_reply
+from ..replies import (
+    EventLine,
+    JobLine,
+    JobList,
+    JobReply,
+    RuntimeJobLine,
+    StopReply,
+    cut,
+    cut_start,
+    offset_of,
+    page,
+    reply,
+    text_of,
+    text_reply,
+)
+from .inputs import Cursor, JobId, Limit, WaitSeconds
+from .registry import READ, Hints, ToolSpec
+
+
+async def list_jobs(
+    ctx: Ctx,
+    function: Annotated[str, Field(description="Only jobs of this function, for example examples/vqe")] = "",
+    status: Annotated[
+        Literal["", "QUEUED", "INITIALIZING", "RUNNING", "DONE", "ERROR", "CANCELED"],
+        Field(description="Only jobs in this status"),
+    ] = "",
+    created_after: Annotated[str, Field(description="ISO 8601 time, for example 2026-11-22T08:00:00Z")] = "",
+    scope: Annotated[
+        Literal["own", "provider"], Field(description="provider: all jobs of one's own provider function")
+    ] = "own",
+    limit: Limit = 20,
+    cursor: Cursor = "",
+) -> Annotated[CallToolResult, JobList]:
+    here = connection(ctx)
+    offset = offset_of(cursor)
+    found = await (await here.client()).jobs.page(
+        function=function,
+        status=JobStatus(status) if status else None,
+        created_after=_time(created_after),
+        scope=scope,
+        limit=limit,
+        offset=offset,
+    )
+    lines = [JobLine.of(job, function or None) for job in found.jobs]
+    shown, next_cursor = page(lines, offset=offset, total=found.total, budget=here.settings.reply_characters)
+    return reply(JobList(jobs=shown, total=found.total, next_cursor=next_cursor))
+
+
+def _time(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text!r} is not an ISO 8601 time", next_step="Write it as 2026-11-22T08:00:00Z.") from None
+    return moment if moment.tzinfo else moment.astimezone()
+
+
+async def get_job(
+    ctx: Ctx,
+    job_id: JobId,
+    include: Annotated[
+        list[Literal["events", "runtime_jobs"]], Field(description='More to read: ["events", "runtime_jobs"]')
+    ] = [],  # noqa: B006 - only read; a factory would make the schema say "required"
+) -> Annotated[CallToolResult, JobReply]:
+    here = connection(ctx)
+    client, budget = await here.client(), here.settings.reply_characters
+    answer = await job_reply(client, await client.jobs.get(job_id), budget)
+    if "events" in include:
+        events = [_event(event) for event in await client.jobs.events(job_id)]
+        answer.events, rest = page(events, offset=0, total=len(events), budget=budget - len(text_of(answer)))
+        answer.left_out = f"{len(events) - int(rest)} older events" if rest else None
+    if "runtime_jobs" in include:
+        jobs = await client.jobs.runtime_jobs(job_id)
+        lines = [RuntimeJobLine(**job.model_dump()) for job in jobs]
+        room = budget - len(text_of(answer))
+        answer.runtime_jobs, rest = page(lines, offset=0, total=len(lines), budget=room)
+        left_out = f"{len(lines) - int(rest)} runtime jobs" if rest else None
+        answer.left_out = ", ".join(filter(None, (answer.left_out, left_out))) or None
+    return reply(answer)
+
+
+def _event(event: JobEvent) -> EventLine:
+    return EventLine(type=event.event_type, created=event.created, data=cut(json.dumps(event.data), 1_000))
+
+
+async def wait_for_job(
+    ctx: Ctx, job_id: JobId, timeout_seconds: WaitSeconds = 45
+) -> Annotated[CallToolResult, JobReply]:
+    here = connection(ctx)
+    client = await here.client()
+    job = await client.jobs.get(job_id)
+    if not job.status.is_final:
+        job = await follow(ctx, client, job, timeout_seconds)
+    return reply(await job_reply(client, job, here.settings.reply_characters))
+
+
+async def get_job_result(
+    ctx: Ctx,
+    job_id: JobId,
+    path: Annotated[
+        str, Field(description="JSON pointer to a part that the summary names, for example /result/0/data/c")
+    ] = "",
+    offset: Annotated[int, Field(ge=0, description="At the path: skip so many entries")] = 0,
+    limit: Annotated[int, Field(ge=0, le=10_000, description="At the path: at most so many; 0 fits")] = 0,
+    save_to: Annotated[str, Field(description="Also write the whole encoded result to this local file")] = "",
+) -> Annotated[CallToolResult, Summary]:
+    here = connection(ctx)
+    text = await (await here.client()).jobs.result(job_id)
+    if save_to:
+        target = allowed_path(Path(save_to), here.settings.folders)
+        await anyio.to_thread.run_sync(write_whole, target, text)
+    budget = here.settings.reply_characters - 1_000
+    summary = await anyio.to_thread.run_sync(
+        lambda: summarize(text, pointer=path, offset=offset, limit=limit or None, budget=budget)
+    )
+    return reply(summary)
+
+
+async def get_job_logs(
+    ctx: Ctx,
+    job_id: JobId,
+    scope: Annotated[
+        Literal["user", "provider"], Field(description="provider: what a provider function logs in private")
+    ] = "user",
+    include: Annotated[str, Field(description="Only lines where this regular expression is found")] = "",
+    exclude: Annotated[str, Field(description="No lines where this regular expression is found")] = "",
+    tail_lines: Annotated[int, Field(ge=1, le=10_000, description="At most so many lines, from the end")] = 200,
+) -> CallToolResult:
+    here = connection(ctx)
+    log = await (await here.client()).jobs.logs(job_id, scope=scope)
+    lines = filter_lines(log, include=include, exclude=exclude).splitlines()
+    shown = cut_start("\n".join(lines[-tail_lines:]), here.settings.reply_characters - 200)
+    left_out = len(lines) - len(lines[-tail_lines:])
+    head = f"log of job {job_id}, the function's own words"
+    head += f" ({left_out} lines before these, see tail_lines):" if left_out else ":"
+    return text_reply(f"{head}\n{shown}" if shown else f"job {job_id} has no such log lines")
+
+
+async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopReply]:
+    stopped = await (await connection(ctx).client()).jobs.stop(job_id)
+    return reply(
+        StopReply(
+            **JobLine.of(stopped.job).model_dump(),
+            message=cut(stopped.message, 1_000),
+            log_tail=cut_start("\n".join(stopped.logs.splitlines()[-20:]), 4_000),
+        )
+    )
+
+
+TOOLS = (
+    ToolSpec(
+        list_jobs,
+        "List jobs",
+        "List this account's jobs, newest first: function, status, time. Look here before you run something again.",
+        READ,
+    ),
+    ToolSpec(
+        get_job,
+        "Get a job",
+        "Show one job: status, sub_status and, if it failed, why, in the function's own words.",
+        READ,
+    ),
+    ToolSpec(
+        wait_for_job,
+        "Wait for a job",
+        "Wait until a job has ended, at most timeout_seconds, and show it as get_job does. If it is still "
+        "running, call this again; do not run the function again.",
+        READ,
+    ),
+    ToolSpec(
+        get_job_result,
+        "Get a job's result",
+        "Summarise the result that a job saved: counts of every register, expectation values with standard "
+        "errors, arrays, circuits. What was left out is counted; path leads to a part of it.",
+        READ,
+    ),
+    ToolSpec(
+        get_job_logs,
+        "Get a job's log",
+        "Show the end of a job's log as text, also while it runs. Filter it with regular expressions.",
+        READ,
+    ),
+    ToolSpec(
+        stop_job,
+        "Stop a job",
+        "Stop a job and show the end of its log. A job that has ended stays as it is.",
+        Hints(read_only=False, destructive=True, idempotent=True, open_world=True),
+    ),
+)

@@ -1,0 +1,107 @@
+"""Tools that show what a job could run on, and what quota is left."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from mcp_types import CallToolResult
+from pydantic import BeforeValidator, Field
+from qiskit_functions_core import Backend
+from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.platform import least_busy as best_of
+
+from ..connection import Ctx, connection
+from ..replies import AccountReply, BackendLine, BackendList, UsageReply, offset_of, page, reply, text_of
+from .inputs import Cursor, Limit
+from .registry import READ, ToolSpec
+
+
+def _spelled(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+YesNo = Annotated[Literal["any", "true", "false"], BeforeValidator(_spelled)]
+"""A boolean that may be left open, without anyOf in its schema."""
+
+
+async def list_backends(
+    ctx: Ctx,
+    name: Annotated[str, Field(description="One backend in full, for example fake_manila")] = "",
+    min_num_qubits: Annotated[int, Field(ge=0, description="At least so many qubits")] = 0,
+    operational: Annotated[YesNo, Field(description="Only those that are operational, or not")] = "any",
+    simulator: Annotated[YesNo, Field(description="Only simulators, or only quantum computers")] = "any",
+    least_busy: Annotated[bool, Field(description="Only the one with the shortest queue")] = False,
+    refresh: Annotated[bool, Field(description="Fetch anew instead of from the cache")] = False,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+) -> Annotated[CallToolResult, BackendList]:
+    here = connection(ctx)
+    platform, budget = (await here.client()).platform, here.settings.reply_characters
+    if name:
+        return reply(_in_full(name, await platform.backend(name), budget))
+    listing = await platform.backends(refresh=refresh)
+    found = [
+        b
+        for b in listing.backends
+        if b.num_qubits >= min_num_qubits and _is(b.operational, operational) and _is(b.simulator, simulator)
+    ]
+    if least_busy:
+        best = best_of(found)
+        found = [best] if best else []
+    offset = offset_of(cursor)
+    lines = [BackendLine.of(backend) for backend in found[offset : offset + limit]]
+    shown, next_cursor = page(lines, offset=offset, total=len(found), budget=budget)
+    age = round(listing.age, 1)
+    return reply(BackendList(backends=shown, total=len(found), age_seconds=age, next_cursor=next_cursor))
+
+
+def _is(value: bool, wanted: str) -> bool:
+    return wanted in ("any", str(value).lower())
+
+
+def _in_full(name: str, backend: Backend | None, budget: int) -> BackendList:
+    if backend is None:
+        raise InputError(
+            f"there is no backend {name!r} for this account", next_step="Call list_backends without a name."
+        )
+    answer = BackendList(backends=[BackendLine.of(backend, whole=True)], total=1, age_seconds=0)
+    if len(text_of(answer)) > budget:
+        couplings = len(backend.coupling_map or [])
+        answer.backends = [BackendLine.of(backend)]
+        answer.left_out = f"coupling_map ({couplings} pairs)"
+    return answer
+
+
+async def get_usage(ctx: Ctx) -> Annotated[CallToolResult, UsageReply]:
+    client = await connection(ctx).client()
+    check, usage = await client.quota()
+    account = AccountReply(
+        channel=client.account.channel,
+        host=client.account.host or "this machine",
+        instance=client.account.instance,
+        source=client.account.source,
+    )
+    answer = UsageReply(account=account, standing=check.outcome, message=check.message)
+    if usage:
+        answer.consumed_seconds = usage.consumed
+        answer.limit_seconds = usage.limit
+        answer.remaining_seconds = usage.remaining
+    return reply(answer)
+
+
+TOOLS = (
+    ToolSpec(
+        list_backends,
+        "List backends",
+        "List the backends that a function can run on, with qubits, queue and basis gates; or show one in full. "
+        "Pass the name as backend_name in a run's arguments.",
+        READ,
+    ),
+    ToolSpec(
+        get_usage,
+        "Get usage",
+        "Show which account and instance is used, its quota in seconds, and whether a run would be refused or "
+        "warned about.",
+        READ,
+    ),
+)

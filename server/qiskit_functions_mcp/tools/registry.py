@@ -1,0 +1,75 @@
+"""From a typed function to a tool whose contract every host can read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import CallToolResult, ToolAnnotations
+from pydantic import ConfigDict
+
+
+@dataclass(frozen=True)
+class Hints:
+    """The four hints; none has a default, so that none is forgotten."""
+
+    read_only: bool
+    destructive: bool
+    idempotent: bool
+    open_world: bool
+
+
+READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=True)
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A tool: its function, and what the assistant reads of it."""
+
+    function: Callable[..., Awaitable[CallToolResult]]
+    title: str
+    description: str
+    hints: Hints
+
+    def build(self) -> Tool:
+        tool = Tool.from_function(
+            self.function,
+            title=self.title,
+            description=self.description,
+            annotations=ToolAnnotations(
+                title=self.title,
+                read_only_hint=self.hints.read_only,
+                destructive_hint=self.hints.destructive,
+                idempotent_hint=self.hints.idempotent,
+                open_world_hint=self.hints.open_world,
+            ),
+        )
+        model = tool.fn_metadata.arg_model
+        # Unknown arguments are refused: an assistant that misspells one must hear of it.
+        strict = type(model.__name__, (model,), {"model_config": ConfigDict(extra="forbid")})
+        tool.fn_metadata.arg_model = strict
+        tool.parameters = without_titles(strict.model_json_schema(by_alias=True))
+        if tool.fn_metadata.output_schema:
+            tool.fn_metadata.output_schema = without_titles(tool.fn_metadata.output_schema)
+        return tool
+
+
+def without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without pydantic's titles, which only repeat the names; a property called title stays."""
+    return {key: _nested(key, value) for key, value in schema.items() if not _is_noise(key, value)}
+
+
+def _is_noise(key: str, value: Any) -> bool:
+    return key == "title" and isinstance(value, str)
+
+
+def _nested(key: str, value: Any) -> Any:
+    if key in ("properties", "$defs") and isinstance(value, dict):
+        return {name: without_titles(part) for name, part in value.items()}
+    if isinstance(value, dict):
+        return without_titles(value)
+    if isinstance(value, list):
+        return [without_titles(item) if isinstance(item, dict) else item for item in value]
+    return value

@@ -1,0 +1,168 @@
+"""The rules of DESIGN's "Pre-flight, exactly", one by one."""
+
+from __future__ import annotations
+
+import pytest
+from qiskit_functions_core.errors import ArgumentsInvalid, PreflightRefused
+from qiskit_functions_core.models import Backend, Usage
+from qiskit_functions_core.preflight import (
+    MAX_ARGUMENTS_BYTES,
+    Inapplicable,
+    Known,
+    Thresholds,
+    Unknown,
+    Verdict,
+    check_any_backend,
+    check_arguments,
+    check_named_backend,
+    check_usage,
+)
+
+THRESHOLDS = Thresholds(zero_epsilon=1.0, low=600.0)
+CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/1:2::"
+
+
+def usage(remaining: float | None = None, *, limit_reached: bool = False, suppress: bool = False) -> tuple[str, str]:
+    fact = Known(Usage(remaining=remaining, limit_reached=limit_reached))
+    check = check_usage(fact, THRESHOLDS, instance=CRN, suppress_low_usage_warning=suppress)
+    return check.outcome, check.code
+
+
+def test_usage_that_could_not_be_fetched_is_a_warning() -> None:
+    check = check_usage(Unknown("no answer within 10 s"), THRESHOLDS, instance=CRN)
+    assert (check.outcome, check.code) == ("warning", "usage_unknown")
+    assert "could not retrieve usage" in check.message
+
+
+def test_without_a_remaining_value_usage_is_unlimited() -> None:
+    assert usage(None) == ("ok", "ok")
+
+
+def test_a_reached_limit_without_a_remaining_value_means_nothing_is_left() -> None:
+    assert usage(None, limit_reached=True) == ("refused", "quota_exhausted")
+
+
+@pytest.mark.parametrize("remaining", [0.0, 0.4, 1.0])
+def test_at_or_below_epsilon_the_run_is_refused(remaining: float) -> None:
+    assert usage(remaining) == ("refused", "quota_exhausted")
+
+
+def test_the_refusal_names_the_instance_the_seconds_the_endless_wait_and_the_page() -> None:
+    check = check_usage(Known(Usage(remaining=0.4)), THRESHOLDS, instance=CRN)
+    for part in (CRN, "0.4 s", "wait for ever", "https://quantum.cloud.ibm.com/instances"):
+        assert part in check.message
+
+
+@pytest.mark.parametrize("remaining", [1.1, 600.0])
+def test_up_to_the_low_threshold_a_warning_is_due(remaining: float) -> None:
+    assert usage(remaining) == ("warning", "quota_low")
+
+
+def test_the_low_warning_can_be_suppressed_but_not_the_refusal() -> None:
+    assert usage(600.0, suppress=True) == ("ok", "ok")
+    assert usage(1.0, suppress=True) == ("refused", "quota_exhausted")
+
+
+def test_above_the_low_threshold_all_is_well() -> None:
+    assert usage(600.1) == ("ok", "ok")
+
+
+def test_a_backend_that_the_instance_has_is_fine() -> None:
+    check = check_named_backend("ibm_fez", Known(Backend(name="ibm_fez", num_qubits=156)), instance=CRN)
+    assert (check.outcome, check.code) == ("ok", "ok")
+
+
+def test_a_backend_that_the_instance_lacks_is_refused() -> None:
+    check = check_named_backend("ibm_nowhere", Known(None), instance=CRN)
+    assert (check.outcome, check.code) == ("refused", "backend_not_accessible")
+    assert "ibm_nowhere" in check.message
+
+
+def test_a_backend_that_is_not_operational_is_a_warning() -> None:
+    backend = Backend(name="ibm_fez", num_qubits=156, operational=False, status_message="maintenance")
+    check = check_named_backend("ibm_fez", Known(backend), instance=CRN)
+    assert (check.outcome, check.code) == ("warning", "backend_not_operational")
+    assert "maintenance" in check.message
+
+
+def test_a_backend_name_that_is_no_text_is_refused() -> None:
+    assert check_named_backend(["ibm_fez"], Known(None), instance=CRN).outcome == "refused"
+
+
+def test_an_instance_without_any_backend_is_refused() -> None:
+    assert check_any_backend(Known(0), instance=CRN).code == "no_backends"
+    assert check_any_backend(Known(1), instance=CRN).code == "ok"
+
+
+def test_could_not_ask_is_refused_with_its_own_code_and_never_as_no_access() -> None:
+    for check in (
+        check_any_backend(Unknown("no answer within 10 s"), instance=CRN),
+        check_named_backend("ibm_fez", Unknown("no answer within 10 s"), instance=CRN),
+    ):
+        assert (check.outcome, check.code) == ("refused", "backends_unknown")
+        assert "no access" not in check.message
+
+
+def test_a_refusal_for_want_of_an_answer_says_that_trying_again_may_help() -> None:
+    verdict = Verdict(checks=[check_any_backend(Unknown("no answer within 10 s"), instance=CRN)])
+    with pytest.raises(PreflightRefused, match="Nothing was submitted") as refused:
+        verdict.raise_for_refusal()
+    assert refused.value.reason == "backends_unknown"
+    assert "Try again" in refused.value.next_step
+    assert refused.value.submitted == "no"
+
+
+def test_without_a_platform_pre_flight_says_that_it_cannot_know_and_goes_on() -> None:
+    nobody = Inapplicable("a self-hosted gateway knows neither quota nor backends")
+    verdict = Verdict(
+        checks=[
+            check_usage(nobody, THRESHOLDS, instance="https://gateway.test"),
+            check_any_backend(nobody, instance="https://gateway.test"),
+        ]
+    )
+    assert verdict.allowed
+    assert [check.code for check in verdict.checks] == ["not_checked", "not_checked"]
+    assert len(verdict.warnings) == 2
+
+
+def test_the_first_refusal_decides() -> None:
+    verdict = Verdict(
+        checks=[
+            check_usage(Known(Usage(remaining=0)), THRESHOLDS, instance=CRN),
+            check_any_backend(Known(0), instance=CRN),
+        ]
+    )
+    with pytest.raises(PreflightRefused) as refused:
+        verdict.raise_for_refusal()
+    assert refused.value.reason == "quota_exhausted"
+
+
+SCHEMA = {"type": "object", "required": ["shots"], "properties": {"shots": {"type": "integer", "minimum": 1}}}
+
+
+def test_arguments_that_fit_the_schema_pass() -> None:
+    assert check_arguments(SCHEMA, '{"shots": 10}').outcome == "ok"
+
+
+def test_a_function_without_a_schema_takes_any_arguments() -> None:
+    assert check_arguments(None, '{"anything": [1, 2]}').outcome == "ok"
+
+
+def test_arguments_that_break_the_schema_are_refused_with_the_place() -> None:
+    check = check_arguments(SCHEMA, '{"shots": "ten"}')
+    assert check.code == "arguments_invalid"
+    assert "/shots" in check.message
+    with pytest.raises(ArgumentsInvalid, match="Nothing was submitted"):
+        Verdict(checks=[check]).raise_for_refusal()
+
+
+def test_arguments_larger_than_the_gateway_takes_are_refused() -> None:
+    check = check_arguments(None, f'{{"x": "{"a" * MAX_ARGUMENTS_BYTES}"}}')
+    assert check.code == "arguments_invalid"
+    assert str(MAX_ARGUMENTS_BYTES) in check.message
+
+
+def test_thresholds_come_from_the_official_variables() -> None:
+    env = {"USAGE_LOW_THRESHOLD_SECONDS": "30", "USAGE_ZERO_EPSILON_SECONDS": "2.5"}
+    assert Thresholds.from_environment(env) == Thresholds(zero_epsilon=2.5, low=30.0)
+    assert Thresholds.from_environment({}) == Thresholds(zero_epsilon=1.0, low=600.0)

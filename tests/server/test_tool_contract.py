@@ -1,0 +1,116 @@
+"""What every host reads of every tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp_types import Tool
+from qiskit_functions_mcp.app import INSTRUCTIONS, build_server
+from qiskit_functions_mcp.settings import Settings
+
+NAMES = [
+    "check_run",
+    "get_function",
+    "get_job",
+    "get_job_logs",
+    "get_job_result",
+    "get_usage",
+    "list_backends",
+    "list_functions",
+    "list_jobs",
+    "run_function",
+    "stop_job",
+    "upload_function",
+    "wait_for_job",
+]
+TEXT_ONLY = {"get_job_logs"}
+MODES = ["auto", "legacy"]
+
+
+@pytest.fixture(params=MODES)
+async def tools(request: pytest.FixtureRequest) -> list[Tool]:
+    async with Client(build_server(Settings()), mode=request.param) as client:
+        return (await client.list_tools()).tools
+
+
+def parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object inside a schema, itself included."""
+    if isinstance(schema, dict):
+        yield schema
+        for value in schema.values():
+            yield from parts(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from parts(item)
+
+
+async def test_the_tools_are_those_of_the_design(tools: list[Tool]) -> None:
+    assert sorted(tool.name for tool in tools) == NAMES
+
+
+async def test_every_tool_has_a_title_and_all_four_hints(tools: list[Tool]) -> None:
+    for tool in tools:
+        assert tool.title, tool.name
+        assert tool.annotations, tool.name
+        hints = tool.annotations.model_dump(include={n for n in type(tool.annotations).model_fields if "hint" in n})
+        assert len(hints) == 4
+        assert None not in hints.values(), tool.name
+
+
+async def test_every_description_is_short_enough_and_every_parameter_has_one(tools: list[Tool]) -> None:
+    for tool in tools:
+        assert tool.description
+        assert len(tool.description) < 1000, tool.name
+        for name, parameter in tool.input_schema["properties"].items():
+            assert parameter.get("description"), f"{tool.name}.{name}"
+
+
+async def test_input_schemas_are_flat_for_hosts_that_refuse_references_and_unions(tools: list[Tool]) -> None:
+    for tool in tools:
+        assert "properties" in tool.input_schema, tool.name
+        assert tool.input_schema["additionalProperties"] is False, tool.name
+        for part in parts(tool.input_schema):
+            assert not {"$ref", "$defs", "anyOf", "oneOf", "allOf"} & part.keys(), tool.name
+
+
+async def test_schemas_hold_no_titles_that_only_repeat_names(tools: list[Tool]) -> None:
+    for tool in tools:
+        for part in parts(tool.input_schema):
+            assert not isinstance(part.get("title"), str), tool.name
+
+
+async def test_a_property_called_title_survives(tools: list[Tool]) -> None:
+    upload = next(tool for tool in tools if tool.name == "upload_function")
+    assert "title" in upload.input_schema["properties"]
+
+
+async def test_every_tool_but_those_of_plain_text_has_an_output_schema(tools: list[Tool]) -> None:
+    without = {tool.name for tool in tools if tool.output_schema is None}
+    assert without == TEXT_ONLY
+
+
+def test_instructions_fit_where_hosts_cut() -> None:
+    assert len(INSTRUCTIONS) < 1500
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_argument_that_does_not_exist_is_refused_by_name(mode: str) -> None:
+    async with Client(build_server(Settings()), mode=mode) as client:
+        answer = await client.call_tool("get_job", {"job_id": "x", "jobid": "y"})
+    assert answer.is_error
+    assert answer.structured_content is not None
+    assert answer.structured_content["code"] == "invalid_input"
+    assert "jobid: there is no such argument" in answer.structured_content["message"]
+    assert "pydantic" not in answer.structured_content["message"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_tool_that_does_not_exist_is_an_error_the_model_sees(mode: str) -> None:
+    async with Client(build_server(Settings()), mode=mode) as client:
+        answer = await client.call_tool("run_functoin", {})
+    assert answer.is_error
+    assert answer.structured_content is not None
+    assert answer.structured_content["code"] == "unknown_tool"

@@ -1,0 +1,38 @@
+"""Real parts for tests: a loopback server in a thread, and waiting for what can be observed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from socket import AF_INET, SOCK_STREAM, socket
+from typing import Any, TypeVar
+
+import anyio
+import uvicorn
+
+T = TypeVar("T")
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """An ASGI application on a free loopback port; gives its address."""
+    with socket(AF_INET, SOCK_STREAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="error", lifespan="off", access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+async def eventually(look: Callable[[], Awaitable[T]], *, within: float = 60) -> T:
+    """The first truthy answer of ``look``; the test fails when there is none within so many seconds."""
+    with anyio.fail_after(within):
+        while not (found := await look()):
+            await anyio.sleep(0.02)
+        return found
