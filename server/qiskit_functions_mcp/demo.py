@@ -147,8 +147,8 @@ class Demo:
         say(f"\nMay examples/vqe run for the hydrogen molecule on {BACKEND}?")
         await self._check("examples/vqe", arguments)
         job_id = await self._run("examples/vqe", arguments)
-        energy = (await self._call("get_job_result", job_id=job_id, path="/energy"))["root"]["value"]
-        exact = (await self._call("get_job_result", job_id=job_id, path="/exact_energy"))["root"]["value"]
+        energy = (await self._call("get_job_result", job_id=job_id, path="/energy"))["parts"][0]["value"]
+        exact = (await self._call("get_job_result", job_id=job_id, path="/exact_energy"))["parts"][0]["value"]
         say(f"   energy   {energy:.4f} hartree, on a noisy backend")
         say(f"   exact    {exact:.4f} hartree")
         if abs(energy - exact) > MAX_ERROR:
@@ -162,8 +162,9 @@ class Demo:
         arguments = {"circuit": {"$circuit": BELL}, "shots": 2000, "backend_name": BACKEND}
         job_id = await self._run("examples/sampler", arguments)
         summary = await self._call("get_job_result", job_id=job_id)
-        for outcome in _top_counts(summary):
-            say(f"   {outcome['bitstring']}  {outcome['count']:5}  {'█' * round(40 * outcome['probability'])}")
+        (registers,) = (part["registers"] for part in summary["parts"] if "registers" in part)
+        for outcome in registers["c"]["top"]:
+            say(f"   {outcome['bits']}  {outcome['count']:5.0f}  {'█' * round(40 * outcome['probability'])}")
         say()
 
     async def _check(self, function: str, arguments: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ async def test_a_function_is_uploaded_run_followed_and_read(user: Assistant) -> 
     assert await user.job_count() == before + 1
 
     result = await user.ask("get_job_result", job_id=job["job_id"], path="/echo/shots")
-    assert result["root"]["value"] == 3
+    assert result["parts"][0]["value"] == 3
     log = await user.log(job["job_id"])
     assert "INFO: echoing ['shots']" in log
     assert "a bare line" in log
@@ -178,4 +178,4 @@ async def test_a_job_outlives_the_server_that_started_it(tmp_path: Path) -> None
         job = await second.ask("wait_for_job", job_id=job_id)
         assert job["status"] == "DONE"
         result = await second.ask("get_job_result", job_id=job_id, path="/outlived")
-        assert result["root"]["value"] is True
+        assert result["parts"][0]["value"] is True

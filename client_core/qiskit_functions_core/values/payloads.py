@@ -12,6 +12,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .limits import Limits
@@ -125,8 +126,10 @@ class _Chunks:
         self._held = b""
 
     def peek(self, size: int) -> bytes:
-        while len(self._held) < size and (chunk := next(self._source, b"")):
+        for chunk in self._source:
             self._held += chunk
+            if len(self._held) >= size:
+                break
         return self._held[:size]
 
     def skip(self, size: int) -> None:
@@ -138,8 +141,7 @@ class _Chunks:
 
         target = array.view("u1") if array.nbytes else array[:0]
         filled = 0
-        while piece := self._held or next(self._source, b""):
-            self._held = b""
+        for piece in chain((self._held,), self._source):
             if filled + len(piece) > len(target):
                 raise ValueError("more data than the array's header says")
             target[filled : filled + len(piece)] = np.frombuffer(piece, "u1")
@@ -151,13 +153,16 @@ class _Chunks:
 def _inflate(data: bytes) -> Iterator[bytes]:
     """Decompress piece by piece, so that whoever reads can stop."""
     inflater = zlib.decompressobj()
+    for start in range(0, len(data), _CHUNK):
+        piece = data[start : start + _CHUNK]
+        while piece and not inflater.eof:
+            yield inflater.decompress(piece, _CHUNK)
+            piece = inflater.unconsumed_tail
+    # What a full buffer held back; a stream that is whole has little left, a broken one nothing.
     while not inflater.eof:
-        chunk = inflater.decompress(data, _CHUNK)
-        data = inflater.unconsumed_tail
-        if not chunk and not data:
+        if not (rest := inflater.decompress(b"", _CHUNK)):
             raise ValueError("the compressed data breaks off")
-        if chunk:
-            yield chunk
+        yield rest
 
 
 def load_qpy(data: bytes, limits: Limits) -> list[QuantumCircuit]:

@@ -10,6 +10,8 @@ from typing import Any
 # Ten digits tell apart more than any shot noise does, and halve the length of most floats.
 _DIGITS = 10
 _LONGEST_INTEGER = 10**30
+# What a container shows of its parts without giving them a summary of their own.
+INLINE = 600
 _OUTCOME = re.compile(r"[01 ]+|0x[0-9a-fA-F]+|\d+")
 
 
@@ -17,7 +19,7 @@ class NotShort(Exception):
     """The value is not plain JSON, or is longer than there is room for."""
 
 
-def inline(value: Any, room: int) -> Any:
+def inline(value: Any, room: int = INLINE) -> Any:
     """The whole value as JSON of about ``room`` characters at most.
 
     Raises:
@@ -27,12 +29,17 @@ def inline(value: Any, room: int) -> Any:
     return shown
 
 
-def fits(value: Any, room: int) -> bool:
+def fits(value: Any, room: int = INLINE) -> bool:
     try:
         _inline(value, room)
     except NotShort:
         return False
     return True
+
+
+def short(value: Any) -> Any:
+    """The value when it is short and not empty, else None."""
+    return inline(value) if value and fits(value) else None
 
 
 def _inline(value: Any, room: int) -> tuple[Any, int]:

@@ -170,7 +170,9 @@ class _Walk:
         for _ in self._times(symbols):
             symbol, kind, value = self._take("!ccQ")
             self._symbol(symbol)
-            self._value(kind, self._bytes(value))
+            payload = self._bytes(value)
+            if kind == b"e":
+                self._inside(payload)._expression()
 
     def _symbol(self, kind: bytes) -> None:
         if kind == b"v" and self._version < _VECTOR_TABLE_SINCE:

@@ -17,7 +17,6 @@ from .summary_models import Counts, Summary, ValueSummary
 # More than fit any budget; what comes after them is counted, up to a point.
 _MAX_PARTS = 200
 _MAX_COUNTED = 10_000
-_FEWEST_ROWS = 3
 _CHARACTERS_A_ROW = 50
 _POINTERS_SHOWN = 10
 _NOTE = "Shortened: ask for a pointer, with offset and limit, to see what was left out."
@@ -59,7 +58,7 @@ def _fit(parts: list[ValueSummary], left: list[str], budget: int) -> Summary:
     """Fewer rows in each part first, then fewer parts, then the bare facts of the first."""
     rows = max(map(_rows, parts))
     summary = _summary(parts, left)
-    while _length(summary) > budget and rows > _FEWEST_ROWS:
+    while _length(summary) > budget and rows > 1:
         rows //= 2
         parts = [_shorten(part, rows) for part in parts]
         summary = _summary(parts, left)
@@ -141,7 +140,7 @@ def _fewer(counts: Counts, rows: int) -> Counts:
     return counts.model_copy(
         update={
             "top": counts.top[:rows],
-            "other_outcomes": counts.other_outcomes + len(cut),
-            "other_count": counts.other_count + sum(outcome.count for outcome in cut),
+            "other_outcomes": ((counts.other_outcomes or 0) + len(cut)) or None,
+            "other_count": ((counts.other_count or 0) + sum(outcome.count for outcome in cut)) or None,
         }
     )

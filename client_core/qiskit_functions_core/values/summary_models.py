@@ -33,7 +33,7 @@ class Outcome(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     bits: str
-    count: float
+    count: int
     probability: float
 
 
@@ -47,8 +47,8 @@ class Counts(BaseModel):
     shape: Annotated[list[int] | None, Field(description="Shape of a sweep; counts are then over all of it.")] = None
     distinct: Annotated[int, Field(description="How many different outcomes there are.")]
     top: list[Outcome]
-    other_outcomes: Annotated[int, Field(description="Outcomes that `top` leaves out.")] = 0
-    other_count: Annotated[float, Field(description="Shots of those outcomes.")] = 0
+    other_outcomes: Annotated[int | None, Field(description="Outcomes that `top` leaves out.")] = None
+    other_count: Annotated[int | None, Field(description="How often those were measured.")] = None
 
 
 class ValueSummary(BaseModel):

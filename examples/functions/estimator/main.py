@@ -63,7 +63,7 @@ def check_qubits(circuit: QuantumCircuit, observables: list[SparsePauliOp]) -> N
 def parameter_sets(circuit: QuantumCircuit, values: ArrayLike | None) -> np.ndarray:
     """Values for the circuit's parameters, shape ``(parameters,)`` or ``(sets, parameters)``."""
     array = np.asarray([] if values is None else values, dtype=float)
-    if array.ndim > 2 or array.shape[-1:] != (circuit.num_parameters,):  # noqa: PLR2004
+    if array.ndim not in {1, 2} or array.shape[-1:] != (circuit.num_parameters,):
         names = ", ".join(parameter.name for parameter in circuit.parameters) or "none"
         message = f"parameter_values has shape {array.shape}; its last axis must match the parameters: {names}."
         raise ServerlessError("INVALID_ARGUMENT", message)

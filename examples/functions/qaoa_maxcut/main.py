@@ -148,7 +148,7 @@ def exact_max_cut(graph: list[Edge], num_nodes: int) -> float | None:
 
 
 def checked_edge(edge: Sequence[float]) -> Edge:
-    i, j, weight = edge if len(edge) == 3 else (*edge, 1.0)  # noqa: PLR2004
+    i, j, weight = [*edge, 1.0][:3]
     if i == j or weight == 0:
         raise ServerlessError("INVALID_ARGUMENT", f"edge {list(edge)} must join two nodes and weigh something.")
     return int(i), int(j), float(weight)

@@ -1,0 +1,150 @@
+"""Arguments against a function's JSON Schema: one check for the core and the embedded gateway.
+
+Both sides are untrusted: a schema comes from whoever owns the function, the arguments from whoever runs
+it. So nothing is fetched, patterns may not backtrack for ever, and the documents are bounded as the
+gateway of Qiskit Serverless 0.37 bounds them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema_rs
+
+from .models import ArgumentsSchema
+
+MAX_SCHEMA_CHARACTERS = 64 * 1024
+MAX_ARGUMENTS_CHARACTERS = 1024 * 1024
+MAX_DEPTH = 64
+MAX_SUBSCHEMAS = 200
+"""The gateway's own limits (``gateway/api/domain/arguments_schema.py`` there)."""
+
+_ASSERTED_FORMATS = ("date", "email", "ipv4", "ipv6", "uuid")
+_KNOWN_FORMATS = ("date-time", "time", "duration", "hostname", "idn-email", "idn-hostname", "iri", "iri-reference")
+_UNCHECKED_FORMATS = (
+    *_KNOWN_FORMATS,
+    *("json-pointer", "relative-json-pointer", "regex", "uri", "uri-reference", "uri-template"),
+)
+
+_PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
+"""About 10 ms of matching: far more than a written pattern needs, far less than a hostile one wants."""
+
+_SHOWN_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Where and how arguments break a schema.
+
+    Attributes:
+        message: keyword, what it requires, and the rejected value, as the gateway says it.
+        path: keys and indices that lead to the rejected value.
+    """
+
+    message: str
+    path: list[str | int]
+
+
+def check_schema(text: str) -> ArgumentsSchema | None:
+    """A schema that was uploaded as a JSON text; none for ``{}``, which asks for nothing.
+
+    Raises:
+        ValueError: it is no usable schema; the text says why, as the gateway does.
+    """
+    if len(text) > MAX_SCHEMA_CHARACTERS:
+        raise ValueError(
+            f"arguments_schema is {len(text)} characters long and the maximum is {MAX_SCHEMA_CHARACTERS}."
+        )
+    try:
+        schema = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("arguments_schema cannot be used: it must be valid JSON.") from None
+    if not isinstance(schema, dict | bool):
+        raise ValueError("arguments_schema cannot be used: it must be a JSON object or a boolean.")
+    if _too_deep(schema):
+        raise ValueError(f"arguments_schema cannot be used: it nests deeper than {MAX_DEPTH} levels.")
+    if _subschemas(schema) > MAX_SUBSCHEMAS:
+        raise ValueError(f"arguments_schema cannot be used: it has more than {MAX_SUBSCHEMAS} subschemas.")
+    try:
+        _validator(schema)
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        raise ValueError(f"arguments_schema cannot be used: {_shown(str(error).splitlines()[0])}") from None
+    return None if schema == {} else schema
+
+
+def violation(schema: ArgumentsSchema | None, arguments: Any) -> Violation | None:
+    """The first way in which decoded JSON arguments break a schema; none when they fit.
+
+    A schema that cannot be evaluated at all breaks nothing here: the gateway has the last word.
+    """
+    if schema is None or schema == {} or schema is True:
+        return None
+    if _too_deep(arguments):
+        return Violation(f"the arguments nest deeper than {MAX_DEPTH} levels", [])
+    try:
+        found = next(_validator(schema).iter_errors(arguments), None)
+    except (ValueError, jsonschema_rs.ReferencingError):
+        return None
+    if found is None:
+        return None
+    keyword = str(found.schema_path[-1]) if found.schema_path else "false schema"
+    required = _shown(_at(schema, found.schema_path))
+    rejected = _shown(found.instance)
+    message = f"'{keyword}' validation failed, schema requires {required}: rejected value {rejected}"
+    return Violation(message, list(found.instance_path))
+
+
+def _validator(schema: ArgumentsSchema) -> Any:
+    return jsonschema_rs.validator_for(
+        schema,
+        formats={name: _anything for name in _UNCHECKED_FORMATS},
+        validate_formats=True,
+        pattern_options=_PATTERNS,
+        offline=True,
+    )
+
+
+def _anything(_: str) -> bool:
+    return True
+
+
+def _at(schema: Any, path: list[str | int]) -> Any:
+    """What a keyword requires; the path runs through references, which are followed here too."""
+    here = schema
+    for step in path:
+        if isinstance(here, dict) and step not in here and "$ref" in here:
+            here = _at(schema, here["$ref"].removeprefix("#/").split("/"))
+        try:
+            here = here[step]
+        except (KeyError, IndexError, TypeError):
+            return here
+    return here
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) and value.startswith("{") else repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+def _too_deep(document: Any) -> bool:
+    stack = [(document, 0)]
+    while stack:
+        node, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            return True
+        if isinstance(node, dict | list):
+            children = node.values() if isinstance(node, dict) else node
+            stack.extend((child, depth + 1) for child in children)
+    return False
+
+
+def _subschemas(schema: Any) -> int:
+    count, stack = 0, [schema]
+    while stack:
+        node = stack.pop()
+        count += isinstance(node, dict | bool)
+        if isinstance(node, dict | list):
+            stack.extend(node.values() if isinstance(node, dict) else node)
+    return count

@@ -1,0 +1,143 @@
+"""Summaries of circuits and operators."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from . import plain
+from .page import ROWS, Page
+from .summary_models import ValueSummary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from qiskit import QuantumCircuit
+
+OPENQASM_SHOWN = 4_000
+# Writing a circuit as OpenQASM takes time that grows with its size; above this it is long anyway.
+_MAX_EXPORTED = 20_000
+
+
+def circuit(circuit: QuantumCircuit, pointer: str, page: Page) -> ValueSummary:
+    operations = {plain.text(name): times for name, times in circuit.count_ops().items()}
+    return ValueSummary(
+        pointer=pointer,
+        kind="circuit",
+        type=type(circuit).__name__,
+        num_qubits=circuit.num_qubits,
+        num_clbits=circuit.num_clbits,
+        depth=circuit.depth(),
+        two_qubit_depth=circuit.depth(_is_two_qubit),
+        size=circuit.size(),
+        operations=_most(operations),
+        parameters=_names([parameter.name for parameter in islice(circuit.parameters, ROWS)], circuit.num_parameters),
+        **_openqasm(circuit, page),
+    )
+
+
+def _is_two_qubit(instruction: Any) -> bool:
+    return len(instruction.qubits) == 2 and not getattr(instruction.operation, "_directive", False)  # noqa: PLR2004
+
+
+def _most(operations: dict[str, int]) -> dict[str, int]:
+    shown = dict(islice(operations.items(), ROWS))
+    others = sum(operations.values()) - sum(shown.values())
+    return {**shown, "(others)": others} if others else shown
+
+
+def _names(names: list[str], total: int) -> list[str] | None:
+    more = [f"… and {total - len(names)} more"] if total > len(names) else []
+    return [plain.text(name)[:100] for name in names] + more or None
+
+
+def _openqasm(circuit: QuantumCircuit, page: Page) -> dict[str, Any]:
+    """OpenQASM 3 when it is short, or the piece of it that a page asks for."""
+    from qiskit import qasm3
+
+    if circuit.size() > _MAX_EXPORTED:
+        return {}
+    try:
+        text = plain.text(qasm3.dumps(circuit))
+    except Exception:  # the exporter refuses some instructions, and fails on others in its own ways
+        return {}
+    if page == Page() and len(text) > OPENQASM_SHOWN:
+        return {"omitted": len(text), "next_offset": 0}
+    shown = text[page.offset : page.end(OPENQASM_SHOWN)]
+    return {"openqasm": shown, **page.rest(len(text), len(shown))}
+
+
+def pauli_operator(operator: Any, pointer: str, page: Page) -> ValueSummary:
+    import numpy as np
+
+    order = np.argsort(-_magnitudes(operator.coeffs), kind="stable")[page.offset : page.end()]
+    terms = [[operator.paulis[at].to_label(), plain.rounded(_real_if_close(operator.coeffs[at]))] for at in order]
+    return _operator(operator, pointer, terms, page, len(operator))
+
+
+def _magnitudes(coefficients: NDArray[Any]) -> NDArray[np.float64]:
+    """Sizes to sort by; coefficients with free parameters come first, as if largest."""
+    import numpy as np
+
+    if coefficients.dtype == object:
+        return np.full(coefficients.shape, np.inf)
+    return np.abs(coefficients).astype(np.float64)
+
+
+def _real_if_close(coefficient: Any) -> Any:
+    number = getattr(coefficient, "item", lambda: coefficient)()
+    return number.real if isinstance(number, complex) and not number.imag else number
+
+
+def pauli_lindblad_map(generators: Any, pointer: str, page: Page) -> ValueSummary:
+    rows = sorted(generators.to_sparse_list(), key=lambda term: -abs(term[2]))
+    terms = [_sparse_term(*row) for row in rows[page.offset : page.end()]]
+    return _operator(generators, pointer, terms, page, len(rows))
+
+
+def _sparse_term(paulis: str, qubits: list[int], rate: float) -> list[Any]:
+    named = sorted(zip(qubits, paulis, strict=True))
+    return [" ".join(f"{pauli}{qubit}" for qubit, pauli in named) or "I", plain.rounded(rate)]
+
+
+def pauli_lindblad_error(error: Any, pointer: str, page: Page) -> ValueSummary:
+    order = (-error.rates).argsort(kind="stable")[page.offset : page.end()]
+    terms = [[error.generators[at].to_label(), plain.rounded(error.rates[at].item())] for at in order]
+    return _operator(error, pointer, terms, page, len(error.rates))
+
+
+def paulis(paulis: Any, pointer: str, page: Page) -> ValueSummary:
+    terms = [[label, 1.0] for label in paulis[page.offset : page.end()].to_labels()]
+    return _operator(paulis, pointer, terms, page, len(paulis))
+
+
+def pauli(pauli: Any, pointer: str, page: Page) -> ValueSummary:
+    return _operator(pauli, pointer, [[pauli.to_label(), 1.0]], page, 1)
+
+
+def _operator(value: Any, pointer: str, terms: list[list[Any]], page: Page, total: int) -> ValueSummary:
+    return ValueSummary(
+        pointer=pointer,
+        kind="operator",
+        type=type(value).__name__,
+        num_qubits=value.num_qubits,
+        size=total,
+        terms=terms,
+        **page.rest(total, len(terms)),
+    )
+
+
+def instruction(value: Any, pointer: str, _: Page) -> ValueSummary:
+    shown = {"name": plain.text(value.name), "params": [plain.rounded(item) for item in value.params[:ROWS]]}
+    return ValueSummary(
+        pointer=pointer,
+        kind="other",
+        type=type(value).__name__,
+        num_qubits=value.num_qubits,
+        num_clbits=value.num_clbits,
+        value=shown,
+    )
+
+
+def parameter(value: Any, pointer: str, _: Page) -> ValueSummary:
+    return ValueSummary(pointer=pointer, kind="other", type="Parameter", value=plain.text(value.name)[:_TEXT])

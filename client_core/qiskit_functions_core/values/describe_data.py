@@ -1,0 +1,154 @@
+"""Summaries of measured and computed data: pubs, counts, expectation values, arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import plain
+from .page import Page
+from .summary_models import Counts, Outcome, ValueSummary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from qiskit.primitives import BitArray, PubResult
+
+# What an estimator's pub shows by itself; further fields become parts of their own.
+_EXPECTATION = ("evs", "stds")
+
+
+def _kind_of_pub(pub: PubResult) -> str:
+    kinds = {name: type(field).__name__ for name, field in pub.data.items()}
+    if kinds.get("evs") == "ndarray" and kinds.get("stds", "ndarray") == "ndarray":
+        return "estimator_pub"
+    return "sampler_pub" if "BitArray" in kinds.values() else "pub"
+
+
+def in_pub(pub: PubResult, name: str) -> bool:
+    if _kind_of_pub(pub) == "estimator_pub":
+        return name in _EXPECTATION
+    return type(pub.data[name]).__name__ == "BitArray"
+
+
+def pub_result(pub: PubResult, pointer: str, page: Page) -> ValueSummary:
+    kind = _kind_of_pub(pub)
+    common = {"pointer": pointer, "type": type(pub).__name__, "metadata": plain.short(pub.metadata)}
+    if kind == "estimator_pub":
+        return ValueSummary(kind="estimator_pub", **common, **_expectation_values(pub, page))
+    shape = list(pub.data.shape or ()) or None
+    if kind == "pub":
+        return ValueSummary(kind="pub", **common, shape=shape, size=len(pub.data))
+    registers = {
+        plain.text(name): _count(field, page) for name, field in pub.data.items() if type(field).__name__ == "BitArray"
+    }
+    return ValueSummary(kind="sampler_pub", **common, shape=shape, registers=registers)
+
+
+def _expectation_values(pub: PubResult, page: Page) -> dict[str, Any]:
+    fields = dict(pub.data.items())
+    values, errors = fields["evs"], fields.get("stds")
+    shown = _elements(values, page)
+    return {
+        "shape": list(values.shape),
+        "values": shown,
+        "stds": None if errors is None else _elements(errors, page),
+        **page.rest(int(values.size), len(shown)),
+    }
+
+
+def _count(bits: BitArray, page: Page) -> Counts:
+    """Counts without a Python object for each shot: outcomes are compared as packed bytes."""
+    outcomes, counts = _distinct(bits)
+    total = int(counts.sum())
+    order = (-counts).argsort(kind="stable")[page.offset : page.end()]
+    top = [
+        Outcome(bits=_bitstring(outcomes[at], bits.num_bits), count=int(counts[at]), probability=counts[at] / total)
+        for at in order
+    ]
+    return Counts(
+        shots=bits.num_shots,
+        num_bits=bits.num_bits,
+        shape=list(bits.shape) or None,
+        distinct=len(counts),
+        top=[outcome.model_copy(update={"probability": plain.rounded(outcome.probability)}) for outcome in top],
+        other_outcomes=len(counts) - len(top),
+        other_count=total - sum(outcome.count for outcome in top),
+    )
+
+
+def _distinct(bits: BitArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Outcomes as rows of bytes in ascending order, and how often each was measured."""
+    import numpy as np
+
+    rows = bits.array.reshape(-1, bits.array.shape[-1])
+    if not rows.size:
+        return np.zeros((min(len(rows), 1), 0), np.uint8), np.array([len(rows)][: len(rows)], np.int64)
+    rows = rows.copy()
+    # BitArray ignores the bits above num_bits, whatever they are.
+    rows[:, 0] &= 0xFF >> (-bits.num_bits % 8)
+    whole = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
+    outcomes, counts = np.unique(whole, return_counts=True)
+    return outcomes.view(np.uint8).reshape(len(outcomes), -1), counts
+
+
+def _bitstring(row: NDArray[np.uint8], num_bits: int) -> str:
+    return format(int.from_bytes(row.tobytes(), "big"), "b").zfill(num_bits) if num_bits else ""
+
+
+def bit_array(bits: BitArray, pointer: str, page: Page) -> ValueSummary:
+    counts = _count(bits, page)
+    rest = page.rest(counts.distinct, len(counts.top))
+    return ValueSummary(pointer=pointer, kind="counts", type="BitArray", counts=counts, **rest)
+
+
+def _elements(array: NDArray[Any], page: Page) -> list[Any]:
+    return [plain.rounded(item) for item in array.flat[page.offset : page.end()].tolist()]
+
+
+def array(array: NDArray[Any], pointer: str, page: Page) -> ValueSummary:
+    shown = _elements(array, page)
+    return ValueSummary(
+        pointer=pointer,
+        kind="array",
+        type=type(array).__name__,
+        shape=list(array.shape),
+        dtype=str(array.dtype),
+        values=shown,
+        **_statistics(array),
+        **page.rest(array.size, len(shown)),
+    )
+
+
+def _statistics(array: NDArray[Any]) -> dict[str, Any]:
+    """Range and mean of the finite numbers; nothing for what has no order or no mean."""
+    import numpy as np
+
+    if array.dtype.kind not in "biufc" or not array.size:
+        return {}
+    finite = array[np.isfinite(array)]
+    if not finite.size:
+        return {}
+    mean = {"mean": plain.rounded(finite.mean().item())}
+    if array.dtype.kind == "c":
+        return mean
+    return {"min": plain.rounded(finite.min().item()), "max": plain.rounded(finite.max().item()), **mean}
+
+
+def matrix(value: Any, pointer: str, page: Page) -> ValueSummary:
+    """Operators, states and channels, by their data."""
+    import numpy as np
+
+    summary = array(np.asarray(value.data), pointer, page)
+    return summary.model_copy(update={"type": type(value).__name__})
+
+
+def sparse_matrix(matrix: Any, pointer: str, _: Page) -> ValueSummary:
+    return ValueSummary(
+        pointer=pointer,
+        kind="sparse_matrix",
+        type=type(matrix).__name__,
+        shape=list(matrix.shape),
+        dtype=str(matrix.dtype),
+        size=int(matrix.nnz),
+        **_statistics(matrix.data),
+    )

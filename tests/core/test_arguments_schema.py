@@ -1,0 +1,93 @@
+"""One schema check for the core and the embedded gateway."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from qiskit_functions_core.arguments_schema import Violation, check_schema, violation
+
+SCHEMA = {
+    "type": "object",
+    "required": ["shots"],
+    "properties": {"shots": {"type": "integer", "minimum": 1}},
+    "additionalProperties": False,
+}
+
+
+def test_the_message_is_the_gateways_own() -> None:
+    assert violation(SCHEMA, {}) == Violation(
+        "'required' validation failed, schema requires ['shots']: rejected value {}", []
+    )
+    assert violation(SCHEMA, {"shots": "x"}) == Violation(
+        "'type' validation failed, schema requires 'integer': rejected value 'x'", ["shots"]
+    )
+
+
+@pytest.mark.parametrize("schema", [None, {}, True])
+def test_no_schema_takes_everything(schema: dict[str, Any] | bool | None) -> None:
+    assert violation(schema, {"any": ["thing"]}) is None
+
+
+def test_a_schema_of_false_takes_nothing() -> None:
+    assert violation(False, {}) is not None
+
+
+def test_long_values_are_shortened() -> None:
+    found = violation({"properties": {"x": {"type": "integer"}}}, {"x": "a" * 10_000})
+    assert found is not None
+    assert len(found.message) < 400
+
+
+def test_a_pattern_that_backtracks_for_ever_is_given_up() -> None:
+    schema = {"properties": {"x": {"pattern": "^(a|a)*(?=b)$"}}}
+    assert violation(schema, {"x": "a" * 60}) is not None
+
+
+def test_only_the_formats_that_the_gateway_asserts_are_asserted() -> None:
+    assert violation({"properties": {"x": {"format": "date"}}}, {"x": "tomorrow"}) is not None
+    assert violation({"properties": {"x": {"format": "uri"}}}, {"x": "not a uri"}) is None
+    assert violation({"properties": {"x": {"format": "no-such-format"}}}, {"x": "anything"}) is None
+
+
+def test_a_reference_inside_the_schema_is_followed() -> None:
+    schema = {"$defs": {"n": {"type": "integer"}}, "properties": {"x": {"$ref": "#/$defs/n"}}}
+    found = violation(schema, {"x": "one"})
+    assert found is not None
+    assert found.path == ["x"]
+
+
+def test_a_reference_to_elsewhere_is_never_fetched() -> None:
+    with pytest.raises(ValueError, match="cannot be used"):
+        check_schema('{"$ref": "http://127.0.0.1:9/schema.json"}')
+
+
+def test_arguments_that_nest_too_deep_are_refused() -> None:
+    deep: Any = 1
+    for _ in range(100):
+        deep = [deep]
+    found = violation({"type": "object"}, {"x": deep})
+    assert found is not None
+    assert "deeper" in found.message
+
+
+def test_an_empty_schema_is_stored_as_none() -> None:
+    assert check_schema("{}") is None
+    assert check_schema(json.dumps(SCHEMA)) == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{nope", r"it must be valid JSON\."),
+        ("[]", "JSON object or a boolean"),
+        ('{"type": "integre"}', "cannot be used"),
+        (json.dumps({"anyOf": [{}] * 300}), "more than 200 subschemas"),
+        ('{"description": "' + "x" * 70_000 + '"}', "70019 characters long and the maximum is 65536"),
+        ('{"not":' * 100 + "{}" + "}" * 100, "deeper than 64"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_refused_with_the_reason(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        check_schema(text)
