@@ -54,9 +54,7 @@ def check_schema(text: str) -> ArgumentsSchema | None:
         ValueError: it is no usable schema; the text says why, as the gateway does.
     """
     if len(text) > MAX_SCHEMA_CHARACTERS:
-        raise ValueError(
-            f"arguments_schema is {len(text)} characters long and the maximum is {MAX_SCHEMA_CHARACTERS}."
-        )
+        raise ValueError(f"arguments_schema is {len(text)} characters long and the maximum is {MAX_SCHEMA_CHARACTERS}.")
     try:
         schema = json.loads(text)
     except (ValueError, RecursionError):

@@ -131,7 +131,8 @@ class FunctionsClient:
         await self._stack.aclose()
 
     async def _embedded_account(self) -> Account:
-        from .embedded import EmbeddedGateway, data_folder
+        from .embedded.home import data_folder
+        from .embedded.server import EmbeddedGateway
 
         gateway = EmbeddedGateway(self._home or data_folder(), usage_limit_seconds=self._local_usage_limit)
         await self._stack.enter_async_context(gateway)

@@ -8,7 +8,7 @@ stays readable.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .limits import Limits
@@ -23,11 +23,13 @@ class Opaque:
         type_name: what the value says it is.
         size: the characters of its JSON.
         reason: why it was not rebuilt.
+        parts: what it holds, when that could be read: a container that does not fit together still shows it.
     """
 
     type_name: str
     size: int
     reason: str
+    parts: dict[str, Any] | list[Any] | None = field(default=None, compare=False)
 
 
 def decode(text: str, *, limits: Limits = Limits()) -> Any:  # noqa: B008 - frozen
@@ -83,15 +85,13 @@ class Decoder:
         try:
             return read(value, self._payloads)
         except Exception as error:  # over bytes from strangers, other people's readers raise anything
-            return self._broken(name, tree, value, error)
+            parts = value if isinstance(value, dict | list) else None
+            return self._refuse(name, _size(tree), _first_line(error), parts)
 
-    def _broken(self, name: str, tree: dict[str, Any], value: Any, error: Exception) -> Any:
-        refusal = self._refuse(name, _size(tree), _first_line(error))
-        # A container that does not fit together still shows its parts.
-        return value if isinstance(value, dict | list) else refusal
-
-    def _refuse(self, type_name: str, size: int, reason: str) -> Opaque:
-        refusal = Opaque(type_name, size, reason)
+    def _refuse(
+        self, type_name: str, size: int, reason: str, parts: dict[str, Any] | list[Any] | None = None
+    ) -> Opaque:
+        refusal = Opaque(type_name, size, reason, parts)
         self.refusals.append(refusal)
         return refusal
 

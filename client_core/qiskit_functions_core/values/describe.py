@@ -8,7 +8,7 @@ from typing import Any
 
 from . import describe_circuits, describe_data, navigate, plain
 from .decode import Opaque
-from .page import ROWS, Page
+from .page import FIRST, ROWS, Page
 from .summary_models import ValueSummary
 
 _TEXT = 2_000
@@ -16,7 +16,7 @@ _CHILDREN = 50
 _PUBS = 100
 
 
-def describe(value: Any, pointer: str, page: Page = Page()) -> ValueSummary:
+def describe(value: Any, pointer: str, page: Page = FIRST) -> ValueSummary:
     """The summary of a value by itself; what it holds beyond that is for the caller to walk."""
     for name in navigate.class_names(value):
         if name in _DESCRIBERS:
@@ -27,7 +27,7 @@ def describe(value: Any, pointer: str, page: Page = Page()) -> ValueSummary:
     return _other(value, pointer, page)
 
 
-def own_parts(value: Any, page: Page = Page()) -> list[tuple[tuple[str | int, ...], Any]]:
+def own_parts(value: Any, page: Page = FIRST) -> list[tuple[tuple[str | int, ...], Any]]:
     """What a value holds and its own summary leaves out: the tokens that lead there, and the part."""
     kinds = set(navigate.class_names(value))
     if kinds & _LEAVES:
@@ -79,7 +79,7 @@ def _container(value: Any, pointer: str, page: Page) -> ValueSummary:
     is_list = not isinstance(held, Mapping)
     name = None if isinstance(value, dict | list) else type(value).__name__
     common: dict[str, Any] = {"pointer": pointer, "kind": "list" if is_list else "object", "type": name}
-    if page == Page() and plain.fits(value):
+    if page == FIRST and plain.fits(value):
         return ValueSummary(**common, value=plain.inline(value))
     short = {key: plain.inline(part) for key, part in _children(value, page) if plain.fits(part)}
     shown = len(_children(value, page))
@@ -121,14 +121,16 @@ def _datetime(value: Any, pointer: str, _: Page) -> ValueSummary:
     return ValueSummary(pointer=pointer, kind="datetime", value=value.isoformat())
 
 
-def _opaque(value: Opaque, pointer: str, _: Page) -> ValueSummary:
-    return ValueSummary(
-        pointer=pointer,
-        kind="opaque",
-        type=plain.text(value.type_name)[:100],
-        size=value.size,
-        reason=plain.text(value.reason)[:300],
-    )
+def _opaque(value: Opaque, pointer: str, page: Page) -> ValueSummary:
+    facts = {
+        "kind": "opaque",
+        "type": plain.text(value.type_name)[:100],
+        "size": value.size,
+        "reason": plain.text(value.reason)[:300],
+    }
+    if value.parts is None:
+        return ValueSummary(pointer=pointer, **facts)
+    return _container(value.parts, pointer, page).model_copy(update=facts)
 
 
 def _span_of_time(span: Any, pointer: str, _: Page) -> ValueSummary:

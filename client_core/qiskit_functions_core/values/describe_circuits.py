@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import plain
-from .page import ROWS, Page
+from .page import FIRST, ROWS, Page
 from .summary_models import ValueSummary
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
 OPENQASM_SHOWN = 4_000
+# Depths take a second for 100,000 instructions.
+_MAX_DEPTH = 100_000
 # Writing a circuit as OpenQASM takes time that grows with its size; above this it is long anyway.
 _MAX_EXPORTED = 20_000
 
@@ -27,13 +29,18 @@ def circuit(circuit: QuantumCircuit, pointer: str, page: Page) -> ValueSummary:
         type=type(circuit).__name__,
         num_qubits=circuit.num_qubits,
         num_clbits=circuit.num_clbits,
-        depth=circuit.depth(),
-        two_qubit_depth=circuit.depth(_is_two_qubit),
+        **_depths(circuit),
         size=circuit.size(),
         operations=_most(operations),
         parameters=_names([parameter.name for parameter in islice(circuit.parameters, ROWS)], circuit.num_parameters),
         **_openqasm(circuit, page),
     )
+
+
+def _depths(circuit: QuantumCircuit) -> dict[str, int]:
+    if circuit.size() > _MAX_DEPTH:
+        return {}
+    return {"depth": circuit.depth(), "two_qubit_depth": circuit.depth(_is_two_qubit)}
 
 
 def _is_two_qubit(instruction: Any) -> bool:
@@ -61,7 +68,7 @@ def _openqasm(circuit: QuantumCircuit, page: Page) -> dict[str, Any]:
         text = plain.text(qasm3.dumps(circuit))
     except Exception:  # the exporter refuses some instructions, and fails on others in its own ways
         return {}
-    if page == Page() and len(text) > OPENQASM_SHOWN:
+    if page == FIRST and len(text) > OPENQASM_SHOWN:
         return {"omitted": len(text), "next_offset": 0}
     shown = text[page.offset : page.end(OPENQASM_SHOWN)]
     return {"openqasm": shown, **page.rest(len(text), len(shown))}
@@ -81,7 +88,8 @@ def _magnitudes(coefficients: NDArray[Any]) -> NDArray[np.float64]:
 
     if coefficients.dtype == object:
         return np.full(coefficients.shape, np.inf)
-    return np.abs(coefficients).astype(np.float64)
+    magnitudes: NDArray[np.float64] = np.abs(coefficients)
+    return magnitudes
 
 
 def _real_if_close(coefficient: Any) -> Any:
@@ -140,4 +148,4 @@ def instruction(value: Any, pointer: str, _: Page) -> ValueSummary:
 
 
 def parameter(value: Any, pointer: str, _: Page) -> ValueSummary:
-    return ValueSummary(pointer=pointer, kind="other", type="Parameter", value=plain.text(value.name)[:_TEXT])
+    return ValueSummary(pointer=pointer, kind="other", type="Parameter", value=plain.text(value.name)[:200])

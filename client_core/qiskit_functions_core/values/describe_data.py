@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import plain
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # What an estimator's pub shows by itself; further fields become parts of their own.
 _EXPECTATION = ("evs", "stds")
+# Elements looked at at a time, so that a large array is not copied whole.
+_PIECE = 2**20
 
 
 def _kind_of_pub(pub: PubResult) -> str:
@@ -71,8 +74,8 @@ def _count(bits: BitArray, page: Page) -> Counts:
         shape=list(bits.shape) or None,
         distinct=len(counts),
         top=[outcome.model_copy(update={"probability": plain.rounded(outcome.probability)}) for outcome in top],
-        other_outcomes=len(counts) - len(top),
-        other_count=total - sum(outcome.count for outcome in top),
+        other_outcomes=len(counts) - len(top) or None,
+        other_count=total - sum(outcome.count for outcome in top) or None,
     )
 
 
@@ -125,13 +128,31 @@ def _statistics(array: NDArray[Any]) -> dict[str, Any]:
 
     if array.dtype.kind not in "biufc" or not array.size:
         return {}
-    finite = array[np.isfinite(array)]
-    if not finite.size:
+    pieces = [piece for piece in map(_finite, _pieces(array)) if piece.size]
+    count = sum(piece.size for piece in pieces)
+    if not count:
         return {}
-    mean = {"mean": plain.rounded(finite.mean().item())}
+    # A row of partial sums instead of one copy of the array in float64.
+    sums = [piece.sum(dtype=np.result_type(piece.dtype, np.float64)).item() / count for piece in pieces]
+    mean = {"mean": plain.rounded(sum(sums))}
     if array.dtype.kind == "c":
         return mean
-    return {"min": plain.rounded(finite.min().item()), "max": plain.rounded(finite.max().item()), **mean}
+    least, most = min(piece.min().item() for piece in pieces), max(piece.max().item() for piece in pieces)
+    return {"min": plain.rounded(least), "max": plain.rounded(most), **mean}
+
+
+def _pieces(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    flat = array.reshape(-1, order="A")
+    return (flat[start : start + _PIECE] for start in range(0, flat.size, _PIECE))
+
+
+def _finite(piece: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    if piece.dtype.kind in "biu":
+        return piece
+    finite = np.isfinite(piece)
+    return piece if finite.all() else piece[finite]
 
 
 def matrix(value: Any, pointer: str, page: Page) -> ValueSummary:

@@ -19,10 +19,12 @@ class Limits:
     max_decompressed: int = 200 * MIB
     # Bounds arrays whose elements have no size, which no bound on bytes sees.
     max_array_elements: int = 2**28
-    # Loading QPY takes 20 to 50 times its size in memory; 1,000 circuits of 20 qubits are about 3 MB.
+    # All QPY of one text together: 400,000 instructions, loaded in about a second and 100 MB of memory.
     max_qpy: int = 16 * MIB
     # Ten times the largest device. QPY and OpenQASM allocate every declared qubit, so a header is enough.
     max_qubits: int = 10_000
+    # Of all nested circuits and registers of one QPY together; a bit takes about 100 bytes of memory.
+    max_qpy_bits: int = 1_000_000
     # Integers that collide in a hash table make building a set quadratic.
     max_set_items: int = 10_000
     # What an assistant can write or a folder can hold; the gateway takes 2.5 MB of arguments at most.

@@ -97,6 +97,7 @@ def _attributes(*names: str) -> Callable[[Any], dict[str, Any]]:
 
 
 _PARTS: dict[str, Callable[[Any], Any]] = {
+    "Opaque": lambda opaque: opaque.parts,
     "PrimitiveResult": lambda result: {"pub_results": list(result), "metadata": result.metadata},
     "PubResult": _attributes("data", "metadata"),
     "DataBin": lambda data: dict(data.items()),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
 _VERSION = re.compile(r"(?:\s|//[^\n]*\n|/\*.*?\*/)*OPENQASM\s+(\d+)", re.DOTALL)
-_INCLUDE = re.compile(r'^\s*include\s*"([^"]*)"', re.MULTILINE)
+_INCLUDE = re.compile(r'(?:^|;)\s*include\s*"([^"]*)"', re.MULTILINE)
 _LENGTH = re.compile(r"\[\s*([\d_]+)\s*\]")
 # "<input>:4,0: …" (OpenQASM 2), "4,0: …" and "L4:C0: …" (OpenQASM 3); columns count from 0.
 _POSITION = re.compile(r"^(?:<input>:|L)?(\d+)(?:,|:C)(\d+):\s*")

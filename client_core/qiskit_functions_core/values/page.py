@@ -26,3 +26,7 @@ class Page:
             "omitted": after or None,
             "next_offset": self.offset + shown if after else None,
         }
+
+
+# The usual beginning of a value.
+FIRST = Page()

@@ -38,6 +38,7 @@ class Payloads:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._left = limits.max_decompressed
+        self._qpy_left = limits.max_qpy
 
     def array(self, payload: str) -> NDArray[Any]:
         """An array from base64 of zlib of ``.npy``; never an object array, never unpickled."""
@@ -49,9 +50,9 @@ class Payloads:
         data = bytearray()
         for chunk in _inflate(binascii.a2b_base64(payload)):
             data += chunk
-            if len(data) > self.limits.max_qpy:
-                raise ValueError(f"unpacks to more than {self.limits.max_qpy:,} bytes of QPY")
-        self._spend(len(data))
+            if len(data) > self._qpy_left:
+                raise ValueError(f"the circuits unpack to more than {self.limits.max_qpy:,} bytes of QPY")
+        self._qpy_left -= len(data)
         return load_qpy(bytes(data), self.limits)
 
     def sparse_matrix(self, payload: str) -> Any:

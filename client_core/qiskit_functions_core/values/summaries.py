@@ -11,7 +11,8 @@ from ..errors import InputError
 from . import navigate
 from . import pointer as pointers
 from .decode import decode
-from .describe import Page, describe, own_parts
+from .describe import describe, own_parts
+from .page import FIRST, Page
 from .summary_models import Counts, Summary, ValueSummary
 
 # More than fit any budget; what comes after them is counted, up to a point.
@@ -19,6 +20,7 @@ _MAX_PARTS = 200
 _MAX_COUNTED = 10_000
 _CHARACTERS_A_ROW = 50
 _POINTERS_SHOWN = 10
+_LONGEST_POINTER = 200
 _NOTE = "Shortened: ask for a pointer, with offset and limit, to see what was left out."
 
 
@@ -44,7 +46,7 @@ def summarize(
     return _fit(parts, left, max(budget, 2_000))
 
 
-def _walk(value: Any, pointer: str, page: Page = Page()) -> Iterator[tuple[str, Any, Page]]:  # noqa: B008 - frozen
+def _walk(value: Any, pointer: str, page: Page = FIRST) -> Iterator[tuple[str, Any, Page]]:
     """A value, then all that it holds and its own summary does not tell."""
     yield pointer, value, page
     for tokens, part in own_parts(value, page):
@@ -78,7 +80,7 @@ def _summary(parts: list[ValueSummary], left: list[str]) -> Summary:
         pointer=first.pointer,
         parts=parts,
         omitted_parts=len(left) or None,
-        omitted_pointers=[at for at in left[:_POINTERS_SHOWN] if len(at) <= 200] or None,  # noqa: PLR2004
+        omitted_pointers=[at for at in left[:_POINTERS_SHOWN] if len(json.dumps(at)) <= _LONGEST_POINTER] or None,
         note=_NOTE if cut else None,
     )
 
@@ -88,9 +90,10 @@ def _cut(part: ValueSummary) -> bool:
 
 
 def _bare(part: ValueSummary, others: int) -> Summary:
-    facts = ValueSummary(pointer=part.pointer[:500], kind=part.kind, type=part.type, size=part.size)
+    pointer = part.pointer if len(json.dumps(part.pointer)) <= _LONGEST_POINTER else ""
+    facts = ValueSummary(pointer=pointer, kind=part.kind, type=part.type, size=part.size)
     note = f"{_NOTE} Its keys or labels are too long to show."
-    return Summary(kind=part.kind, pointer=facts.pointer, parts=[facts], omitted_parts=others or None, note=note)
+    return Summary(kind=part.kind, pointer=pointer, parts=[facts], omitted_parts=others or None, note=note)
 
 
 def _length(summary: Summary) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from qiskit import QuantumCircuit
+from qiskit.primitives.containers import BindingsArray
 from qiskit.providers import BackendV2
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit.quantum_info import SparsePauliOp
@@ -28,7 +29,7 @@ from qiskit_serverless import (
 def run(
     circuit: QuantumCircuit,
     observable: SparsePauliOp | list[SparsePauliOp],
-    parameter_values: ArrayLike | None = None,
+    parameter_values: BindingsArray | ArrayLike | None = None,
     precision: float = 0.015625,
     backend_name: str | None = None,
     optimization_level: int = 2,
@@ -60,10 +61,15 @@ def check_qubits(circuit: QuantumCircuit, observables: list[SparsePauliOp]) -> N
             raise ServerlessError("INVALID_ARGUMENT", message)
 
 
-def parameter_sets(circuit: QuantumCircuit, values: ArrayLike | None) -> np.ndarray:
+def parameter_sets(circuit: QuantumCircuit, values: BindingsArray | ArrayLike | None) -> np.ndarray:
     """Values for the circuit's parameters, shape ``(parameters,)`` or ``(sets, parameters)``."""
-    array = np.asarray([] if values is None else values, dtype=float)
-    if array.ndim not in {1, 2} or array.shape[-1:] != (circuit.num_parameters,):
+    try:
+        if isinstance(values, BindingsArray):
+            values = values.as_array(circuit.parameters)
+        array = np.asarray([] if values is None else values, dtype=float)
+    except (KeyError, ValueError) as error:
+        raise ServerlessError("INVALID_ARGUMENT", f"parameter_values: {error}") from error
+    if array.ndim not in {1, 2} or array.shape[-1] != circuit.num_parameters:
         names = ", ".join(parameter.name for parameter in circuit.parameters) or "none"
         message = f"parameter_values has shape {array.shape}; its last axis must match the parameters: {names}."
         raise ServerlessError("INVALID_ARGUMENT", message)

@@ -18,7 +18,8 @@ from qiskit.providers import BackendV2
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
-from qiskit_ibm_runtime import Batch, IBMBackend, QiskitRuntimeService, SamplerV2
+from qiskit_ibm_runtime import Batch, QiskitRuntimeService, SamplerV2
+from qiskit_ibm_runtime.fake_provider.fake_backend import FakeBackendV2
 from qiskit_serverless import (
     Job,
     ServerlessError,
@@ -61,7 +62,7 @@ def run(
     # A batch keeps the jobs together on every plan; a session would not open on the free one.
     with Batch(backend=built_once(backend)) as batch:
         mean_cut = MeanCut(SamplerV2(mode=batch), isa_circuit, graph, shots, np.random.default_rng(seed))
-        optimum = optimise(mean_cut, starting_point(graph, layers), max_iterations)
+        optimum = optimise(mean_cut, starting_point(layers), max_iterations)
         counts = mean_cut.sample(optimum.x)
 
     update_status(Job.POST_PROCESSING)
@@ -110,19 +111,22 @@ class MeanCut:
 
 
 def qaoa_circuit(graph: list[Edge], num_nodes: int, layers: int) -> QuantumCircuit:
-    """Minimising the sum of ``w/2 ZZ`` over the edges maximises the cut."""
-    terms = [("ZZ", [i, j], weight / 2) for i, j, weight in graph]
+    """Minimising the sum of ``w/2 ZZ`` over the edges maximises the cut.
+
+    Weights count relative to their mean size, so that the same angles suit every graph.
+    """
+    unit = np.mean([abs(weight) for _, _, weight in graph])
+    terms = [("ZZ", [i, j], weight / unit / 2) for i, j, weight in graph]
     cost = SparsePauliOp.from_sparse_list(terms, num_qubits=num_nodes).simplify()
     circuit = qaoa_ansatz(cost, reps=layers)
     circuit.measure_all()
     return circuit
 
 
-def starting_point(graph: list[Edge], layers: int) -> np.ndarray:
+def starting_point(layers: int) -> np.ndarray:
     """Angles of a linear anneal: the mixer (beta, first) fades out while the cost (gamma) comes in."""
-    weight = float(np.mean([abs(weight) for _, _, weight in graph]))
     ramp = (np.arange(layers) + 0.5) / layers
-    return np.concatenate([0.75 * (ramp - 1), 0.75 * ramp / weight])
+    return np.concatenate([0.75 * (ramp - 1), 0.75 * ramp])
 
 
 def optimise(mean_cut: MeanCut, start: np.ndarray, max_iterations: int) -> OptimizeResult:
@@ -162,9 +166,9 @@ def check_iterations(max_iterations: int, layers: int) -> None:
 
 def built_once(backend: BackendV2) -> BackendV2:
     """The backend; for a fake one, its simulator, which the local service else rebuilds for every job."""
-    if isinstance(backend, IBMBackend):
+    if not isinstance(backend, FakeBackendV2):
         return backend
-    from qiskit_aer import AerSimulator  # only where backends are fake
+    from qiskit_aer import AerSimulator  # not there where backends are real
 
     return AerSimulator.from_backend(backend)
 

@@ -13,7 +13,8 @@ from qiskit.providers import BackendV2
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
-from qiskit_ibm_runtime import Batch, EstimatorV2, IBMBackend, QiskitRuntimeService
+from qiskit_ibm_runtime import Batch, EstimatorV2, QiskitRuntimeService
+from qiskit_ibm_runtime.fake_provider.fake_backend import FakeBackendV2
 from qiskit_serverless import (
     Job,
     ServerlessError,
@@ -131,7 +132,7 @@ def starting_point(
 ) -> np.ndarray:
     """The given parameters, else small random ones: exactly zero is often a stationary point."""
     if initial_parameters is None:
-        return rng.uniform(-0.1, 0.1, ansatz.num_parameters)
+        initial_parameters = rng.uniform(-0.1, 0.1, ansatz.num_parameters)
     start = np.asarray(initial_parameters, dtype=float)
     if start.shape != (ansatz.num_parameters,):
         names = ", ".join(parameter.name for parameter in ansatz.parameters)
@@ -147,9 +148,9 @@ def exact_ground_energy(observable: SparsePauliOp) -> float | None:
 
 def built_once(backend: BackendV2) -> BackendV2:
     """The backend; for a fake one, its simulator, which the local service else rebuilds for every job."""
-    if isinstance(backend, IBMBackend):
+    if not isinstance(backend, FakeBackendV2):
         return backend
-    from qiskit_aer import AerSimulator  # only where backends are fake
+    from qiskit_aer import AerSimulator  # not there where backends are real
 
     return AerSimulator.from_backend(backend)
 
