@@ -7,6 +7,7 @@ logs and results are other people's words, and stay in fields that are named for
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -29,7 +30,8 @@ class FunctionLine(BaseModel):
 
     @classmethod
     def of(cls, function: Function) -> FunctionLine:
-        first = (function.description or "").strip().partition("\n")[0]
+        # The first sentence is what one chooses by.
+        first = re.split(r"(?<=[.!?])\s|\n", (function.description or "").strip(), maxsplit=1)[0]
         return cls(
             name=function.name,
             description=cut(first, 200) or None,

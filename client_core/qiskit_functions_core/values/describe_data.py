@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,8 @@ def _distinct(bits: BitArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Outcomes as rows of bytes in ascending order, and how often each was measured."""
     import numpy as np
 
-    rows = bits.array.reshape(-1, bits.array.shape[-1])
+    *leading, width = bits.array.shape
+    rows = bits.array.reshape(math.prod(leading), width)
     if not rows.size:
         return np.zeros((min(len(rows), 1), 0), np.uint8), np.array([len(rows)][: len(rows)], np.int64)
     rows = rows.copy()

@@ -31,13 +31,16 @@ def encode_arguments(arguments: dict[str, Any], *, allowed_folders: Sequence[Pat
 
 
 def _resolve(value: Any, place: Place, depth: int) -> Any:
+    if not isinstance(value, dict | list | tuple):
+        return value
     if depth > place.limits.max_depth:
         raise LiteralError(place.pointer, f"nested deeper than {place.limits.max_depth}.")
     if isinstance(value, dict):
         return _resolve_object(value, place, depth)
-    if isinstance(value, list | tuple):
-        return [_resolve(item, place.child(index), depth + 1) for index, item in enumerate(value)]
-    return value
+    return [
+        _resolve(item, place.child(index), depth + 1) if isinstance(item, dict | list | tuple) else item
+        for index, item in enumerate(value)
+    ]
 
 
 def _resolve_object(value: dict[Any, Any], place: Place, depth: int) -> Any:

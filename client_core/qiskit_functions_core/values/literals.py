@@ -237,8 +237,11 @@ def _elements(value: Any, place: Place, depth: int = 0) -> Any:
     if isinstance(value, list):
         if depth > 32:  # noqa: PLR2004 - NumPy 1 stops there, and no function needs more
             place.fail("an array has at most 32 dimensions.")
-        return [_elements(item, place.child(index), depth + 1) for index, item in enumerate(value)]
-    return value if isinstance(value, bool | int | float) else _number(value, place)
+        return [
+            item if isinstance(item, int | float) else _elements(item, place.child(index), depth + 1)
+            for index, item in enumerate(value)
+        ]
+    return value if isinstance(value, int | float) else _number(value, place)
 
 
 def _check_rectangle(value: Any, place: Place) -> None:
@@ -256,7 +259,7 @@ def _check_rectangle(value: Any, place: Place) -> None:
 def _shape(value: Any, place: Place) -> tuple[int, ...]:
     if not isinstance(value, list):
         return ()
-    shapes = [_shape(item, place.child(index)) for index, item in enumerate(value)]
+    shapes = [_shape(item, place.child(index)) if isinstance(item, list) else () for index, item in enumerate(value)]
     for index, shape in enumerate(shapes):
         if shape != shapes[0]:
             first, this = list(shapes[0]), list(shape)

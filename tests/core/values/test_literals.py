@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit, qpy
 from qiskit.quantum_info import PauliLindbladMap, SparsePauliOp
-from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder
-
 from qiskit_functions_core.errors import LiteralError
 from qiskit_functions_core.values import encode_arguments
 from qiskit_functions_core.values.literals import LITERALS
+from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder
 
 BELL_3 = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; h q[0]; cx q[0], q[1];'
 BELL_2 = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; h q[0]; cx q[0], q[1];'
@@ -202,8 +201,8 @@ def test_an_unknown_tag_names_the_known_ones_and_the_way_around() -> None:
 
 def test_files_are_read_below_the_allowed_folders(tmp_path: Path) -> None:
     (tmp_path / "bell.qasm").write_text(BELL_3)
-    with (tmp_path / "bell.qpy").open("wb") as file:
-        qpy.dump([bell(), bell()], file)
+    with (tmp_path / "bell.qpy").open("wb") as opened:
+        qpy.dump([bell(), bell()], opened)
     np.save(tmp_path / "array.npy", np.eye(3))
     (tmp_path / "data.json").write_text('{"a": [1, {"$ref": 2}]}')
 
