@@ -97,7 +97,7 @@ def violation(schema: ArgumentsSchema | None, arguments: Any) -> Violation | Non
 def _validator(schema: ArgumentsSchema) -> Any:
     return jsonschema_rs.validator_for(
         schema,
-        formats={name: _anything for name in _UNCHECKED_FORMATS},
+        formats=dict.fromkeys(_UNCHECKED_FORMATS, _anything),
         validate_formats=True,
         pattern_options=_PATTERNS,
         offline=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import BadRequest, InputError, NotFound
@@ -91,7 +91,7 @@ class Functions:
         *,
         image: str = "",
         description: str = "",
-        dependencies: list[str] | None = None,
+        dependencies: Sequence[str] | None = None,
         env_vars: Mapping[str, str] | None = None,
         arguments_schema: ArgumentsSchema | None = None,
         version: str = "",
@@ -117,7 +117,7 @@ class Functions:
             "image": image or None,
             "description": description or None,
             "version": version or None,
-            "dependencies": None if dependencies is None else json.dumps(dependencies),
+            "dependencies": None if dependencies is None else json.dumps(list(dependencies)),
             "env_vars": None if env_vars is None else json.dumps(dict(env_vars)),
             "arguments_schema": None if arguments_schema is None else json.dumps(arguments_schema),
         }

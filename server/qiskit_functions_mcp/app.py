@@ -13,6 +13,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
+
 from qiskit_functions_core.errors import InputError, QiskitFunctionsError
 
 from .connection import Connection
@@ -39,9 +40,22 @@ class FunctionsServer(MCPServer[Connection]):
         self, name: str, arguments: dict[str, Any], context: Context[Connection, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         try:
+            self._refuse_unknown_arguments(name, arguments)
             return await super().call_tool(name, arguments, context)
         except ToolError as error:
             return error_reply(_as_core_error(name, error))
+        except InputError as error:
+            return error_reply(error)
+
+    def _refuse_unknown_arguments(self, name: str, arguments: dict[str, Any]) -> None:
+        """The SDK drops what it does not know; an assistant that misspells an argument must hear of it."""
+        tool = self._tool_manager.get_tool(name)
+        unknown = sorted(arguments.keys() - tool.parameters["properties"].keys()) if tool else []
+        if unknown and tool:
+            raise InputError(
+                f"{name} has no argument {', '.join(unknown)}",
+                next_step=f"Its arguments are: {', '.join(tool.parameters['properties'])}.",
+            )
 
 
 class UnknownTool(InputError):
@@ -69,12 +83,8 @@ def _as_core_error(tool: str, error: ToolError) -> QiskitFunctionsError:
 
 
 def _in_one_line(tool: str, error: ValidationError) -> str:
-    problems = [f"{'.'.join(str(part) for part in problem['loc'])}: {_plain(problem)}" for problem in error.errors()]
+    problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
     return f"{tool} was called with wrong arguments: {'; '.join(problems)}"
-
-
-def _plain(problem: Any) -> str:
-    return "there is no such argument" if problem["type"] == "extra_forbidden" else str(problem["msg"])
 
 
 def build_server(settings: Settings) -> FunctionsServer:

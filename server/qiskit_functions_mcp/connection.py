@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 from mcp.server.mcpserver import Context
+
 from qiskit_functions_core import Account
 
 from .settings import Settings

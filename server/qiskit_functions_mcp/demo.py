@@ -186,7 +186,7 @@ class Demo:
 
     async def _call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         answer = await self._answer(tool, arguments)
-        if answer.structured_content is None:
+        if not isinstance(answer.structured_content, dict):
             raise DemoError(f"{tool} answered without data")
         return answer.structured_content
 

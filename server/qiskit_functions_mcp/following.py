@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+
 from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import QiskitFunctionsError
 

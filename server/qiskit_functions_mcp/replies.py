@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
+
 from qiskit_functions_core import Backend, Function, Job, JobStatus
 from qiskit_functions_core.errors import InputError, QiskitFunctionsError, Submitted
 from qiskit_functions_core.jobs import Failure

@@ -7,6 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 from qiskit_functions_core import Account, Channel, Function, Job, JobEvent, JobPage, JobStatus
 from qiskit_functions_core.errors import (
     BadRequest,
@@ -21,10 +26,6 @@ from qiskit_functions_core.errors import (
 )
 from qiskit_functions_core.jobs import Jobs
 from qiskit_functions_core.transport import RetryPolicy, Transport
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from support.captured import Capture, capture, captures
 from support.serving import serving
 
@@ -32,7 +33,7 @@ JOB_ID = "77d67d4f-dc19-4bc2-aa2b-7e83abdea163"
 
 
 def answering(exchange: Capture) -> Response:
-    headers = {key: exchange.headers[key] for key in ("content-type", "location") if key in exchange.headers}
+    headers = {key: value for key, value in exchange.headers.items() if key in ("content-type", "location")}
     return Response(exchange.content, exchange.status, headers)
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from qiskit_functions_core import Account, Channel
 from qiskit_functions_core.account import IBM_HOST
 from qiskit_functions_core.errors import AccountError

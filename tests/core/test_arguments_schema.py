@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from qiskit_functions_core.arguments_schema import Violation, check_schema, violation
 
 SCHEMA = {

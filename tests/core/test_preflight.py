@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from qiskit_functions_core.errors import ArgumentsInvalid, PreflightRefused
 from qiskit_functions_core.models import Backend, Usage
 from qiskit_functions_core.preflight import (

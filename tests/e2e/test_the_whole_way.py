@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from support.over_stdio import Assistant, assistant
 from support.serving import eventually
 

@@ -21,12 +21,13 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
-from qiskit_functions_core.arguments_schema import check_schema, violation
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from qiskit_functions_core.arguments_schema import check_schema, violation
 from support.serving import serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "functions"

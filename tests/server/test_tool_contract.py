@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp_types import Tool
+
 from qiskit_functions_mcp.app import INSTRUCTIONS, build_server
 from qiskit_functions_mcp.settings import Settings
 
@@ -103,8 +104,18 @@ async def test_an_argument_that_does_not_exist_is_refused_by_name(mode: str) -> 
     assert answer.is_error
     assert answer.structured_content is not None
     assert answer.structured_content["code"] == "invalid_input"
-    assert "jobid: there is no such argument" in answer.structured_content["message"]
-    assert "pydantic" not in answer.structured_content["message"]
+    assert answer.structured_content["message"] == "get_job has no argument jobid"
+    assert "job_id" in answer.structured_content["next_step"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_argument_of_the_wrong_kind_is_refused_in_one_line(mode: str) -> None:
+    async with Client(build_server(Settings()), mode=mode) as client:
+        answer = await client.call_tool("wait_for_job", {"job_id": "x", "timeout_seconds": 500})
+    assert answer.is_error
+    assert answer.structured_content is not None
+    assert "timeout_seconds" in answer.structured_content["message"]
+    assert "pydantic" not in str(answer)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -38,17 +38,16 @@ class Assistant:
         """The structured answer of a call that succeeds."""
         answer = await self.call(tool, **arguments)
         assert not answer.is_error, answer
-        assert answer.structured_content is not None
-        return answer.structured_content
+        return structured(answer)
 
     async def refused(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """The error of a call that fails; it must be the same as text."""
         answer = await self.call(tool, **arguments)
         assert answer.is_error, answer
-        assert answer.structured_content is not None
-        assert answer.structured_content["message"]
-        assert answer.structured_content["code"] in text_of(answer)
-        return answer.structured_content
+        error = structured(answer)
+        assert error["message"]
+        assert error["code"] in text_of(answer)
+        return error
 
     async def run(self, function: str, **arguments: Any) -> dict[str, Any]:
         """A job of the function, when it has ended."""
@@ -65,6 +64,11 @@ class Assistant:
 
     async def _hear(self, progress: float, total: float | None, message: str | None) -> None:
         self.heard.append(message or "")
+
+
+def structured(answer: CallToolResult) -> dict[str, Any]:
+    assert isinstance(answer.structured_content, dict), answer
+    return answer.structured_content
 
 
 def text_of(answer: CallToolResult) -> str:

@@ -1,13 +1,19 @@
 """Qiskit values in and out: literals and encoding, bounded decoding, summaries.
 
-Importing this loads neither Qiskit nor NumPy; the functions do, when a value needs them.
+The public names are loaded when they are first used, and Qiskit and NumPy when a value needs them.
 """
 
-from .decode import Opaque, decode
-from .encode import encode_arguments
-from .limits import Limits
-from .summaries import summarize
-from .summary_models import Counts, Outcome, Summary, ValueSummary
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .decoding import Opaque, decode
+    from .encoding import encode_arguments
+    from .limits import Limits
+    from .summaries import summarize
+    from .summary_models import Counts, Outcome, Summary, ValueSummary
 
 __all__ = [
     "Counts",
@@ -20,3 +26,18 @@ __all__ = [
     "encode_arguments",
     "summarize",
 ]
+
+_HOMES = {
+    "decoding": ("Opaque", "decode"),
+    "encoding": ("encode_arguments",),
+    "limits": ("Limits",),
+    "summaries": ("summarize",),
+    "summary_models": ("Counts", "Outcome", "Summary", "ValueSummary"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from . import describe_circuits, describe_data, navigate, plain
-from .decode import Opaque
+from .decoding import Opaque
 from .page import FIRST, ROWS, Page
 from .summary_models import ValueSummary
 

@@ -35,14 +35,13 @@ def load(text: str, limits: Limits) -> QuantumCircuit:
     """
     version = _version(text)
     _check(text, version, limits)
-    from qiskit import QuantumCircuit, qasm2, qasm3
+    from qiskit import qasm2, qasm3
 
     try:
-        circuit = qasm2.loads(text, include_path=()) if version == 2 else qasm3.loads(text)  # noqa: PLR2004
+        circuit: QuantumCircuit = qasm2.loads(text, include_path=()) if version == 2 else qasm3.loads(text)  # noqa: PLR2004
     except Exception as error:  # the importers let ANTLR's and Python's own errors through
         message, position = _explain(error)
         raise OpenQASMError(f"OpenQASM {version}{position}: {message}", _advice(message, version, text)) from error
-    assert isinstance(circuit, QuantumCircuit)  # noqa: S101 - tells the type checker, which sees no Qiskit
     return circuit
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from . import navigate
 from . import pointer as pointers
-from .decode import decode
+from .decoding import decode
 from .describe import describe, own_parts
 from .page import FIRST, Page
 from .summary_models import Counts, Summary, ValueSummary

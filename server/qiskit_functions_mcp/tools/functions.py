@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import anyio.to_thread
 from mcp_types import CallToolResult
 from pydantic import Field
+
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.paths import allowed_path
 

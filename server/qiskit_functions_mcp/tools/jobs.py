@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 import anyio.to_thread
 from mcp_types import CallToolResult
 from pydantic import Field
+
 from qiskit_functions_core import JobEvent, JobStatus
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.jobs import filter_lines
 from qiskit_functions_core.paths import allowed_path, write_whole
-from qiskit_functions_core.values import Summary, summarize
+from qiskit_functions_core.values import Summary
 
 from ..connection import Ctx, connection
 from ..following import follow, job_reply
@@ -125,6 +126,8 @@ async def get_job_result(
     limit: Annotated[int, Field(ge=0, le=10_000, description="At the path: at most so many; 0 fits")] = 0,
     save_to: Annotated[str, Field(description="Also write the whole encoded result to this local file")] = "",
 ) -> Annotated[CallToolResult, Summary]:
+    from qiskit_functions_core.values import summarize
+
     here = connection(ctx)
     text = await (await here.client()).jobs.result(job_id)
     if save_to:

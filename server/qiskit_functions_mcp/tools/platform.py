@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from mcp_types import CallToolResult
 from pydantic import BeforeValidator, Field
+
 from qiskit_functions_core import Backend
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.platform import least_busy as best_of

@@ -8,7 +8,6 @@ from typing import Any
 
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, ToolAnnotations
-from pydantic import ConfigDict
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,7 @@ class ToolSpec:
                 open_world_hint=self.hints.open_world,
             ),
         )
-        model = tool.fn_metadata.arg_model
-        # Unknown arguments are refused: an assistant that misspells one must hear of it.
-        strict = type(model.__name__, (model,), {"model_config": ConfigDict(extra="forbid")})
-        tool.fn_metadata.arg_model = strict
-        tool.parameters = without_titles(strict.model_json_schema(by_alias=True))
+        tool.parameters = {**without_titles(tool.parameters), "additionalProperties": False}
         if tool.fn_metadata.output_schema:
             tool.fn_metadata.output_schema = without_titles(tool.fn_metadata.output_schema)
         return tool

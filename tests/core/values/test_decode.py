@@ -29,7 +29,6 @@ from qiskit.quantum_info import (
     Statevector,
 )
 from qiskit.result import Result
-from qiskit_functions_core.values import Limits, Opaque, decode
 from qiskit_ibm_runtime.execution_span import (
     DoubleSliceSpan,
     ExecutionSpans,
@@ -41,6 +40,8 @@ from qiskit_ibm_runtime.results.estimator_pub import EstimatorPubResult
 from qiskit_ibm_runtime.results.noise_learner import LayerError, NoiseLearnerResult, PauliLindbladError
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsEncoder
 from scipy.sparse import coo_matrix, csr_matrix
+
+from qiskit_functions_core.values import Limits, Opaque, decode
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparseObservable, SparsePauliOp
-from qiskit_functions_core.errors import InputError, LiteralError
-from qiskit_functions_core.values import encode_arguments
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
+
+from qiskit_functions_core.errors import InputError, LiteralError
+from qiskit_functions_core.values import encode_arguments
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit, qpy
 from qiskit.circuit import Parameter, ParameterVector
+
 from qiskit_functions_core.values import Opaque, decode, summarize
 from qiskit_functions_core.values.limits import MIB, Limits
 from qiskit_functions_core.values.payloads import load_qpy

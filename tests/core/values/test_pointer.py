@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.values import navigate, pointer
 

@@ -13,9 +13,10 @@ from qiskit.circuit import Parameter
 from qiskit.primitives import SamplerResult
 from qiskit.primitives.containers import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
 from qiskit.quantum_info import PauliLindbladMap, SparsePauliOp
+from qiskit_serverless.serializers.program_serializers import QiskitObjectsEncoder
+
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.values import Counts, Summary, ValueSummary, summarize
-from qiskit_serverless.serializers.program_serializers import QiskitObjectsEncoder
 
 
 def encoded(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InputError, LiteralError
 from . import literals
-from .decode import Decoder
+from .decoding import Decoder
 from .limits import Limits
 from .literals import Place
 
