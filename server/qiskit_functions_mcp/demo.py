@@ -5,8 +5,10 @@ It starts the server as any MCP client does, and speaks nothing but MCP with it.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any, TextIO
 
 import anyio
@@ -58,9 +60,9 @@ and the state that the optimiser starts from does not."""
 
 _HOW_TO_ADD = """\
 Add it to an assistant:
-  Claude Code    claude mcp add qiskit-functions -- uvx --from . qiskit-functions-mcp
-  others         {"mcpServers": {"qiskit-functions": {"command": "qiskit-functions-mcp"}}}
-Then ask: "Run a VQE for H2 on a 5-qubit backend and tell me the energy."
+   Claude Code   claude mcp add qiskit-functions -- {command}
+   others        {{"mcpServers": {{"qiskit-functions": {{"command": "{command}"}}}}}}
+Then ask: "Run a VQE for the hydrogen molecule on a 5-qubit backend and tell me the energy."
 """
 
 
@@ -75,6 +77,7 @@ def main() -> int:
     except DemoError as error:
         say(f"\nThe demo failed: {error}")
         return 1
+    say(_HOW_TO_ADD.format(command=Path(sys.argv[0]).absolute()))
     return 0
 
 
@@ -90,7 +93,6 @@ async def _demo() -> None:
             await demo.list_functions()
             await demo.run_vqe()
             await demo.run_sampler()
-    say(_HOW_TO_ADD)
 
 
 def _server() -> StdioServerParameters:
@@ -133,8 +135,10 @@ class Demo:
     async def list_functions(self) -> None:
         listed = await self._call("list_functions", provider="examples")
         say("\nFunctions that are ready to run:")
+        width = shutil.get_terminal_size().columns
         for function in listed["functions"]:
-            say(f"   {function['name']:24} {function['description']}")
+            line = f"   {function['name']:22} {function['description']}"
+            say(line if len(line) <= width else f"{line[: width - 1]}…")
 
     async def run_vqe(self) -> None:
         arguments = {

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+from qiskit.circuit.library import real_amplitudes
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
 from starlette.applications import Starlette
@@ -170,14 +171,21 @@ def test_the_estimator_pairs_every_observable_with_every_parameter_set(gateway: 
 
 
 def test_vqe_comes_near_the_ground_state_of_hydrogen(gateway: Gateway) -> None:
-    ended = gateway.run("vqe", observable=HYDROGEN, max_iterations=40, seed=7, backend_name="fake_manila")
+    ended = gateway.run(
+        "vqe",
+        observable=HYDROGEN,
+        ansatz=real_amplitudes(2, reps=1),
+        max_iterations=30,
+        seed=7,
+        backend_name="fake_manila",
+    )
     assert ended.exit_code == 0, ended.log
     result = ended.result
     assert result["exact_energy"] == pytest.approx(HYDROGEN_ENERGY, abs=1e-5)
-    assert result["energy"] == pytest.approx(HYDROGEN_ENERGY, abs=0.12)  # the backend's noise costs about 0.05
+    assert result["energy"] == pytest.approx(HYDROGEN_ENERGY, abs=0.1)  # the backend's noise costs about 0.04
     assert 0 < result["standard_error"] < 0.02
-    assert result["iterations"] == len(result["history"]) <= 40
-    assert result["parameters"].shape == (8,)
+    assert result["iterations"] == len(result["history"]) <= 30
+    assert result["parameters"].shape == (4,)
     assert (result["circuit"].num_qubits, result["circuit"].num_parameters) == (2, 0)
     assert result["backend"] == "fake_manila"
     assert gateway.sub_statuses == [*SUB_STATUSES, "POST_PROCESSING"]
@@ -194,8 +202,7 @@ def test_qaoa_finds_the_maximum_cut(gateway: Gateway) -> None:
     assert "".join(str(part_of[node]) for node in range(5)) == result["bit_string"]
     assert cut_value(edges, part_of) == 6.5
     assert sum(result["counts"].values()) == 1024
-    # A random cut is worth half of all edges.
-    assert max(result["history"]) > 3.75
+    assert max(result["history"]) > 4.3  # a random cut is worth 3.75, half of all edges
     assert result["iterations"] == len(result["history"]) <= 15
     assert gateway.sub_statuses == [*SUB_STATUSES, "POST_PROCESSING"]
 
