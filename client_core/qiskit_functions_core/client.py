@@ -20,14 +20,15 @@ from .errors import (
     GatewayFault,
     GatewayTimeout,
     PlatformAbsent,
-    PlatformUnavailable,
     QiskitFunctionsError,
     SubmissionUnknown,
 )
 from .functions import Functions, split_name
+from .ibm_platform import IBMPlatform
 from .jobs import Jobs
+from .local_platform import LocalPlatform
 from .models import Backend, Job, Usage
-from .platform import LocalPlatform, NoPlatform, Platform
+from .platform import NoPlatform, Platform
 from .preflight import (
     Check,
     Fact,
@@ -118,7 +119,7 @@ class FunctionsClient:
     async def __aenter__(self) -> Self:
         """Raises EmbeddedGatewayError when the gateway of this machine cannot start."""
         account = await self._embedded_account() if self.account.is_embedded else self.account
-        self._transport = Transport(account, timeouts=self._timeouts, retries=self._retries)
+        self._transport = Transport.to_gateway(account, timeouts=self._timeouts, retries=self._retries)
         self._stack.push_async_callback(self._transport.aclose)
         self.functions = Functions(self._transport, overwrites_providers=not self.account.is_embedded)
         self.jobs = Jobs(self._transport)
@@ -142,7 +143,9 @@ class FunctionsClient:
         if self.account.is_embedded:
             return LocalPlatform(self._transport)
         if self.account.channel.is_ibm:
-            return NoPlatform(PlatformUnavailable("quota and backends of IBM Quantum cannot be read yet"))
+            platform = IBMPlatform.of(self.account, timeouts=self._timeouts, retries=self._retries)
+            self._stack.push_async_callback(platform.aclose)
+            return platform
         return NoPlatform(PlatformAbsent("a self-hosted gateway knows neither quota nor backends"))
 
     @property

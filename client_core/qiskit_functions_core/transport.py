@@ -1,4 +1,4 @@
-"""HTTP to a gateway, and the only place that knows httpx: headers, time-outs, retries, redirects, errors.
+"""HTTP to a gateway and to IBM Quantum, and the only place that knows httpx: time-outs, retries, redirects, errors.
 
 A request that is not idempotent is sent again only when it surely was not sent. Redirects lead to an
 object store: they are followed by hand, without our headers, and only from a GET.
@@ -10,7 +10,7 @@ import json
 import logging
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -110,24 +110,52 @@ class Answer:
             ) from None
 
 
-class Transport:
-    """Requests to one gateway in one account's name, over pooled connections.
+HeadersSource = Callable[[], Awaitable[Mapping[str, str]]]
+"""Asked before every request, since a token may have to be renewed."""
 
-    Paths are relative to ``/api/{version}/``.
+
+class Transport:
+    """Requests to one server in one account's name, over pooled connections.
+
+    Args:
+        base: what paths are relative to, with a slash at its end.
+        secrets: texts that must be in no error.
+        server: what errors call the server.
     """
 
     def __init__(
-        self, account: Account, *, timeouts: Timeouts | None = None, retries: RetryPolicy | None = None
+        self,
+        base: str,
+        headers: HeadersSource,
+        *,
+        secrets: Sequence[str] = (),
+        server: str = "the gateway",
+        timeouts: Timeouts | None = None,
+        retries: RetryPolicy | None = None,
     ) -> None:
-        if account.host is None:
-            raise ValueError("an account needs a host before there is anything to talk to")
-        self._base = f"{account.host}/api/{account.api_version}/"
-        self._headers = _headers(account)
-        self._secret = account.token.get_secret_value()
+        self._base = base
+        self._headers = headers
+        self._secrets = [secret for secret in secrets if secret]
+        self._server = server
         self._timeouts = timeouts or Timeouts()
         self._retries = retries or RetryPolicy()
         self._http = _pool(self._timeouts)
         self._clock_offset = timedelta(0)
+
+    @classmethod
+    def to_gateway(
+        cls, account: Account, *, timeouts: Timeouts | None = None, retries: RetryPolicy | None = None
+    ) -> Transport:
+        """For an account that has a host; paths are relative to ``/api/{version}/``."""
+        token = account.token.get_secret_value()
+        fixed = {"Authorization": f"Bearer {token}", "Service-Channel": account.channel.value}
+        fixed |= {"Service-CRN": account.instance} if account.instance else {}
+
+        async def headers() -> Mapping[str, str]:
+            return fixed
+
+        base = f"{account.host}/api/{account.api_version}/"
+        return cls(base, headers, secrets=[token], timeouts=timeouts, retries=retries)
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -146,7 +174,7 @@ class Transport:
         async def read() -> Answer:
             return await self._follow(await self._send("GET", path, params=params))
 
-        async with _deadline(self._timeouts.total):
+        async with self._deadline(self._timeouts.total):
             return await self._repeat(read, _worth_repeating)
 
     async def send(self, method: str, path: str, body: Any) -> Answer:
@@ -157,12 +185,12 @@ class Transport:
             GatewayTimeout: perhaps sent.
             GatewayError: answered.
         """
-        async with _deadline(self._timeouts.total):
+        async with self._deadline(self._timeouts.total):
             return await self._repeat(lambda: self._send(method, path, json=body), _surely_not_sent)
 
     async def upload(self, path: str, fields: Mapping[str, str], files: Mapping[str, Any]) -> Answer:
         """Send a form once, with ``files`` as httpx takes them. Errors as in ``send``."""
-        async with _deadline(self._timeouts.transfer):
+        async with self._deadline(self._timeouts.transfer):
             return await self._send("POST", path, data=dict(fields), files=dict(files))
 
     async def _repeat(self, send: Callable[[], Awaitable[Answer]], worth_it: Callable[[Exception], bool]) -> Answer:
@@ -178,13 +206,14 @@ class Transport:
         return await send()
 
     async def _send(self, method: str, path: str, **content: Any) -> Answer:
-        answer = await self._exchange(method, self._base + path, headers=self._headers, **content)
+        headers = {"Accept": "application/json", **await self._headers()}
+        answer = await self._exchange(method, self._base + path, headers=headers, **content)
         self._note_clock(answer)
         if answer.status >= HTTPStatus.BAD_REQUEST:
             self._raise(answer)
         if method != "GET" and _is_redirect(answer.status):
             raise GatewayFault(
-                f"the gateway answered a {method} with a redirect, which was not followed",
+                f"{self._server} answered a {method} with a redirect, which was not followed",
                 status=answer.status,
                 next_step=_NOT_A_GATEWAY,
             )
@@ -197,7 +226,7 @@ class Transport:
         target = answer.headers.get("location", "")
         if not target.startswith(("http://", "https://")):
             raise GatewayFault(
-                "the gateway redirected to no web address", status=answer.status, next_step=_NOT_A_GATEWAY
+                f"{self._server} redirected to no web address", status=answer.status, next_step=_NOT_A_GATEWAY
             )
         stored = await self._exchange("GET", target)
         if stored.status != HTTPStatus.OK:
@@ -209,21 +238,45 @@ class Transport:
         return Answer(stored.status, stored.body, stored.headers, redirected=True)
 
     async def _exchange(self, method: str, url: str, **content: Any) -> Answer:
-        async with _as_our_errors(), self._http.stream(method, url, **content) as response:
+        async with self._as_our_errors(), self._http.stream(method, url, **content) as response:
             return Answer(response.status_code, await _bounded_body(response), response.headers)
 
     def _raise(self, answer: Answer) -> NoReturn:
-        message, path = _error_text(answer)
-        if self._secret:
-            message = message.replace(self._secret, "***")
+        message, path = _error_text(answer, self._server)
+        for secret in self._secrets:
+            message = message.replace(secret, "***")
         raise _error_class(answer.status)(
             message,
             status=answer.status,
-            request_id=answer.headers.get("x-request-id", ""),
+            request_id=answer.headers.get("x-request-id", "")[:100],
             retry_after=_retry_after(answer.headers),
             path=path,
             next_step=_next_step(answer.status),
         )
+
+    @asynccontextmanager
+    async def _deadline(self, seconds: float) -> AsyncIterator[None]:
+        try:
+            with anyio.fail_after(seconds):
+                yield
+        except TimeoutError:
+            raise GatewayTimeout(
+                f"{self._server} gave no whole answer within {seconds:g} s", next_step="Try again later."
+            ) from None
+
+    @asynccontextmanager
+    async def _as_our_errors(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+            raise GatewayUnreachable(
+                f"{self._server} cannot be reached: {type(error).__name__}",
+                next_step="Check the host and the network; then try again.",
+            ) from error
+        except httpx.HTTPError as error:
+            raise GatewayTimeout(
+                f"{self._server}'s answer broke off: {type(error).__name__}", next_step="Try again later."
+            ) from error
 
     def _note_clock(self, answer: Answer) -> None:
         try:
@@ -231,17 +284,6 @@ class Transport:
             self._clock_offset = then - datetime.now(UTC)
         except (KeyError, ValueError, TypeError):
             return  # an absent, broken or zoneless date tells nothing
-
-
-def _headers(account: Account) -> dict[str, str]:
-    headers = {
-        "Authorization": f"Bearer {account.token.get_secret_value()}",
-        "Service-Channel": account.channel.value,
-        "Accept": "application/json",
-    }
-    if account.instance:
-        headers["Service-CRN"] = account.instance
-    return headers
 
 
 def _pool(timeouts: Timeouts) -> httpx.AsyncClient:
@@ -254,32 +296,6 @@ def _pool(timeouts: Timeouts) -> httpx.AsyncClient:
         limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
         follow_redirects=False,
     )
-
-
-@asynccontextmanager
-async def _deadline(seconds: float) -> AsyncIterator[None]:
-    try:
-        with anyio.fail_after(seconds):
-            yield
-    except TimeoutError:
-        raise GatewayTimeout(
-            f"the gateway gave no whole answer within {seconds:g} s", next_step="Try again later."
-        ) from None
-
-
-@asynccontextmanager
-async def _as_our_errors() -> AsyncIterator[None]:
-    try:
-        yield
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
-        raise GatewayUnreachable(
-            f"the gateway cannot be reached: {type(error).__name__}",
-            next_step="Check the host and the network; then try again.",
-        ) from error
-    except httpx.HTTPError as error:
-        raise GatewayTimeout(
-            f"the gateway's answer broke off: {type(error).__name__}", next_step="Try again later."
-        ) from error
 
 
 async def _bounded_body(response: httpx.Response) -> bytes:
@@ -309,18 +325,24 @@ def _surely_not_sent(error: Exception) -> bool:
     return isinstance(error, GatewayUnreachable)
 
 
-def _error_text(answer: Answer) -> tuple[str, list[str | int] | None]:
-    """The message of any of the gateway's error shapes, and the path of a schema violation."""
+def _error_text(answer: Answer, server: str) -> tuple[str, list[str | int] | None]:
+    """The message of any of the error shapes, IBM Quantum's too, and the path of a schema violation."""
     try:
         body = json.loads(answer.body)
     except (ValueError, RecursionError):
         body = None
     if isinstance(body, dict):
-        text = body.get("message") or body.get("detail") or body.get("error")
+        text = body.get("message") or body.get("detail") or body.get("error") or _first_error(body.get("errors"))
         path = body.get("path")
         if isinstance(text, str):
             return text, path if isinstance(path, list) else None
-    return f"the gateway or a proxy answered {answer.status}: {_excerpt(answer.body) or 'no text'}", None
+    return f"{server} or a proxy answered {answer.status}: {_excerpt(answer.body) or 'no text'}", None
+
+
+def _first_error(errors: Any) -> Any:
+    """IBM Quantum's REST API and IAM list their errors."""
+    first = errors[0] if isinstance(errors, list) and errors else None
+    return first.get("message") if isinstance(first, dict) else None
 
 
 def _excerpt(body: bytes, length: int = 200) -> str:

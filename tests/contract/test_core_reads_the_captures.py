@@ -51,7 +51,7 @@ def gateway() -> Iterator[str]:
 @asynccontextmanager
 async def connected(host: str) -> AsyncIterator[Transport]:
     account = Account(channel=Channel.LOCAL, host=host, token=SecretStr("awesome_token"))
-    transport = Transport(account, retries=RetryPolicy(attempts=1))
+    transport = Transport.to_gateway(account, retries=RetryPolicy(attempts=1))
     try:
         yield transport
     finally:

@@ -39,7 +39,7 @@ async def list_backends(
     here = connection(ctx)
     platform, budget = (await here.client()).platform, here.settings.reply_characters
     if name:
-        return reply(_in_full(name, await platform.backend(name), budget))
+        return reply(_in_full(name, await platform.details(name), budget))
     listing = await platform.backends(refresh=refresh)
     found = [
         b
