@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
 from importlib.metadata import version
 from typing import Any
 
 from mcp.server import MCPServer
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, InputRequiredResult
@@ -16,10 +16,14 @@ from pydantic import ValidationError
 
 from qiskit_functions_core.errors import InputError, QiskitFunctionsError
 
+from .completions import add_completions
 from .connection import Connection
+from .prompts import add_prompts
 from .replies import error_reply
-from .settings import Settings
+from .resources import add_resources
+from .settings import Settings, Toolset
 from .tools import functions, jobs, platform
+from .tools.registry import ToolSpec
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +43,15 @@ class FunctionsServer(MCPServer[Connection]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Connection, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
+        begun = time.perf_counter()
+        answer = await self._answer(name, arguments, context)
+        failed = isinstance(answer, CallToolResult) and answer.is_error
+        logger.info("%s %s", name, "failed" if failed else "ok", extra=_facts(name, begun, answer))
+        return answer
+
+    async def _answer(
+        self, name: str, arguments: dict[str, Any], context: Context[Connection, Any] | None
+    ) -> CallToolResult | InputRequiredResult:
         try:
             self._refuse_unknown_arguments(name, arguments)
             return await super().call_tool(name, arguments, context)
@@ -56,6 +69,18 @@ class FunctionsServer(MCPServer[Connection]):
                 f"{name} has no argument {', '.join(unknown)}",
                 next_step=f"Its arguments are: {', '.join(tool.parameters['properties'])}.",
             )
+
+
+def _facts(tool: str, begun: float, answer: CallToolResult | InputRequiredResult) -> dict[str, object]:
+    """What a log line says of a call: which, how long, how it ended, which job; no arguments."""
+    content = answer.structured_content if isinstance(answer, CallToolResult) else None
+    facts = content if isinstance(content, dict) else {}
+    return {
+        "tool": tool,
+        "outcome": facts.get("code", "ok") if getattr(answer, "is_error", False) else "ok",
+        "milliseconds": round((time.perf_counter() - begun) * 1000),
+        "job_id": facts.get("job_id"),
+    }
 
 
 class UnknownTool(InputError):
@@ -87,24 +112,34 @@ def _in_one_line(tool: str, error: ValidationError) -> str:
     return f"{tool} was called with wrong arguments: {'; '.join(problems)}"
 
 
+TOOLSETS: dict[Toolset, tuple[ToolSpec, ...]] = {
+    "functions": functions.TOOLS,
+    "jobs": jobs.TOOLS,
+    "platform": platform.TOOLS,
+    "files": (),
+}
+
+
 def build_server(settings: Settings) -> FunctionsServer:
-    """A server that opens its account's client when a tool first needs it."""
-
-    @asynccontextmanager
-    async def lifespan(_: MCPServer[Connection]) -> AsyncIterator[Connection]:
-        connection = Connection(settings)
-        try:
-            yield connection
-        finally:
-            await connection.aclose()
-
-    specs = (*functions.TOOLS, *jobs.TOOLS, *platform.TOOLS)
-    return FunctionsServer(
+    """A server that opens its account's client when a call first needs it."""
+    connection = Connection(settings)
+    offered = [spec for toolset in settings.toolsets for spec in TOOLSETS[toolset]]
+    server = FunctionsServer(
         "qiskit-functions",
         title="Qiskit Functions",
         description="Find, run and follow Qiskit Functions.",
         instructions=INSTRUCTIONS,
         version=version("qiskit-functions-mcp"),
-        tools=[spec.build() for spec in specs],
-        lifespan=lifespan,
+        tools=[spec.build() for spec in offered if spec.hints.read_only or not settings.read_only],
+        lifespan=lambda _: connection.held(),
+        cache_hints={method: CacheHint(ttl_ms=_CONTRACT_MS, scope="public") for method in _CONTRACT},
     )
+    add_resources(server, connection)
+    add_prompts(server)
+    add_completions(server, connection)
+    return server
+
+
+_CONTRACT: tuple[CacheableMethod, ...] = ("tools/list", "prompts/list", "resources/templates/list")
+_CONTRACT_MS = 3_600_000
+"""These lists change with the version only; an hour spares a client most of its questions."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -43,7 +42,14 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help="a folder that tools may use (again for more; the working directory if never given)",
     )
-    parser.add_argument("--log-level", help="of what goes to stderr")
+    parser.add_argument("--read-only", action="store_true", default=None, help="offer only tools that change nothing")
+    parser.add_argument(
+        "--toolsets",
+        type=lambda text: text.split(","),
+        help="which tools to offer, such as functions,jobs (of functions, jobs, platform, files)",
+    )
+    parser.add_argument("--log-level", type=str.upper, help="of what goes to stderr (INFO)")
+    parser.add_argument("--log-format", choices=["text", "json"], help="of what goes to stderr (text)")
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("serve", help="serve over stdio (the default)")
     commands.add_parser("demo", help="run a VQE and a sampler on this machine, through the server, and show it")
@@ -54,6 +60,7 @@ def _serve(flags: dict[str, Any]) -> int:
     # Imports make many objects and no garbage; looking for it among them is a tenth of the start.
     gc.disable()
     from .app import build_server
+    from .logs import configure_logging
     from .settings import Settings
 
     try:
@@ -62,7 +69,7 @@ def _serve(flags: dict[str, Any]) -> int:
         for problem in error.errors():
             print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)  # noqa: T201
         return 2
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    configure_logging(settings.log_level, settings.log_format)
     # The SDK's reader thread keeps a Ctrl-C from ending the process while stdin is open.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     server = build_server(settings)

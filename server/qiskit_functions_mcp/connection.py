@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,13 +18,28 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """One account's client, opened by the first tool that needs it, so that a server starts in no time."""
+    """One account's client, opened by the first call that needs it, so that a server starts in no time.
+
+    Several sessions of one server share it; it is closed when the last of them has ended.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._lock = anyio.Lock()
         self._stack = AsyncExitStack()
         self._client: FunctionsClient | None = None
+        self._sessions = 0
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[Connection]:
+        """For as long as a session lasts."""
+        self._sessions += 1
+        try:
+            yield self
+        finally:
+            self._sessions -= 1
+            if not self._sessions:
+                await self._close()
 
     async def client(self) -> FunctionsClient:
         """Raises AccountError or EmbeddedGatewayError, at each call anew while the cause lasts."""
@@ -45,7 +61,8 @@ class Connection:
         chosen = self.settings
         return Account.resolve(channel=chosen.channel, host=chosen.host, instance=chosen.instance, name=chosen.account)
 
-    async def aclose(self) -> None:
+    async def _close(self) -> None:
+        self._client = None
         await self._stack.aclose()
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Toolset = Literal["functions", "jobs", "platform", "files"]
+"""Groups of tools, as the modules in ``tools/``."""
 
 
 class Settings(BaseSettings):
@@ -21,7 +25,9 @@ class Settings(BaseSettings):
         local_usage_limit_seconds: quota of the embedded gateway, in seconds of running functions.
         reply_characters: no reply is longer; 20,000 is well below what hosts cut off.
         allow_dirs: local folders that tools may read and write; the working directory by default.
-        log_level: of what goes to stderr.
+        read_only: offer only tools that change nothing.
+        toolsets: which groups of tools to offer; all by default.
+        log_level, log_format: of what goes to stderr.
     """
 
     model_config = SettingsConfigDict(env_prefix="QISKIT_FUNCTIONS_", extra="ignore")
@@ -32,9 +38,12 @@ class Settings(BaseSettings):
     account: str = ""
     home: Path | None = None
     local_usage_limit_seconds: float | None = Field(default=None, ge=0)
-    reply_characters: int = Field(default=20_000, ge=2_000, le=1_000_000)
+    reply_characters: int = Field(default=20_000, ge=2_000, le=250_000)
     allow_dirs: list[Path] = Field(default_factory=list)
-    log_level: str = "WARNING"
+    read_only: bool = False
+    toolsets: list[Toolset] = Field(default_factory=lambda: list(get_args(Toolset)))
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
 
     @property
     def folders(self) -> list[Path]:

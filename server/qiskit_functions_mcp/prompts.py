@@ -1,0 +1,45 @@
+"""Prompts: the three things that people ask for most, each with the way to do it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .app import FunctionsServer
+
+
+def add_prompts(server: FunctionsServer) -> None:
+    """Register all of them."""
+    server.prompt(title="Run a function", description="Find, check, run and read a Qiskit Function.")(run_a_function)
+    server.prompt(title="Why did it fail?", description="Find out why a job failed, and what to change.")(
+        why_did_it_fail
+    )
+    server.prompt(title="Choose a backend", description="Choose a backend for a circuit or a function.")(
+        choose_a_backend
+    )
+
+
+def run_a_function(goal: str, function: str = "") -> str:
+    which = f"Use the function {function}." if function else "Find a fitting function with list_functions."
+    return (
+        f"Run a Qiskit Function for me: {goal}\n\n{which} Read it with get_function, and tell me which arguments you "
+        "choose and why. Check them with check_run; if it warns or refuses, tell me before you go on. Run it once with "
+        "run_function, wait with wait_for_job until it has ended, and tell me the result in the words of my goal, with "
+        "its uncertainty."
+    )
+
+
+def why_did_it_fail(job_id: str) -> str:
+    return (
+        f"Find out why the job {job_id} failed. Look at get_job and, if that is not enough, at get_job_logs. Tell me "
+        "the cause in one sentence, whether it lies in the arguments, in the function's code, or outside, and what to "
+        "change. Do not run anything again before I agree."
+    )
+
+
+def choose_a_backend(purpose: str) -> str:
+    return (
+        f"Choose a backend for this: {purpose}\n\nFind out how many qubits it needs. List backends with list_backends, "
+        "compare qubits, queue and basis gates of those that are operational, and look at get_usage. Recommend one, "
+        "say why, and name the runner-up."
+    )

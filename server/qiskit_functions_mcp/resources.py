@@ -1,0 +1,100 @@
+"""Resources: the same facts as the tools', for hosts that attach them to a conversation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+
+from qiskit_functions_core.errors import InputError, NotFound, QiskitFunctionsError
+
+from .connection import Connection, Ctx, connection
+from .following import job_reply
+from .replies import BackendLine, FunctionReply, cut_start, text_of
+
+if TYPE_CHECKING:
+    from .app import FunctionsServer
+
+SCHEME = "qiskit-functions:/"
+
+MAX_CHARACTERS = 1_000_000
+"""Some clients refuse messages over 1 MiB."""
+
+
+def add_resources(server: FunctionsServer, shared: Connection) -> None:
+    """Register all of them."""
+    for uri, mime_type, title, read in _TEMPLATES:
+        server.resource(f"{SCHEME}/{uri}", name=read.__name__, title=title, mime_type=mime_type)(read)
+
+    # The SDK hands a context to templates only.
+    @server.resource(f"{SCHEME}/dependencies", title="Packages that a function may depend on", mime_type=_JSON)
+    async def dependencies() -> str:
+        with _told_to_the_client():
+            return json.dumps(await (await shared.client()).functions.dependencies_versions())
+
+
+@contextmanager
+def _told_to_the_client() -> Iterator[None]:
+    """The core's errors as the SDK wants them; anything else is a fault of ours and stays hidden."""
+    try:
+        yield
+    except (NotFound, InputError) as error:
+        raise ResourceNotFoundError(error.message) from error
+    except QiskitFunctionsError as error:
+        raise ResourceError(f"{error.message}. {error.next_step}") from error
+
+
+async def own_function(title: str, ctx: Ctx) -> str:
+    return await _function(ctx, title)
+
+
+async def provider_function(provider: str, title: str, ctx: Ctx) -> str:
+    return await _function(ctx, f"{provider}/{title}")
+
+
+async def _function(ctx: Ctx, name: str) -> str:
+    with _told_to_the_client():
+        found = await (await connection(ctx).client()).functions.get(name)
+    return text_of(FunctionReply.of(found, MAX_CHARACTERS))
+
+
+async def job(job_id: str, ctx: Ctx) -> str:
+    with _told_to_the_client():
+        client = await connection(ctx).client()
+        return text_of(await job_reply(client, await client.jobs.get(job_id), MAX_CHARACTERS))
+
+
+async def job_result(job_id: str, ctx: Ctx) -> str:
+    with _told_to_the_client():
+        text = await (await connection(ctx).client()).jobs.result(job_id)
+    if len(text) > MAX_CHARACTERS:
+        raise ResourceError(f"the result has {len(text)} characters; get_job_result shows parts of it or saves it")
+    return text
+
+
+async def job_logs(job_id: str, ctx: Ctx) -> str:
+    with _told_to_the_client():
+        return cut_start(await (await connection(ctx).client()).jobs.logs(job_id), MAX_CHARACTERS)
+
+
+async def backend(name: str, ctx: Ctx) -> str:
+    with _told_to_the_client():
+        found = await (await connection(ctx).client()).platform.details(name)
+    if found is None:
+        raise ResourceNotFoundError(f"there is no backend {name!r} for this account")
+    return text_of(BackendLine.of(found, whole=True))
+
+
+_JSON, _TEXT = "application/json", "text/plain"
+
+_TEMPLATES = (
+    ("functions/{provider}/{title}", _JSON, "A provider's function", provider_function),
+    ("functions/{title}", _JSON, "An own function", own_function),
+    ("jobs/{job_id}", _JSON, "A job", job),
+    ("jobs/{job_id}/result", _JSON, "A job's result, encoded", job_result),
+    ("jobs/{job_id}/logs", _TEXT, "A job's log", job_logs),
+    ("backends/{name}", _JSON, "A backend", backend),
+)

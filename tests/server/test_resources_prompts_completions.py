@@ -1,0 +1,121 @@
+"""What hosts attach, offer and complete, in both protocol eras."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import PromptReference, ResourceTemplateReference, TextResourceContents
+
+from qiskit_functions_mcp.app import build_server
+from qiskit_functions_mcp.settings import Settings
+from support.over_stdio import structured
+
+SOURCE = """\
+import json, os, pathlib
+print("a line")
+pathlib.Path(os.environ["RESULTS_PATH"]).write_text(json.dumps({"answer": 42}))
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("resources") / "home"
+
+
+@pytest.fixture(params=["auto", "legacy"])
+async def client(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Client]:
+    server = build_server(Settings(channel="local", home=home))
+    async with Client(server, mode=request.param) as found:
+        yield found
+
+
+async def finished_job(client: Client) -> str:
+    await client.call_tool("upload_function", {"title": "answers", "source": SOURCE})
+    job = structured(await client.call_tool("run_function", {"function": "answers", "wait_seconds": 50}))
+    assert job["status"] == "DONE"
+    return str(job["job_id"])
+
+
+async def read(client: Client, path: str) -> str:
+    (content,) = (await client.read_resource(f"qiskit-functions://{path}")).contents
+    assert isinstance(content, TextResourceContents)
+    return content.text
+
+
+async def test_functions_jobs_results_logs_and_backends_can_be_attached(client: Client) -> None:
+    job_id = await finished_job(client)
+    assert '"name":"examples/vqe"' in await read(client, "functions/examples/vqe")
+    assert '"name":"answers"' in await read(client, "functions/answers")
+    assert '"status":"DONE"' in await read(client, f"jobs/{job_id}")
+    assert await read(client, f"jobs/{job_id}/result") == '{"answer": 42}'
+    assert await read(client, f"jobs/{job_id}/logs") == "a line\n"
+    assert '"num_qubits":5' in await read(client, "backends/fake_manila")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "functions/no-such-function",
+        "jobs/00000000-0000-4000-8000-000000000000",
+        "jobs/not-an-id/logs",
+        "backends/ibm_atlantis",
+    ],
+)
+async def test_what_is_not_there_is_an_error_that_says_so(client: Client, path: str) -> None:
+    with pytest.raises(MCPError) as raised:
+        await read(client, path)
+    assert any(word in str(raised.value) for word in ("no function", "not found", "not a job id", "no backend"))
+
+
+async def test_templates_are_listed_with_titles(client: Client) -> None:
+    templates = (await client.list_resource_templates()).resource_templates
+    assert {template.uri_template for template in templates} == {
+        "qiskit-functions://functions/{provider}/{title}",
+        "qiskit-functions://functions/{title}",
+        "qiskit-functions://jobs/{job_id}",
+        "qiskit-functions://jobs/{job_id}/result",
+        "qiskit-functions://jobs/{job_id}/logs",
+        "qiskit-functions://backends/{name}",
+    }
+    assert all(template.title for template in templates)
+    assert [str(r.uri) for r in (await client.list_resources()).resources] == ["qiskit-functions://dependencies"]
+
+
+async def test_prompts_carry_what_the_person_wants(client: Client) -> None:
+    prompts = (await client.list_prompts()).prompts
+    assert sorted(prompt.name for prompt in prompts) == ["choose_a_backend", "run_a_function", "why_did_it_fail"]
+    answer = await client.get_prompt("run_a_function", {"goal": "the energy of H2", "function": "examples/vqe"})
+    (message,) = answer.messages
+    assert "the energy of H2" in str(message.content)
+    assert "examples/vqe" in str(message.content)
+
+
+async def test_names_and_ids_are_completed(client: Client) -> None:
+    job_id = await finished_job(client)
+    by_prompt: dict[str, Any] = {
+        "function": ("run_a_function", "examples/v", ["examples/vqe"]),
+        "job_id": ("why_did_it_fail", job_id[:13], [job_id]),
+    }
+    for argument, (prompt, begun, expected) in by_prompt.items():
+        answer = await client.complete(
+            PromptReference(type="ref/prompt", name=prompt), {"name": argument, "value": begun}
+        )
+        assert answer.completion.values == expected
+    template = ResourceTemplateReference(type="ref/resource", uri="qiskit-functions://backends/{name}")
+    answer = await client.complete(template, {"name": "name", "value": "fake_mani"})
+    assert answer.completion.values == ["fake_manila"]
+    own = ResourceTemplateReference(type="ref/resource", uri="qiskit-functions://functions/{provider}/{title}")
+    answer = await client.complete(own, {"name": "provider", "value": ""})
+    assert answer.completion.values == ["examples"]
+
+
+async def test_an_argument_that_names_nothing_has_no_completions(client: Client) -> None:
+    answer = await client.complete(
+        PromptReference(type="ref/prompt", name="run_a_function"), {"name": "goal", "value": "the"}
+    )
+    assert answer.completion.values == []
