@@ -100,7 +100,7 @@ class Functions:
 
         Args:
             name: ``title``, or ``provider/title``.
-            artifact: the code, closed when it was sent; none for an image, or to change only the rest.
+            artifact: the code; none for an image, or to change only the rest.
             arguments_schema: ``{}`` removes the stored one.
 
         Raises:
@@ -123,11 +123,7 @@ class Functions:
         }
         sent = {field: value for field, value in fields.items() if value is not None}
         files = {"artifact": ("artifact.tar", artifact.content, "application/x-tar")} if artifact else {}
-        try:
-            await self._transport.upload("programs/upload/", sent, files)
-        finally:
-            if artifact:
-                artifact.content.close()
+        await self._transport.upload("programs/upload/", sent, files)
         # The answer to an upload lacks the id and the provider.
         return await self.get(name)
 
