@@ -41,10 +41,12 @@ class Violation:
     Attributes:
         message: keyword, what it requires, and the rejected value, as the gateway says it.
         path: keys and indices that lead to the rejected value.
+        description: what the schema says of the property in question; empty when it says nothing.
     """
 
     message: str
     path: list[str | int]
+    description: str = ""
 
 
 def check_schema(text: str) -> ArgumentsSchema | None:
@@ -91,7 +93,7 @@ def violation(schema: ArgumentsSchema | None, arguments: Any) -> Violation | Non
     required = _shown(_at(schema, found.schema_path))
     rejected = _shown(found.instance)
     message = f"'{keyword}' validation failed, schema requires {required}: rejected value {rejected}"
-    return Violation(message, list(found.instance_path))
+    return Violation(message, list(found.instance_path), _description(schema, found.instance_path))
 
 
 def _validator(schema: ArgumentsSchema) -> Any:
@@ -119,6 +121,18 @@ def _at(schema: Any, path: list[str | int]) -> Any:
         except (KeyError, IndexError, TypeError):
             return here
     return here
+
+
+def _description(schema: ArgumentsSchema, path: list[str | int]) -> str:
+    """Of the deepest property on the way that has one."""
+    here: Any = schema
+    description = ""
+    for step in path:
+        properties = here.get("properties") if isinstance(here, dict) else None
+        here = properties.get(step) if isinstance(properties, dict) else None
+        text = here.get("description") if isinstance(here, dict) else None
+        description = text if isinstance(text, str) else description
+    return description
 
 
 def _shown(value: Any) -> str:

@@ -44,11 +44,12 @@ class QiskitFunctionsError(Exception):
 
     code: ClassVar[str] = "error"
     person: ClassVar[bool] = False
+    usual_next_step: ClassVar[str] = ""
 
     def __init__(self, message: str, *, next_step: str = "", submitted: Submitted = "no") -> None:
         super().__init__(message)
         self.message = message
-        self.next_step = next_step
+        self.next_step = next_step or self.usual_next_step
         self.submitted = submitted
 
 
@@ -59,6 +60,7 @@ class AccountError(QiskitFunctionsError):
 
 class InputError(QiskitFunctionsError):
     code = "invalid_input"
+    usual_next_step = "Correct that and call again."
 
 
 class LiteralError(InputError):
@@ -186,6 +188,7 @@ class GatewayFault(GatewayError):
 
 class PlatformUnavailable(QiskitFunctionsError):
     code = "platform_unavailable"
+    usual_next_step = "Try again later."
 
 
 class PlatformAbsent(PlatformUnavailable):
@@ -199,3 +202,4 @@ class ResultNotReady(QiskitFunctionsError):
 class EmbeddedGatewayError(QiskitFunctionsError):
     code = "embedded_gateway"
     person = True
+    usual_next_step = "Ask the person to look at the data folder, or to set QISKIT_FUNCTIONS_HOME to another one."

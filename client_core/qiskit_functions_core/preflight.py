@@ -154,8 +154,10 @@ def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:
         return _check("arguments", "refused", "arguments_invalid", message)
     found = violation(schema, json.loads(encoded))
     if found:
-        place = "/" + "/".join(str(step) for step in found.path)
-        return _check("arguments", "refused", "arguments_invalid", f"arguments at {place}: {found.message}.")
+        place = "".join(f"/{step}" for step in found.path)
+        about = f" The function's own words on it: {found.description}" if found.description else ""
+        message = f"arguments{f' at {place}' if place else ''}: {found.message}.{about}"
+        return _check("arguments", "refused", "arguments_invalid", message)
     return _check("arguments", "ok", "ok", "the arguments fit." if schema else "the function has no schema.")
 
 

@@ -157,6 +157,12 @@ def test_arguments_that_break_the_schema_are_refused_with_the_place() -> None:
         Verdict(checks=[check]).raise_for_refusal()
 
 
+def test_the_refusal_repeats_what_the_schema_says_of_the_argument() -> None:
+    schema = {"properties": {"circuit": {"type": "object", "description": 'Write {"$circuit": "<OpenQASM 3>"}.'}}}
+    check = check_arguments(schema, '{"circuit": "OPENQASM 3.0;"}')
+    assert '{"$circuit": "<OpenQASM 3>"}' in check.message
+
+
 def test_arguments_larger_than_the_gateway_takes_are_refused() -> None:
     check = check_arguments(None, f'{{"x": "{"a" * MAX_ARGUMENTS_BYTES}"}}')
     assert check.code == "arguments_invalid"
