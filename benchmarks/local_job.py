@@ -39,7 +39,7 @@ def import_once() -> float:
 
 
 async def measure(home: str) -> list[tuple[float, float]]:
-    arguments = ["-m", "qiskit_functions_mcp", "--channel", "local", "--home", home]
+    arguments = ["-m", "qiskit_functions_mcp", "--channel", "local", "--consent", "never", "--home", home]
     async with Client(StdioServerParameters(command=sys.executable, args=arguments)) as client:
         uploaded = await client.call_tool("upload_function", {"title": "answer", "source": SOURCE})
         assert not uploaded.is_error, uploaded

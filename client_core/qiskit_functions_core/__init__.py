@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .account import Account, Channel
+    from .account_store import SavedAccount, delete_account, save_account, saved_accounts
     from .artifact import Artifact
-    from .client import FunctionsClient, RunConfig, Submission
+    from .client import FunctionsClient, RunConfig
     from .errors import QiskitFunctionsError
-    from .models import Backend, Function, Job, JobEvent, JobPage, JobStatus, RuntimeJob, Usage
+    from .models import Backend, Function, Instance, Job, JobEvent, JobPage, JobStatus, RuntimeJob, Usage
+    from .submission import Submission
 
 __all__ = [
     "Account",
@@ -23,6 +25,7 @@ __all__ = [
     "Channel",
     "Function",
     "FunctionsClient",
+    "Instance",
     "Job",
     "JobEvent",
     "JobPage",
@@ -30,16 +33,22 @@ __all__ = [
     "QiskitFunctionsError",
     "RunConfig",
     "RuntimeJob",
+    "SavedAccount",
     "Submission",
     "Usage",
+    "delete_account",
+    "save_account",
+    "saved_accounts",
 ]
 
 _HOMES = {
     "account": ("Account", "Channel"),
+    "account_store": ("SavedAccount", "delete_account", "save_account", "saved_accounts"),
     "artifact": ("Artifact",),
-    "client": ("FunctionsClient", "RunConfig", "Submission"),
+    "client": ("FunctionsClient", "RunConfig"),
     "errors": ("QiskitFunctionsError",),
-    "models": ("Backend", "Function", "Job", "JobEvent", "JobPage", "JobStatus", "RuntimeJob", "Usage"),
+    "models": ("Backend", "Function", "Instance", "Job", "JobEvent", "JobPage", "JobStatus", "RuntimeJob", "Usage"),
+    "submission": ("Submission",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from .account_store import SAVED_ACCOUNTS, choose, read_entries
 from .errors import AccountError
 
 IBM_HOST = "https://qiskit-serverless.quantum.ibm.com"
 """The gateway of IBM Quantum Platform (``IBM_SERVERLESS_HOST_URL_DEFAULT`` of qiskit-serverless 0.37)."""
 
-SAVED_ACCOUNTS = Path("~/.qiskit/qiskit-ibm.json")
-"""Where qiskit-ibm-runtime saves accounts."""
-
-_SAVED_DEFAULT_NAMES = ("default-ibm-quantum-platform", "default-ibm-cloud")
+CLOUD_URL = "https://cloud.ibm.com"
+"""Where IBM Cloud is, and from it IAM and IBM Quantum's REST API."""
 
 
 class Channel(StrEnum):
@@ -43,6 +40,7 @@ class Account(BaseModel):
         host: the gateway's address; none means the embedded gateway of this machine.
         token: an API key, or a gateway's own token; never printed.
         instance: the CRN of a Qiskit Runtime instance.
+        url: IBM Cloud's address for quota and backends; ``resolve`` always names one for IBM channels.
         api_version: the gateway's API version, as in ``/api/v1/``.
         source: where these credentials came from, for people.
     """
@@ -53,6 +51,7 @@ class Account(BaseModel):
     host: str | None = None
     token: SecretStr = SecretStr("")
     instance: str | None = None
+    url: str | None = None
     api_version: str = "v1"
     source: str = ""
 
@@ -73,6 +72,8 @@ class Account(BaseModel):
         host: str = "",
         token: str = "",
         instance: str = "",
+        url: str = "",
+        api_version: str = "",
         name: str = "",
         environ: Mapping[str, str] | None = None,
         saved_accounts: Path | None = None,
@@ -84,12 +85,17 @@ class Account(BaseModel):
         token never reaches a host that came from elsewhere; only an instance given alone is laid over
         the account that is found.
 
+        Args:
+            name: of an account saved by qiskit-ibm-runtime; then no variable is looked at.
+            environ: in place of the process's environment.
+            saved_accounts: in place of qiskit-ibm-runtime's file.
+
         Raises:
             AccountError: the winning source lacks something or cannot be read.
         """
         env = os.environ if environ is None else environ
         given = {"channel": channel, "host": host, "token": token, "instance": instance}
-        path = (saved_accounts or SAVED_ACCOUNTS).expanduser()
+        given |= {"url": url, "version": api_version}
         candidates = [
             _Candidate(given, "arguments"),
             _from_own_variables(env),
@@ -97,7 +103,7 @@ class Account(BaseModel):
             _from_ibm_variables(env),
         ]
         deciding = None if name else next((c for c in candidates if c.decides), None)
-        chosen = deciding or _saved(path, name or None)
+        chosen = deciding or _saved(saved_accounts, name or None)
         account = chosen.account() if chosen else cls.local()
         overlay = next((c.fields["instance"] for c in candidates if c.fields.get("instance")), "")
         if account.instance is None and account.channel.is_ibm and overlay:
@@ -126,6 +132,7 @@ class _Candidate:
             host=host.rstrip("/") or None,
             token=SecretStr(self.fields.get("token", "")),
             instance=instance or None,
+            url=(self.fields.get("url") or CLOUD_URL).rstrip("/") if channel.is_ibm else None,
             api_version=self.fields.get("version") or "v1",
             source=self.source,
         )
@@ -157,49 +164,25 @@ def _from_gateway_variables(env: Mapping[str, str]) -> _Candidate:
 def _from_ibm_variables(env: Mapping[str, str]) -> _Candidate:
     token = env.get("QISKIT_IBM_TOKEN", "")
     # qiskit-ibm-runtime reads the others only together with a token.
-    names = {"instance": "QISKIT_IBM_INSTANCE", "channel": "QISKIT_IBM_CHANNEL"}
+    names = {"instance": "QISKIT_IBM_INSTANCE", "channel": "QISKIT_IBM_CHANNEL", "url": "QISKIT_IBM_URL"}
     fields = {field: env.get(name, "") for field, name in names.items()} if token else {}
     host = env.get("IBM_SERVERLESS_HOST_URL_OVERRIDE", "") if token else ""
     channel = fields.get("channel") or (Channel.IBM_QUANTUM_PLATFORM.value if token else "")
     return _Candidate({**fields, "token": token, "host": host, "channel": channel}, "QISKIT_IBM_* variables")
 
 
-def _saved(path: Path, name: str | None) -> _Candidate | None:
-    """The named or default account of qiskit-ibm-runtime's file, read without that library."""
-    entry_name, entry = _choose_saved(_read_saved(path), name)
+def _saved(path: Path | None, name: str | None) -> _Candidate | None:
+    """The named or default account of qiskit-ibm-runtime's file."""
+    entry_name, entry = choose(read_entries(path), name)
     if entry is None:
         if name:
             raise AccountError(
                 f"no account named {name!r} is saved in {SAVED_ACCOUNTS}",
-                next_step="Save it with QiskitRuntimeService.save_account, or name another.",
+                next_step="Save it with save_account, or name another.",
             )
         return None
-    fields = {key: str(entry.get(key) or "") for key in ("channel", "token", "instance")}
+    fields = {key: str(entry.get(key) or "") for key in ("channel", "token", "instance", "url")}
     return _Candidate(fields, f"saved account {entry_name!r}")
-
-
-def _read_saved(path: Path) -> dict[str, Any]:
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise AccountError(
-            f"the saved accounts in {SAVED_ACCOUNTS} cannot be read: {type(error).__name__}",
-            next_step="Repair or remove that file, or set QISKIT_FUNCTIONS_CHANNEL=local.",
-        ) from error
-    return saved if isinstance(saved, dict) else {}
-
-
-def _choose_saved(saved: dict[str, Any], name: str | None) -> tuple[str, dict[str, Any] | None]:
-    entries = {key: entry for key, entry in saved.items() if isinstance(entry, dict)}
-    if name is not None:
-        return name, entries.get(name)
-    marked = [key for key, entry in entries.items() if entry.get("is_default_account")]
-    for key in (*marked, *_SAVED_DEFAULT_NAMES):
-        if key in entries:
-            return key, entries[key]
-    return "", None
 
 
 def _checked(account: Account) -> Account:
@@ -217,8 +200,13 @@ def _checked(account: Account) -> Account:
             next_step="Set the token beside it, or set QISKIT_FUNCTIONS_CHANNEL=local.",
         )
     if account.channel.is_ibm and not account.instance:
-        raise AccountError(
-            f"channel {account.channel} needs an instance (a CRN), since quota and backends belong to it",
-            next_step="Set QISKIT_FUNCTIONS_INSTANCE; https://quantum.cloud.ibm.com/instances shows the CRN.",
-        )
+        raise _no_crn(f"channel {account.channel} needs an instance (a CRN), since quota and backends belong to it")
+    if account.host == IBM_HOST and not str(account.instance).startswith("crn:"):
+        raise _no_crn(f"the instance {account.instance!r} (from {account.source}) is a name, not a CRN")
     return account
+
+
+def _no_crn(message: str) -> AccountError:
+    return AccountError(
+        message, next_step="Set QISKIT_FUNCTIONS_INSTANCE; https://quantum.cloud.ibm.com/instances shows the CRN."
+    )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -13,21 +12,16 @@ from typing import Any, Self, TypeVar
 
 import anyio
 import anyio.to_thread
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from .account import Account
-from .errors import (
-    GatewayFault,
-    GatewayTimeout,
-    PlatformAbsent,
-    QiskitFunctionsError,
-    SubmissionUnknown,
-)
+from .errors import PlatformAbsent, QiskitFunctionsError
+from .files import Files
 from .functions import Functions, split_name
 from .ibm_platform import IBMPlatform
 from .jobs import Jobs
 from .local_platform import LocalPlatform
-from .models import Backend, Job, Usage
+from .models import Backend, Function, Usage
 from .platform import NoPlatform, Platform
 from .preflight import (
     Check,
@@ -42,6 +36,8 @@ from .preflight import (
     check_named_backend,
     check_usage,
 )
+from .redaction import redact
+from .submission import Submission, Submissions
 from .transport import RetryPolicy, Timeouts, Transport
 from .values import encode_arguments
 
@@ -64,18 +60,6 @@ class RunConfig:
     auto_scaling: bool = False
 
 
-@dataclass(frozen=True)
-class Submission:
-    """A job that was started.
-
-    Attributes:
-        warnings: what pre-flight had to say, and how the job was found if its answer was lost.
-    """
-
-    job: Job
-    warnings: list[str] = field(default_factory=list)
-
-
 class FunctionsClient:
     """Qiskit Functions of one account: ``async with FunctionsClient(Account.resolve()) as client:``
 
@@ -83,7 +67,7 @@ class FunctionsClient:
     machine; nothing is sent before the first call.
 
     Attributes:
-        functions, jobs, platform: what the account can run, has run, and can run on.
+        functions, jobs, files, platform: what the account can run, has run, has there, and can run on.
 
     Args:
         home: the embedded gateway's data folder; the user's own by default.
@@ -93,6 +77,7 @@ class FunctionsClient:
 
     functions: Functions
     jobs: Jobs
+    files: Files
     platform: Platform
 
     def __init__(
@@ -114,7 +99,6 @@ class FunctionsClient:
         self._timeouts = timeouts
         self._retries = retries
         self._stack = AsyncExitStack()
-        self._submitted: set[str] = set()
 
     async def __aenter__(self) -> Self:
         """Raises EmbeddedGatewayError when the gateway of this machine cannot start."""
@@ -122,8 +106,10 @@ class FunctionsClient:
         self._transport = Transport.to_gateway(account, timeouts=self._timeouts, retries=self._retries)
         self._stack.push_async_callback(self._transport.aclose)
         self.functions = Functions(self._transport, overwrites_providers=not self.account.is_embedded)
-        self.jobs = Jobs(self._transport)
         self.platform = self._platform()
+        self.jobs = Jobs(self._transport, self.platform)
+        self.files = Files(self._transport, drops_characters=not self.account.is_embedded)
+        self._submissions = Submissions(self._transport, self.jobs)
         return self
 
     async def __aexit__(
@@ -150,10 +136,19 @@ class FunctionsClient:
 
     @property
     def instance(self) -> str:
-        """What messages call the instance: its CRN, or where the gateway is."""
+        """What messages call the instance: its CRN without the account in it, or where the gateway is."""
         if self.account.is_embedded:
             return "this machine"
-        return self.account.instance or str(self.account.host)
+        return redact(self.account.instance or str(self.account.host))
+
+    async def verify(self) -> None:
+        """Ask the gateway whether it takes the credentials; nothing else does so without need.
+
+        Raises:
+            Unauthorized: it does not.
+            GatewayUnreachable, GatewayTimeout, GatewayError: it did not tell.
+        """
+        await self._transport.get("programs/", {"filter": "serverless"})
 
     async def quota(self) -> tuple[Check, Usage | None]:
         """What pre-flight makes of the account's quota, and the quota itself where it is known."""
@@ -170,7 +165,7 @@ class FunctionsClient:
             NotFound: there is no such function.
             LiteralError: a literal in the arguments cannot be read.
         """
-        _, verdict = await self._prepare(function, arguments, suppress_low_usage_warning)
+        _, _, verdict = await self._prepare(function, arguments, suppress_low_usage_warning)
         return verdict
 
     async def run(
@@ -195,18 +190,18 @@ class FunctionsClient:
             SubmissionUnknown: the answer was lost and the job could not be identified.
             GatewayError: the gateway refuses; nothing was submitted.
         """
-        encoded, verdict = await self._prepare(function, arguments, suppress_low_usage_warning)
+        found, encoded, verdict = await self._prepare(function, arguments, suppress_low_usage_warning)
         verdict.raise_for_refusal()
         provider, title = split_name(function)
         body: dict[str, Any] = {"title": title, "arguments": encoded, "config": _without_none(config)}
         body |= {"provider": provider} if provider else {}
         body |= {"function_size": function_size} if function_size else {}
-        return await self._submit(function, body, verdict.warnings)
+        return await self._submissions.submit(function, found, body, verdict.warnings)
 
     async def _prepare(
         self, name: str, arguments: Mapping[str, Any], suppress_low_usage_warning: bool
-    ) -> tuple[str, Verdict]:
-        """The encoded arguments, and the verdict on running the function with them."""
+    ) -> tuple[Function, str, Verdict]:
+        """The function, the encoded arguments, and the verdict on running it with them."""
         encoded = await anyio.to_thread.run_sync(
             partial(encode_arguments, dict(arguments), allowed_folders=self._allowed_folders)
         )
@@ -221,54 +216,17 @@ class FunctionsClient:
             instance=self.instance,
             suppress_low_usage_warning=suppress_low_usage_warning,
         )
-        return encoded, Verdict(checks=[check_arguments(function.arguments_schema, encoded), quota, backend])
+        return function, encoded, Verdict(checks=[check_arguments(function.arguments_schema, encoded), quota, backend])
 
     async def _check_backend(self, name: object) -> Check:
         if name is None:
-            listing = await _ask(self.platform.backends)
+            listing = await _ask(lambda: self.platform.backends(refresh=True))
             count = Known(len(listing.value.backends)) if isinstance(listing, Known) else listing
             return check_any_backend(count, instance=self.instance)
         found: Fact[Backend | None] = Known(None)
         if isinstance(name, str):
             found = await _ask(partial(self.platform.backend, name))
         return check_named_backend(name, found, instance=self.instance)
-
-    async def _submit(self, function: str, body: dict[str, Any], warnings: list[str]) -> Submission:
-        # Before the request, by the gateway's own clock, which its answers tell to the second.
-        since = self._transport.gateway_now() - timedelta(seconds=2)
-        try:
-            answer = await self._transport.send("POST", "programs/run/", body)
-            job = Job.model_validate(answer.json())
-        except (GatewayTimeout, GatewayFault, ValidationError) as error:
-            job = await self._find_lost_job(function, since, error)
-            warnings = [
-                *warnings,
-                f"The gateway's answer was lost; {job.id} is the only new job of {function} and was adopted.",
-            ]
-        self._submitted.add(job.id)
-        return Submission(job, warnings)
-
-    async def _find_lost_job(self, function: str, since: datetime, cause: Exception) -> Job:
-        """The one job of the function that appeared since; its request may have arrived late."""
-        candidates: list[Job] = []
-        for pause in _LOST_JOB_PAUSES:
-            await anyio.sleep(pause)
-            try:
-                page = await self.jobs.page(function=function, created_after=since)
-            except QiskitFunctionsError:
-                continue  # the gateway that lost the answer may need a moment
-            candidates = [j for j in page.jobs if j.created >= since and j.id not in self._submitted]
-            if len(candidates) == 1:
-                return candidates[0]
-        raise SubmissionUnknown(
-            f"the gateway gave no usable answer to the run of {function}; a job may or may not have started",
-            candidates=[job.id for job in candidates],
-            next_step="Do not resubmit before you have checked list_jobs for a new job of this function.",
-        ) from cause
-
-
-_LOST_JOB_PAUSES = (0.0, 1.0, 3.0)
-"""Seconds before each look; a request that timed out is often still at work."""
 
 
 async def _ask(question: Callable[[], Awaitable[T]]) -> Fact[T]:

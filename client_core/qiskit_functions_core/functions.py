@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import BadRequest, InputError, NotFound
-from .models import ArgumentsSchema, Function
+from .models import ArgumentsSchema, Function, parsed, parsed_list
 
 if TYPE_CHECKING:
     from .artifact import Artifact
     from .transport import Transport
 
 Kind = Literal["all", "own", "catalog"]
+FunctionType = Literal["GENERIC", "APPLICATION", "CIRCUIT"]
+Runner = Literal["ray", "fleets"]
 
 _FILTERS: dict[Kind, dict[str, str]] = {
     "all": {},
@@ -22,6 +24,11 @@ _FILTERS: dict[Kind, dict[str, str]] = {
     "catalog": {"filter": "catalog"},
 }
 _TITLE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def filters_of(kind: Kind) -> dict[str, str]:
+    """The gateway's query for a kind, in listings of functions and of their jobs."""
+    return _FILTERS[kind]
 
 
 def split_name(name: str) -> tuple[str | None, str]:
@@ -32,7 +39,7 @@ def split_name(name: str) -> tuple[str | None, str]:
     """
     provider, slash, title = name.rpartition("/")
     if not _TITLE.fullmatch(title) or (slash and not _TITLE.fullmatch(provider)):
-        altered = re.sub(r"[^A-Za-z0-9_/-]", "", name)
+        altered = re.sub(r"[^A-Za-z0-9_/-]", "", name).strip("/")
         raise InputError(
             f"{name!r} is not a function's name: it is title or provider/title, of letters, digits, - and _",
             next_step=f"Use a name such as {altered!r}." if altered else "Choose a name from list_functions.",
@@ -60,7 +67,7 @@ class Functions:
         """
         params = {**_FILTERS[kind], **({"provider": provider} if provider else {})}
         answer = await self._transport.get("programs/", params)
-        functions = [Function.model_validate(item) for item in answer.json()]
+        functions = parsed_list(Function, answer.json())
         if provider:
             functions = [function for function in functions if function.provider == provider]
         return sorted(functions, key=lambda function: function.name)
@@ -82,7 +89,12 @@ class Functions:
                 request_id=error.request_id,
                 next_step="Choose a name from list_functions; a provider's function is provider/title.",
             ) from error
-        return Function.model_validate(answer.json())
+        return parsed(Function, answer.json())
+
+    async def dependencies_versions(self) -> Sequence[str]:
+        """The packages that a function may ask for, as ``name==version``."""
+        versions = (await self._transport.get("dependencies-versions/")).json()
+        return [str(version) for version in versions] if isinstance(versions, list) else []
 
     async def upload(
         self,
@@ -95,19 +107,29 @@ class Functions:
         env_vars: Mapping[str, str] | None = None,
         arguments_schema: ArgumentsSchema | None = None,
         version: str = "",
+        type: FunctionType | None = None,  # noqa: A002 - the gateway's name for it
+        runner: Runner | None = None,
+        sizes: Mapping[str, str] | None = None,
+        default_size: str = "",
     ) -> Function:
         """Create or update a function; what is left out keeps its stored value.
 
         Args:
             name: ``title``, or ``provider/title``.
             artifact: the code; none for an image, or to change only the rest.
+            image: a container image, in place of an artifact; only a provider's function can have one.
+            dependencies: out of ``dependencies_versions``, such as ``["mergedeep==1.3.4"]``.
             arguments_schema: ``{}`` removes the stored one.
+            version: as x.y.z.
+            type: heeded when the function is created, and never again.
+            sizes: the compute profile of each size; replaces all that are stored.
 
         Raises:
             InputError: found before anything was sent.
             BadRequest: the gateway refuses it.
         """
         provider, title = split_name(name)
+        _check_image(image, provider, artifact)
         if self._overwrites_providers and not provider:
             await self._refuse_to_overwrite_a_provider(title)
         fields = {
@@ -117,9 +139,13 @@ class Functions:
             "image": image or None,
             "description": description or None,
             "version": version or None,
+            "type": type,
+            "runner": runner,
+            "default_size": default_size or None,
             "dependencies": None if dependencies is None else json.dumps(list(dependencies)),
             "env_vars": None if env_vars is None else json.dumps(dict(env_vars)),
             "arguments_schema": None if arguments_schema is None else json.dumps(arguments_schema),
+            "sizes": None if sizes is None else json.dumps(dict(sizes)),
         }
         sent = {field: value for field, value in fields.items() if value is not None}
         files = {"artifact": ("artifact.tar", artifact.content, "application/x-tar")} if artifact else {}
@@ -151,3 +177,12 @@ class Functions:
         except BadRequest as error:
             return error
         return None
+
+
+def _check_image(image: str, provider: str | None, artifact: Artifact | None) -> None:
+    if image and artifact:
+        raise InputError("a function is an image or an artifact, not both", next_step="Leave one of them out.")
+    if image and not provider:
+        raise InputError(
+            "only a provider's function can be an image", next_step="Name it provider/title, with your provider."
+        )

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import anyio
 
-from .account import Account
-from .errors import GatewayFault, PlatformUnavailable
-from .models import Backend, Usage
+from .account import CLOUD_URL, Account
+from .errors import BadRequest, GatewayFault, NotFound, PlatformUnavailable, QiskitFunctionsError
+from .ibm_instances import InstanceDirectory
+from .models import Backend, Instance, Usage, crn_region, parsed
 from .platform import Listing
-from .transport import RetryPolicy, Timeouts, Transport
-
-CLOUD_URL = "https://cloud.ibm.com"
+from .transport import HeadersSource, RetryPolicy, Timeouts, Transport
 
 API_VERSION = "2026-04-15"
 """The ``IBM-API-Version`` that qiskit-ibm-runtime 0.50 asks for."""
@@ -37,16 +37,15 @@ class IAMToken:
     The API key goes to IAM and nowhere else.
     """
 
-    def __init__(self, iam: Transport, api_key: str, instance: str) -> None:
+    def __init__(self, iam: Transport, api_key: str) -> None:
         self._iam = iam
         self._api_key = api_key
-        self._instance = instance
         self._lock = anyio.Lock()
         self._token = ""
         self._renew_at = 0.0
 
-    async def headers(self) -> Mapping[str, str]:
-        """What the REST API wants on every request.
+    async def current(self) -> str:
+        """One that does not end while a request is on its way.
 
         Raises:
             Unauthorized: IAM refuses the API key.
@@ -55,11 +54,7 @@ class IAMToken:
         async with self._lock:
             if time.monotonic() >= self._renew_at:
                 await self._renew()
-        return {
-            "Authorization": f"Bearer {self._token}",
-            "Service-CRN": self._instance,
-            "IBM-API-Version": API_VERSION,
-        }
+        return self._token
 
     async def _renew(self) -> None:
         form = {"grant_type": _API_KEY_GRANT, "apikey": self._api_key, "response_type": "cloud_iam"}
@@ -78,9 +73,11 @@ class IBMPlatform:
     refreshes its own entry in that listing, nothing else.
     """
 
-    def __init__(self, api: Transport, iam: Transport) -> None:
+    def __init__(self, api: Transport, iam: Transport, directory: Callable[[], InstanceDirectory]) -> None:
         self._api = api
         self._iam = iam
+        self._open_directory = directory
+        self._directory: InstanceDirectory | None = None
         self._lock = anyio.Lock()
         self._cached: dict[str, Backend] | None = None
         self._fetched = 0.0
@@ -89,39 +86,40 @@ class IBMPlatform:
     def of(
         cls, account: Account, *, timeouts: Timeouts | None = None, retries: RetryPolicy | None = None
     ) -> IBMPlatform:
-        """For an account with an instance; ``QISKIT_IBM_URL`` and ``IAM_URL`` are honoured as the library does."""
-        url = os.environ.get("QISKIT_IBM_URL") or CLOUD_URL
+        """For an account with an instance.
+
+        An account that names no ``url`` of IBM Cloud has that of ``QISKIT_IBM_URL``; ``IAM_URL`` is honoured as
+        the library does.
+        """
+        url = account.url or os.environ.get("QISKIT_IBM_URL") or CLOUD_URL
         api_key, instance = account.token.get_secret_value(), account.instance or ""
+
+        def transport(base: str, server: str, headers: HeadersSource) -> Transport:
+            return Transport(base, headers, secrets=[api_key], server=server, timeouts=timeouts, retries=retries)
 
         async def no_headers() -> Mapping[str, str]:
             return {}
 
-        iam = Transport(
-            f"{_iam_url(url)}/",
-            no_headers,
-            secrets=[api_key],
-            server="IBM Cloud IAM",
-            timeouts=timeouts,
-            retries=retries,
-        )
-        token = IAMToken(iam, api_key, instance)
-        api = Transport(
-            f"{runtime_url(url, instance)}/api/v1/",
-            token.headers,
-            secrets=[api_key],
-            server="IBM Quantum",
-            timeouts=timeouts,
-            retries=retries,
-        )
-        return cls(api, iam)
+        iam = transport(f"{_iam_url(url)}/", "IBM Cloud IAM", no_headers)
+        token = IAMToken(iam, api_key)
+
+        async def headers() -> Mapping[str, str]:
+            authorization = f"Bearer {await token.current()}"
+            return {"Authorization": authorization, "Service-CRN": instance, "IBM-API-Version": API_VERSION}
+
+        def directory() -> InstanceDirectory:
+            return InstanceDirectory.of(url, token.current, secrets=[api_key], timeouts=timeouts, retries=retries)
+
+        return cls(transport(f"{runtime_url(url, instance)}/api/v1/", "IBM Quantum", headers), iam, directory)
 
     async def aclose(self) -> None:
-        await self._api.aclose()
-        await self._iam.aclose()
+        for open_one in (self._api, self._iam, self._directory):
+            if open_one:
+                await open_one.aclose()
 
     async def usage(self) -> Usage:
         answer = _object((await self._api.get("instances/usage")).json())
-        return Usage.model_validate({**answer, "usage_remaining_seconds": _remaining(answer)})
+        return parsed(Usage, {**answer, "usage_remaining_seconds": _remaining(answer)})
 
     async def backends(self, *, refresh: bool = False) -> Listing:
         async with self._lock:
@@ -140,14 +138,62 @@ class IBMPlatform:
         found = await self.backend(name)
         if found is None:
             return None
-        conf = _object((await self._api.get(f"backends/{found.name}/configuration")).json())
-        return found.model_copy(
+        return await self._configured(found)
+
+    async def configured(self, backends: Sequence[Backend]) -> list[Backend]:
+        found: dict[str, Backend] = {}
+        failures: list[QiskitFunctionsError] = []
+
+        async def fetch(backend: Backend) -> None:
+            try:
+                found[backend.name] = await self._configured(backend)
+            except QiskitFunctionsError as error:
+                failures.append(error)
+                group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            for backend in backends:
+                group.start_soon(fetch, backend)
+        if failures:
+            raise failures[0]
+        return [found[backend.name] for backend in backends]
+
+    async def _configured(self, backend: Backend) -> Backend:
+        conf = _object((await self._api.get(f"backends/{backend.name}/configuration")).json())
+        return backend.model_copy(
             update={
                 "basis_gates": conf.get("basis_gates", []),
                 "coupling_map": [(pair[0], pair[1]) for pair in conf.get("coupling_map") or []],
                 "max_shots": conf.get("max_shots"),
             }
         )
+
+    async def instances(self, *, name: str = "", region: str = "", plan: str = "") -> list[Instance]:
+        """Needs no instance of the account, only its token; without it one can find out the CRN to use."""
+        self._directory = self._directory or self._open_directory()
+        return [
+            instance
+            for instance in await self._directory.instances()
+            if name in ("", instance.name) and region in ("", instance.region) and plan.lower() in ("", instance.plan)
+        ]
+
+    async def cancel_runtime_job(self, job_id: str) -> bool:
+        return await self._end("POST", f"jobs/{quote(job_id, safe='')}/cancel")
+
+    async def close_session(self, session_id: str) -> bool:
+        return await self._end("DELETE", f"sessions/{quote(session_id, safe='')}/close")
+
+    async def _end(self, method: str, path: str) -> bool:
+        """What has ended is not there any more, or answers that its state forbids it."""
+        try:
+            await self._api.send(method, path, None)
+        except NotFound:
+            return False
+        except BadRequest as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+            return False
+        return True
 
     async def _fetch(self) -> dict[str, Backend]:
         answer = _object((await self._api.get("backends")).json())
@@ -162,8 +208,7 @@ class IBMPlatform:
 def runtime_url(url: str, instance: str) -> str:
     """Where an instance's REST API is: its region is in the CRN, and us-east needs no prefix."""
     parts = urlsplit(url)
-    fields = instance.split(":")
-    region = fields[5] if len(fields) > 5 else ""  # noqa: PLR2004 - crn:v1:cloud:type:service:region:…
+    region = crn_region(instance)
     prefix = "" if region in ("", "us-east") else f"{region}."
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{prefix}quantum.{parts.hostname}{port}"

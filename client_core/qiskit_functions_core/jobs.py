@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID
 
 import anyio
 
-from .errors import Forbidden, InputError, NotFound, ResultNotReady
-from .functions import split_name
-from .models import Job, JobEvent, JobPage, JobStatus, RuntimeJob
+from .errors import Forbidden, GatewayFault, InputError, NotFound, QiskitFunctionsError, ResultNotReady
+from .functions import Kind, filters_of, split_name
+from .job_texts import error_lines, event_text, filter_lines, lines_of, stored_text
+from .models import Job, JobEvent, JobPage, JobStatus, RuntimeJob, parsed, parsed_list
 
 if TYPE_CHECKING:
-    from .transport import Answer, Transport
+    from collections.abc import Awaitable, Callable
+
+    from .answers import Answer
+    from .platform import Platform
+    from .transport import Transport
+
+T = TypeVar("T")
 
 _NO_RESULT = {
     JobStatus.DONE: ("the function ended without saving one", "Let the function call save_result()."),
@@ -28,13 +34,14 @@ _NO_RESULT = {
     ),
 }
 
+_NO_SERVICE = "QiskitRuntimeService not found, cannot stop runtime jobs."
+"""What the gateway says without a token in the request; they are stopped here."""
+
 LogScope = Literal["user", "provider"]
+JobScope = Literal["own", "provider"]
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
 """Seconds. A tenth of the time waited so far, between these bounds."""
-
-_ERROR_LINES = 20
-"""Enough for a Python traceback's last frames and its message."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,15 @@ class Stopped:
     Attributes:
         message: what the gateway says that it did.
         logs: the job's log, read before the stop, because some gateways forget it then.
+        cancelled: ids of the Qiskit Runtime jobs and sessions that were ended with it.
+        problems: what could not be read or ended, and why; the stop itself was accepted.
     """
 
     job: Job
     message: str
     logs: str
+    cancelled: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass
@@ -75,19 +86,26 @@ class _Shared:
 
 
 class Jobs:
-    """Jobs that the account may see."""
+    """Jobs that the account may see.
 
-    def __init__(self, transport: Transport) -> None:
+    Args:
+        platform: where the Qiskit Runtime jobs of a stopped job are cancelled; none leaves them.
+    """
+
+    def __init__(self, transport: Transport, platform: Platform | None = None) -> None:
         self._transport = transport
+        self._platform = platform
         self._shared: dict[str, _Shared] = {}
 
     async def page(
         self,
         *,
         function: str = "",
+        provider: str = "",
+        kind: Kind = "all",
         status: JobStatus | None = None,
         created_after: datetime | None = None,
-        scope: Literal["own", "provider"] = "own",
+        scope: JobScope = "own",
         limit: int = 20,
         offset: int = 0,
     ) -> JobPage:
@@ -95,34 +113,82 @@ class Jobs:
 
         Args:
             function: ``title`` or ``provider/title``.
-            scope: own jobs, or all jobs of one's provider function.
+            provider: only jobs of this provider's functions.
+            scope: own jobs, or those that anybody has of one's provider function, which must be named.
+            limit: 1 or more.
         """
-        params: dict[str, str | int] = {"limit": limit, "offset": offset}
-        if function:
-            provider, title = split_name(function)
-            params |= {"function": title} | ({"provider": provider} if provider else {})
+        if limit < 1 or offset < 0:
+            raise InputError("a page needs a limit of at least 1 and an offset of at least 0")
+        params: dict[str, str | int] = {**filters_of(kind), "limit": limit, "offset": offset}
+        params |= _function_filter(function, provider, scope)
         if status:
             params["status"] = status.on_gateway
         if created_after:
             params["created_after"] = created_after.isoformat()
         answer = await self._transport.get("jobs/" if scope == "own" else "jobs/provider/", params)
-        return JobPage.model_validate(answer.json())
+        return parsed(JobPage, answer.json())
+
+    async def all(
+        self,
+        *,
+        function: str = "",
+        provider: str = "",
+        kind: Kind = "all",
+        status: JobStatus | None = None,
+        created_after: datetime | None = None,
+        scope: JobScope = "own",
+        page_size: int = 100,
+    ) -> AsyncIterator[Job]:
+        """Every job that ``page`` would list, newest first, fetched page by page; each job once.
+
+        The pages are made here: the gateway's own links to them forget the filters.
+        """
+        seen: set[str] = set()
+        offset = 0
+        while True:
+            page = await self.page(
+                function=function,
+                provider=provider,
+                kind=kind,
+                status=status,
+                created_after=created_after,
+                scope=scope,
+                limit=page_size,
+                offset=offset,
+            )
+            for job in page.jobs:
+                # A job that was created meanwhile has moved the others to later pages.
+                if job.id not in seen:
+                    seen.add(job.id)
+                    yield job
+            offset += len(page.jobs)
+            if not page.jobs or offset >= page.total:
+                return
 
     async def get(self, job_id: str) -> Job:
         """Raises NotFound for a job that does not exist or is someone else's."""
         answer = await self._transport.get(f"jobs/{checked_id(job_id)}/")
-        return Job.model_validate(answer.json())
+        job = parsed(Job, answer.json())
+        if job.id != checked_id(job_id):  # a proxy's cache, or what a stranger says
+            raise GatewayFault("the gateway answered with another job", status=answer.status, next_step="Ask again.")
+        return job
 
     async def events(self, job_id: str, *, errors_only: bool = False) -> list[JobEvent]:
         """What happened to the job, newest first."""
         params = {"type": "ERROR"} if errors_only else {}
         answer = await self._transport.get(f"jobs/{checked_id(job_id)}/events/", params)
-        return [JobEvent.model_validate(event) for event in answer.json()]
+        return parsed_list(JobEvent, answer.json())
 
-    async def runtime_jobs(self, job_id: str) -> list[RuntimeJob]:
-        """The Qiskit Runtime jobs that the function started."""
-        answer = await self._transport.get(f"jobs/{checked_id(job_id)}/runtime_jobs/")
-        return [RuntimeJob.model_validate(item) for item in answer.json()["runtime_jobs"]]
+    async def runtime_jobs(self, job_id: str, *, session: str = "") -> list[RuntimeJob]:
+        """The Qiskit Runtime jobs that the function started, or those of one session."""
+        answer = (await self._transport.get(f"jobs/{checked_id(job_id)}/runtime_jobs/")).json()
+        jobs = parsed_list(RuntimeJob, answer.get("runtime_jobs") if isinstance(answer, dict) else None)
+        return [job for job in jobs if session in ("", job.runtime_session)]
+
+    async def runtime_sessions(self, job_id: str) -> list[str]:
+        """The ids of the Qiskit Runtime sessions that the function opened, sorted."""
+        jobs = await self.runtime_jobs(job_id)
+        return sorted({job.runtime_session for job in jobs if job.runtime_session})
 
     async def result(self, job_id: str) -> str:
         """The saved result as the function encoded it: usually JSON, but it can be any text.
@@ -133,45 +199,87 @@ class Jobs:
         answer = await self._transport.get(f"jobs/{checked_id(job_id)}/result/")
         if not answer.body:
             raise await self._no_result(job_id)
-        return _stored_text(answer, "result")
+        return stored_text(answer, "result")
 
     async def _no_result(self, job_id: str) -> ResultNotReady:
         status = (await self.get(job_id)).status
         reason, next_step = _NO_RESULT.get(status, (f"it is {status}", "Wait for the job; do not run it again."))
         return ResultNotReady(f"job {job_id} has no result: {reason}", next_step=next_step)
 
-    async def logs(self, job_id: str, *, scope: LogScope = "user") -> str:
-        """The log so far, as text; empty when there is none."""
+    async def logs(
+        self, job_id: str, *, scope: LogScope = "user", include: str = "", exclude: str = "", tail: int | None = None
+    ) -> str:
+        """The log so far, as text; empty when there is none.
+
+        Args:
+            scope: what users see, or what a provider function logs for its provider.
+            include, exclude: regular expressions; see ``filter_lines``.
+            tail: so many lines, from the end of what is left.
+        """
         name = "logs" if scope == "user" else "provider-logs"
-        return _stored_text(await self._transport.get(f"jobs/{checked_id(job_id)}/{name}/"), "logs")
+        text = stored_text(await self._transport.get(f"jobs/{checked_id(job_id)}/{name}/"), "logs")
+        if include or exclude:
+            text = filter_lines(text, include=include, exclude=exclude)
+        if tail is not None:
+            text = "\n".join(lines_of(text)[-tail:]) if tail > 0 else ""
+        return text
 
     async def failure(self, job: Job) -> Failure:
         """Why this job failed: its error events, else the last error lines of its log."""
         errors = await self.events(job.id, errors_only=True)
         if errors:
-            return Failure("\n".join(_event_text(event) for event in reversed(errors)), "events")
-        text = _error_lines(await self.logs(job.id))
+            return Failure("\n".join(event_text(event) for event in reversed(errors)), "events")
+        text = error_lines(await self.logs(job.id))
         if not text and job.provider:
             try:
-                text = _error_lines(await self.logs(job.id, scope="provider"))
+                text = error_lines(await self.logs(job.id, scope="provider"))
             except (Forbidden, NotFound):
                 text = ""  # the provider keeps its log to itself
         return Failure(text, "logs") if text else Failure("the job left neither an error event nor a log", "nothing")
 
     async def stop(self, job_id: str) -> Stopped:
-        """Stop the job; one that has ended stays as it is."""
-        logs = await self.logs(job_id)
+        """Stop the job and end its Qiskit Runtime jobs and sessions; one that has ended stays as it is.
+
+        They are ended here, with our own token: the gateway would do it only for a token in the request's body.
+        """
+        problems: list[str] = []
+        logs = await _or_problem(lambda: self.logs(job_id), "", "its log", problems)
         # "null": there is no Qiskit Runtime account to hand over; some gateways refuse an absent field.
         answer = await self._transport.send("POST", f"jobs/{checked_id(job_id)}/stop/", {"service": "null"})
-        message = answer.json().get("message", "") if answer.body else ""
-        return Stopped(await self.get(job_id), message, logs)
+        # Asked for after the stop, so that none comes after it.
+        none: list[RuntimeJob] = []
+        jobs = await _or_problem(lambda: self.runtime_jobs(job_id), none, "its runtime jobs", problems)
+        cancelled = await self._end(jobs, problems)
+        return Stopped(await self.get(job_id), _message(answer), logs, tuple(cancelled), tuple(problems))
+
+    async def _end(self, jobs: list[RuntimeJob], problems: list[str]) -> list[str]:
+        """End each session, which cancels its jobs, and each job that is in none; gives the ids."""
+        platform, cancelled = self._platform, list[str]()
+        if platform is None or not jobs:
+            return cancelled
+        ends: dict[str, Callable[[str], Awaitable[bool]]] = {
+            job.runtime_session or job.runtime_job: platform.close_session
+            if job.runtime_session
+            else platform.cancel_runtime_job
+            for job in jobs
+        }
+
+        async def end(name: str, how: Callable[[str], Awaitable[bool]]) -> None:
+            if await _or_problem(lambda: how(name), False, f"runtime job or session {name}", problems):
+                cancelled.append(name)
+
+        async with anyio.create_task_group() as group:
+            for name, how in ends.items():
+                group.start_soon(end, name, how)
+        return sorted(cancelled)
 
     async def watch(self, job_id: str) -> AsyncIterator[Job]:
         """The job now and at each change of its status or sub-status, up to a final one.
 
         All watchers of one job share its polling.
         """
-        shared = self._shared.setdefault(checked_id(job_id), _Shared())
+        job_id = checked_id(job_id)
+        shared = self._shared.setdefault(job_id, _Shared())
         shared.watchers += 1
         begun = time.monotonic()
         last: Job | None = None
@@ -192,7 +300,8 @@ class Jobs:
 
     async def _no_older_than(self, shared: _Shared, job_id: str, age: float) -> Job:
         async with shared.lock:
-            if shared.job is None or time.monotonic() - shared.asked > age / 2:
+            ended = shared.job is not None and shared.job.status.is_final
+            if shared.job is None or (not ended and time.monotonic() - shared.asked > age / 2):
                 shared.job = await self.get(job_id)
                 shared.asked = time.monotonic()
             return shared.job
@@ -227,40 +336,36 @@ def checked_id(job_id: str) -> str:
         ) from None
 
 
-def filter_lines(text: str, *, include: str = "", exclude: str = "") -> str:
-    """The lines in which ``include`` is found and ``exclude`` is not.
+def _function_filter(function: str, provider: str, scope: JobScope) -> dict[str, str]:
+    if not function and not provider:
+        if scope == "provider":
+            raise InputError(
+                "the jobs that others have are those of a provider function, which must be named",
+                next_step="Give function as provider/title.",
+            )
+        return {}
+    owner, title = split_name(function) if function else (None, "")
+    if owner and provider and owner != provider:
+        raise InputError(f"{function!r} is not a function of {provider!r}", next_step="Name one of them.")
+    owner = owner or provider
+    if scope == "provider" and not owner:
+        raise InputError(f"{function!r} has no provider", next_step="Give function as provider/title.")
+    wanted = {"function": title, "provider": owner}
+    return {key: value for key, value in wanted.items() if value}
 
-    Args:
-        include, exclude: regular expressions; empty ones filter nothing.
 
-    Raises:
-        InputError: not a regular expression.
-    """
+async def _or_problem(ask: Callable[[], Awaitable[T]], otherwise: T, what: str, problems: list[str]) -> T:
     try:
-        wanted, unwanted = re.compile(include), re.compile(exclude)
-    except re.error as error:
-        raise InputError(f"not a regular expression: {error}") from None
-    lines = text.splitlines()
-    return "\n".join(line for line in lines if wanted.search(line) and not (exclude and unwanted.search(line)))
+        return await ask()
+    except QiskitFunctionsError as error:
+        problems.append(f"{what}: {error.message}")
+        return otherwise
 
 
-def _stored_text(answer: Answer, key: Literal["result", "logs"]) -> str:
-    """Bare text from an object store, or the field of the gateway's own JSON; empty when there is nothing."""
-    if answer.redirected or not answer.body:
-        return answer.body.decode(errors="replace")
-    value = answer.json().get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _event_text(event: JobEvent) -> str:
-    code, message = event.data.get("code"), event.data.get("message") or event.data.get("exception")
-    details = event.data.get("args")
-    return f"[{code}] {message}" + (f" {details}" if details else "")
-
-
-def _error_lines(log: str) -> str:
-    """From the last traceback on, else the last lines."""
-    lines = log.rstrip().splitlines()
-    starts = [number for number, line in enumerate(lines) if "Traceback (most recent call last)" in line]
-    tail = lines[starts[-1] :] if starts else lines
-    return "\n".join(tail[-_ERROR_LINES:])
+def _message(answer: Answer) -> str:
+    try:
+        body = answer.json() if answer.body else {}
+    except GatewayFault:
+        return ""  # it was accepted all the same
+    message = str(body.get("message") or "") if isinstance(body, dict) else ""
+    return message.replace(_NO_SERVICE, "").strip()

@@ -9,9 +9,11 @@ import json
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from .errors import GatewayFault
 
 ArgumentsSchema = dict[str, Any] | bool
 
@@ -53,10 +55,21 @@ _TO_GATEWAY = {
 }
 _FROM_GATEWAY = {word: status for status, word in _TO_GATEWAY.items()}
 
+_SUB_STATUSES = {"OPTIMIZING_HARDWARE": "OPTIMIZING_FOR_HARDWARE", "WAITING_QPU": "WAITING_FOR_QPU"}
+"""Those that the official client calls otherwise than the gateway does."""
+
 
 def _decoded(value: Any) -> Any:
     """The gateway sends objects and lists as JSON strings inside JSON."""
     return json.loads(value) if isinstance(value, str) and value else value
+
+
+def _decoded_or_empty(value: Any) -> Any:
+    return _decoded(value) or None
+
+
+def _list_or_empty(value: Any) -> Any:
+    return _decoded(value) or []
 
 
 def _no_schema_when_empty(value: Any) -> Any:
@@ -79,8 +92,38 @@ class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
+W = TypeVar("W", bound=_Wire)
+
+
+def parsed(model: type[W], value: Any) -> W:
+    """What a server answered, as a model.
+
+    Raises:
+        GatewayFault: it is something else.
+    """
+    try:
+        return model.model_validate(value)
+    except (ValidationError, RecursionError) as error:
+        raise GatewayFault(
+            f"the answer is no {model.__name__} that this version understands",
+            status=200,
+            next_step="Check that the host is a Qiskit Serverless gateway, and whether it is newer than this client.",
+        ) from error
+
+
+def parsed_list(model: type[W], value: Any) -> list[W]:
+    """As ``parsed``, for an array."""
+    if not isinstance(value, list):
+        raise GatewayFault(f"the answer is no list of {model.__name__}s", status=200)
+    return [parsed(model, item) for item in value]
+
+
 class Function(_Wire):
-    """A Qiskit Function ("program" in the gateway's API)."""
+    """A Qiskit Function ("program" in the gateway's API).
+
+    Attributes:
+        sizes: the compute profile behind each size, such as ``{"m": "cx3d-4x16"}``.
+    """
 
     title: str
     provider: str | None = None
@@ -92,7 +135,9 @@ class Function(_Wire):
     entrypoint: str | None = None
     image: str | None = None
     documentation_url: str | None = None
-    dependencies: Annotated[list[Any], BeforeValidator(_decoded)] = Field(default_factory=list)
+    dependencies: Annotated[list[Any], BeforeValidator(_list_or_empty)] = Field(default_factory=list)
+    sizes: Annotated[dict[str, str] | None, BeforeValidator(_decoded_or_empty)] = None
+    default_size: str | None = None
     arguments_schema: Annotated[ArgumentsSchema | None, BeforeValidator(_no_schema_when_empty)] = None
 
     @property
@@ -119,6 +164,15 @@ class Job(_Wire):
         default=None, validation_alias=AliasPath("program", "provider")
     )
     compute_profile: str | None = None
+    fleet_id: str | None = None
+    business_model: str | None = None
+
+    @property
+    def qiskit_status(self) -> str:
+        """Status and sub-status as the official client shows them, such as ``RUNNING: WAITING_FOR_QPU``."""
+        if self.status is not JobStatus.RUNNING or not self.sub_status:
+            return self.status.value
+        return f"{self.status}: {_SUB_STATUSES.get(self.sub_status, self.sub_status)}"
 
     @property
     def function(self) -> str | None:
@@ -186,3 +240,27 @@ class Backend(_Wire):
     basis_gates: list[str] = Field(default_factory=list)
     max_shots: int | None = None
     coupling_map: list[tuple[int, int]] | None = None
+
+
+class Instance(_Wire):
+    """An instance of Qiskit Runtime that an API key opens.
+
+    Attributes:
+        plan: in lower case, such as ``open`` or ``premium``; ``unknown`` where IBM Cloud does not tell.
+    """
+
+    crn: str
+    name: str = ""
+    plan: str = "unknown"
+    tags: Annotated[list[str], BeforeValidator(_list_or_empty)] = Field(default_factory=list)
+
+    @property
+    def region(self) -> str:
+        """The region in the CRN, such as ``us-east``."""
+        return crn_region(self.crn)
+
+
+def crn_region(crn: str) -> str:
+    """The region of ``crn:v1:cloud:type:service:region:…``; empty for what is no CRN."""
+    fields = crn.split(":")
+    return fields[5] if len(fields) > 5 else ""  # noqa: PLR2004 - as the docstring counts

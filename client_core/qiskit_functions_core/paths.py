@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from .errors import InputError
 
@@ -13,14 +16,17 @@ def allowed_path(path: Path, folders: Sequence[Path]) -> Path:
     """The path with links resolved, relative ones as seen from the first folder.
 
     Raises:
-        InputError: it leads out of the folders.
+        InputError: it leads out of the folders, or is no path.
     """
     if not folders:
         raise InputError("no local folder is allowed here")
     if "\0" in str(path):
         raise InputError("a path cannot hold a NUL character")
-    resolved = (folders[0] / path.expanduser()).resolve()
-    if not any(resolved.is_relative_to(folder.resolve()) for folder in folders):
+    try:
+        resolved = (folders[0].expanduser() / path.expanduser()).resolve()
+    except (OSError, RuntimeError) as error:  # a home that nobody has, a loop of links
+        raise InputError(f"{path} leads nowhere: {error}", next_step="Choose another path.") from error
+    if not any(resolved.is_relative_to(folder.expanduser().resolve()) for folder in folders):
         raise InputError(
             f"{path} is outside the allowed folders",
             next_step="Use a path under the server's working directory, or ask the person to allow its folder.",
@@ -29,18 +35,38 @@ def allowed_path(path: Path, folders: Sequence[Path]) -> Path:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: never half of it is there, also after a crash.
+    """Replace a file in one step; see ``replacing``.
 
     Raises:
         InputError: the file cannot be written; what was there before still is.
     """
+    with replacing(path) as file:
+        file.write(text.encode("utf-8", "replace"))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to that takes the place of ``path`` when the block ends without an error.
+
+    Never half of it is there, also after a crash.
+
+    Raises:
+        InputError: the file cannot be written; what was there before still is.
+    """
+    partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".", delete=False) as file:
             partial = Path(file.name)
-            file.write(text)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
+        partial = None
     except OSError as error:
         raise InputError(
-            f"{path.name} cannot be written: {error.strerror}", next_step="Choose another file."
+            f"{path.name} cannot be written: {error.strerror or error}", next_step="Choose another file."
         ) from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)

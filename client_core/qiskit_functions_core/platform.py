@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from .errors import PlatformUnavailable
-from .models import Backend, Usage
+from .models import Backend, Instance, Usage
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,30 @@ class Listing:
 
     backends: tuple[Backend, ...]
     age: float
+
+    def matching(
+        self,
+        *,
+        name: str = "",
+        min_num_qubits: int = 0,
+        operational: bool | None = None,
+        simulator: bool | None = None,
+        predicate: Callable[[Backend], bool] | None = None,
+    ) -> list[Backend]:
+        """Those backends for which all of this holds; none leaves a question open.
+
+        Args:
+            predicate: asked last. What only a configuration tells is there after ``Platform.configured``.
+        """
+        return [
+            backend
+            for backend in self.backends
+            if (not name or backend.name == name)
+            and backend.num_qubits >= min_num_qubits
+            and operational in (None, backend.operational)
+            and simulator in (None, backend.simulator)
+            and (predicate is None or predicate(backend))
+        ]
 
 
 class Platform(Protocol):
@@ -36,6 +60,18 @@ class Platform(Protocol):
 
     async def details(self, name: str) -> Backend | None:
         """As ``backend``, with what only its configuration tells: basis gates, coupling map, shots."""
+
+    async def configured(self, backends: Sequence[Backend]) -> list[Backend]:
+        """These backends with what only their configurations tell, which are fetched side by side."""
+
+    async def instances(self, *, name: str = "", region: str = "", plan: str = "") -> list[Instance]:
+        """The instances that the account's token opens, narrowed by exact name, region and plan."""
+
+    async def cancel_runtime_job(self, job_id: str) -> bool:
+        """Cancel a Qiskit Runtime job; whether there was anything left to cancel."""
+
+    async def close_session(self, session_id: str) -> bool:
+        """End a Qiskit Runtime session and cancel its jobs; whether there was anything left to end."""
 
 
 class NoPlatform:
@@ -58,6 +94,18 @@ class NoPlatform:
         raise self._error
 
     async def details(self, name: str) -> Backend | None:
+        raise self._error
+
+    async def configured(self, backends: Sequence[Backend]) -> list[Backend]:
+        raise self._error
+
+    async def instances(self, *, name: str = "", region: str = "", plan: str = "") -> list[Instance]:
+        raise self._error
+
+    async def cancel_runtime_job(self, job_id: str) -> bool:
+        raise self._error
+
+    async def close_session(self, session_id: str) -> bool:
         raise self._error
 
 

@@ -1,41 +1,41 @@
-"""HTTP to a gateway and to IBM Quantum, and the only place that knows httpx: time-outs, retries, redirects, errors.
+"""HTTP to a gateway and to IBM Quantum, and the only place that knows httpx: time-outs, retries, redirects.
 
 A request that is not idempotent is sent again only when it surely was not sent. Redirects lead to an
-object store: they are followed by hand, without our headers, and only from a GET.
+object store: they are followed by hand, once, without our headers, and only from a GET.
 """
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 import random
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, NoReturn
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, TypeVar
 
 import anyio
 import httpx
 
 from .account import Account
-from .errors import (
-    BadRequest,
-    Forbidden,
-    FunctionDisabled,
-    GatewayError,
-    GatewayFault,
-    GatewayTimeout,
-    GatewayUnreachable,
-    NotFound,
-    TooManyRequests,
-    Unauthorized,
-)
+from .answers import NOT_A_GATEWAY, Answer, date_of
+from .errors import AccountError, GatewayError, GatewayFault, GatewayTimeout, GatewayUnreachable
+from .multipart import FileForm
+from .redaction import redact_logs_of
+from .telemetry import span
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+
+# httpx logs the address of every request, and httpcore the Location of every redirect.
+redact_logs_of("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,15 @@ class Timeouts:
         connect: long enough for a VPN, short enough to say "unreachable" while a person waits.
         read: silence on an open answer; gateways with one worker can be slow, but not this slow.
         total: a whole call with its repeats; the others don't end an answer that drips.
-        transfer: a whole upload.
+        transfer: a whole upload or download.
+        late: how long a request whose answer was lost may still be on its way to the gateway.
     """
 
     connect: float = 10.0
     read: float = 30.0
     total: float = 60.0
     transfer: float = 600.0
+    late: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -62,60 +64,56 @@ class RetryPolicy:
     Attributes:
         attempts: three get over a worker's restart; more only delays the truth.
         base: seconds.
-        longest: the cap for one wait, also for a Retry-After, in seconds.
+        longest: the cap for one wait, in seconds; a Retry-After beyond it is not waited for.
+        budget: repeats in hand; ten calls that succeed earn one more. A gateway that struggles then gets
+            at most a tenth more load from its clients' repeats, instead of three times as much.
     """
 
     attempts: int = 3
     base: float = 0.5
     longest: float = 20.0
+    budget: int = 10
 
-    def wait(self, attempt: int, retry_after: float | None) -> float:
-        """Seconds to wait after this attempt, counted from 0."""
-        if retry_after is not None:
-            return min(retry_after, self.longest)
-        return random.uniform(0, min(self.base * 2**attempt, self.longest))  # noqa: S311 - jitter, not a secret
+    def wait(self, attempt: int, retry_after: float | None) -> float | None:
+        """Seconds to wait after this attempt, counted from 0; none when it is not worth waiting."""
+        if retry_after is None:
+            return random.uniform(0, min(self.base * 2**attempt, self.longest))  # noqa: S311 - jitter, not a secret
+        if retry_after > self.longest:
+            return None
+        return retry_after + random.uniform(0, self.base)  # noqa: S311 - as above
 
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """Nothing larger is read into memory; the largest results seen are some tens of megabytes."""
 
 MAX_CONNECTIONS = 8
-"""httpx spends more CPU a request the more connections it has open, and gateways have few workers."""
+"""httpx spends more CPU a request the more connections and waiting requests it has, and gateways have few workers."""
 
-_NOT_A_GATEWAY = "Check that the host is a Qiskit Serverless gateway and that no proxy answers in its place."
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response read whole.
-
-    Attributes:
-        redirected: whether it came from the object store that the gateway pointed to.
-    """
-
-    status: int
-    body: bytes
-    headers: httpx.Headers
-    redirected: bool = False
-
-    def json(self) -> Any:
-        """Raises GatewayFault when the body is not JSON."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            raise GatewayFault(
-                f"the gateway answered {self.status} with no JSON: {_excerpt(self.body)!r}",
-                status=self.status,
-                next_step=_NOT_A_GATEWAY,
-            ) from None
-
+_EARNED = 0.1
 
 HeadersSource = Callable[[], Awaitable[Mapping[str, str]]]
 """Asked before every request, since a token may have to be renewed."""
 
 
+@dataclass(frozen=True)
+class Download:
+    """An answer that is still arriving.
+
+    Attributes:
+        size: bytes, where the server says how many.
+    """
+
+    size: int | None
+    parts: AsyncIterator[bytes]
+
+
+_STORE = "the object store that the gateway pointed to"
+
+
 class Transport:
     """Requests to one server in one account's name, over pooled connections.
+
+    Proxies and certificates are taken from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``).
 
     Args:
         base: what paths are relative to, with a slash at its end.
@@ -132,24 +130,37 @@ class Transport:
         server: str = "the gateway",
         timeouts: Timeouts | None = None,
         retries: RetryPolicy | None = None,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._base = base
         self._headers = headers
-        self._secrets = [secret for secret in secrets if secret]
+        self._secrets = tuple(secrets)
         self._server = server
-        self._timeouts = timeouts or Timeouts()
+        self.timeouts = timeouts or Timeouts()
         self._retries = retries or RetryPolicy()
-        self._http = _pool(self._timeouts)
-        self._clock_offset = timedelta(0)
+        self._repeats_left = float(self._retries.budget)
+        self._max_answer_bytes = max_answer_bytes
+        self._places = anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
+        self._http = _pool(self.timeouts)
+        self._clock: tuple[datetime, float] | None = None
 
     @classmethod
     def to_gateway(
         cls, account: Account, *, timeouts: Timeouts | None = None, retries: RetryPolicy | None = None
     ) -> Transport:
-        """For an account that has a host; paths are relative to ``/api/{version}/``."""
+        """For an account that has a host; paths are relative to ``/api/{version}/``.
+
+        Raises:
+            AccountError: the token or the instance can be in no HTTP header.
+        """
         token = account.token.get_secret_value()
         fixed = {"Authorization": f"Bearer {token}", "Service-Channel": account.channel.value}
         fixed |= {"Service-CRN": account.instance} if account.instance else {}
+        if not all(value.isascii() and value.isprintable() for value in fixed.values()):
+            raise AccountError(
+                "the token or the instance holds characters that no HTTP header takes, such as a line's end",
+                next_step="Copy both anew.",
+            )
 
         async def headers() -> Mapping[str, str]:
             return fixed
@@ -160,9 +171,12 @@ class Transport:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    def gateway_now(self) -> datetime:
-        """The gateway's clock, as far as its answers told (to the second)."""
-        return datetime.now(UTC) + self._clock_offset
+    def server_now(self) -> datetime | None:
+        """The server's clock, as its last answer told it (to the second); none before it told."""
+        if self._clock is None:
+            return None
+        then, at = self._clock
+        return then + timedelta(seconds=time.monotonic() - at)
 
     async def get(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
         """Read something, again while that may help; a redirect is followed without our headers.
@@ -174,48 +188,90 @@ class Transport:
         async def read() -> Answer:
             return await self._follow(await self._send("GET", path, params=params))
 
-        async with self._deadline(self._timeouts.total):
+        with span(path), self._deadline(self.timeouts.total):
             return await self._repeat(read, _worth_repeating)
 
-    async def send(self, method: str, path: str, body: Any) -> Answer:
-        """Send JSON once; again only when it surely was not sent.
+    async def send(self, method: str, path: str, body: Any, params: Mapping[str, Any] | None = None) -> Answer:
+        """Send JSON once, or nothing; again only when it surely was not sent.
 
         Raises:
             GatewayUnreachable: not sent.
             GatewayTimeout: perhaps sent.
             GatewayError: answered.
         """
-        async with self._deadline(self._timeouts.total):
-            return await self._repeat(lambda: self._send(method, path, json=body), _surely_not_sent)
+        with span(path), self._deadline(self.timeouts.total):
+            return await self._repeat(lambda: self._send(method, path, json=body, params=params), _surely_not_sent)
 
     async def upload(self, path: str, fields: Mapping[str, str], files: Mapping[str, Any]) -> Answer:
         """Send a form once, with ``files`` as httpx takes them. Errors as in ``send``."""
-        async with self._deadline(self._timeouts.transfer):
+        with span(path), self._deadline(self.timeouts.transfer):
             return await self._send("POST", path, data=dict(fields), files=dict(files))
 
-    async def _repeat(self, send: Callable[[], Awaitable[Answer]], worth_it: Callable[[Exception], bool]) -> Answer:
-        for attempt in range(1, self._retries.attempts):
-            try:
-                return await send()
-            except (GatewayUnreachable, GatewayTimeout, GatewayError) as error:
-                if not worth_it(error):
-                    raise
-                delay = self._retries.wait(attempt - 1, getattr(error, "retry_after", None))
-                logger.debug("attempt %d failed (%s); again in %.2f s", attempt, error.code, delay)
-            await anyio.sleep(delay)
-        return await send()
+    async def upload_file(self, path: str, params: Mapping[str, Any], form: FileForm) -> Answer:
+        """Send one file once, as its parts come. Errors as in ``send``."""
+        with span(path), self._deadline(self.timeouts.transfer):
+            return await self._send("POST", path, params=params, content=form.body(), more_headers=form.headers)
 
-    async def _send(self, method: str, path: str, **content: Any) -> Answer:
-        headers = {"Accept": "application/json", **await self._headers()}
-        answer = await self._exchange(method, self._base + path, headers=headers, **content)
+    async def repeated(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What reads with ``download``, again while that may help."""
+        with self._deadline(self.timeouts.transfer):
+            return await self._repeat(attempt, _worth_repeating)
+
+    @asynccontextmanager
+    async def download(self, path: str, params: Mapping[str, Any] | None = None) -> AsyncIterator[Download]:
+        """Read something in parts as they arrive, once: ``async with transport.download(path) as download:``
+
+        Raises:
+            GatewayUnreachable, GatewayTimeout, GatewayError: also while the parts are read.
+        """
+        with span(path), self._deadline(self.timeouts.transfer):
+            headers = await self._headers()
+            async with self._places, self._opened("GET", self._base + path, headers=headers, params=params) as response:
+                if response.status_code != HTTPStatus.OK:
+                    raise self._answer(response, await self._body(response), headers).error()
+                yield Download(_announced(response), response.aiter_bytes())
+
+    async def _repeat(self, send: Callable[[], Awaitable[T]], worth_it: Callable[[Exception], bool]) -> T:
+        attempt = 0
+        while True:
+            try:
+                answer = await send()
+            except (GatewayUnreachable, GatewayTimeout, GatewayError) as error:
+                delay = self._delay(attempt, error) if worth_it(error) else None
+                if delay is None:
+                    raise
+                logger.debug("attempt %d failed (%s); again in %.2f s", attempt + 1, error.code, delay)
+            else:
+                self._repeats_left = min(self._repeats_left + _EARNED, float(self._retries.budget))
+                return answer
+            await anyio.sleep(delay)
+            attempt += 1
+
+    def _delay(self, attempt: int, error: Exception) -> float | None:
+        """Seconds until the next attempt; none when this error is the last word."""
+        if attempt + 1 >= self._retries.attempts or self._repeats_left < 1:
+            return None
+        delay = self._retries.wait(attempt, getattr(error, "retry_after", None))
+        # What went wrong says more than that the time ran out while waiting for the next attempt.
+        if delay is None or anyio.current_time() + delay >= anyio.current_effective_deadline():
+            return None
+        self._repeats_left -= 1
+        return delay
+
+    async def _send(
+        self, method: str, path: str, *, more_headers: Mapping[str, str] | None = None, **content: Any
+    ) -> Answer:
+        headers = {"Accept": "application/json", **(more_headers or {}), **await self._headers()}
+        async with self._places, self._opened(method, self._base + path, headers=headers, **content) as response:
+            answer = self._answer(response, await self._body(response), headers)
         self._note_clock(answer)
         if answer.status >= HTTPStatus.BAD_REQUEST:
-            self._raise(answer)
+            raise answer.error()
         if method != "GET" and _is_redirect(answer.status):
             raise GatewayFault(
                 f"{self._server} answered a {method} with a redirect, which was not followed",
                 status=answer.status,
-                next_step=_NOT_A_GATEWAY,
+                next_step=NOT_A_GATEWAY,
             )
         return answer
 
@@ -226,36 +282,49 @@ class Transport:
         target = answer.headers.get("location", "")
         if not target.startswith(("http://", "https://")):
             raise GatewayFault(
-                f"{self._server} redirected to no web address", status=answer.status, next_step=_NOT_A_GATEWAY
+                f"{self._server} redirected to no web address", status=answer.status, next_step=NOT_A_GATEWAY
             )
-        stored = await self._exchange("GET", target)
+        async with self._places, self._opened("GET", target, server=_STORE) as response:
+            stored = Answer(response.status_code, await self._body(response), response.headers, redirected=True)
         if stored.status != HTTPStatus.OK:
+            again = "redirected again" if _is_redirect(stored.status) else f"answered {stored.status}"
             raise GatewayFault(
-                f"the object store that the gateway pointed to answered {stored.status}",
+                f"{_STORE} {again}",
                 status=stored.status,
                 next_step="Ask again: the gateway signs a new address each time.",
             )
-        return Answer(stored.status, stored.body, stored.headers, redirected=True)
-
-    async def _exchange(self, method: str, url: str, **content: Any) -> Answer:
-        async with self._as_our_errors(), self._http.stream(method, url, **content) as response:
-            return Answer(response.status_code, await _bounded_body(response), response.headers)
-
-    def _raise(self, answer: Answer) -> NoReturn:
-        message, path = _error_text(answer, self._server)
-        for secret in self._secrets:
-            message = message.replace(secret, "***")
-        raise _error_class(answer.status)(
-            message,
-            status=answer.status,
-            request_id=answer.headers.get("x-request-id", "")[:100],
-            retry_after=_retry_after(answer.headers),
-            path=path,
-            next_step=_next_step(answer.status),
-        )
+        return stored
 
     @asynccontextmanager
-    async def _deadline(self, seconds: float) -> AsyncIterator[None]:
+    async def _opened(
+        self, method: str, url: str, *, server: str = "", **content: Any
+    ) -> AsyncIterator[httpx.Response]:
+        with _as_our_errors(server or self._server):
+            async with self._http.stream(method, url, **content) as response:
+                yield response
+
+    def _answer(self, response: httpx.Response, body: bytes, headers: Mapping[str, str]) -> Answer:
+        token = headers.get("Authorization", "").removeprefix("Bearer ")
+        return Answer(response.status_code, body, response.headers, self._server, secrets=(*self._secrets, token))
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        """All of it; counted after it was decompressed."""
+        body = bytearray()
+        too_large = GatewayFault(
+            f"the answer is larger than {self._max_answer_bytes} bytes, so reading it was stopped",
+            status=response.status_code,
+            next_step="Let the function save a smaller result, or a file.",
+        )
+        if (_announced(response) or 0) > self._max_answer_bytes:
+            raise too_large
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > self._max_answer_bytes:
+                raise too_large
+        return bytes(body)
+
+    @contextmanager
+    def _deadline(self, seconds: float) -> Iterator[None]:
         try:
             with anyio.fail_after(seconds):
                 yield
@@ -264,30 +333,42 @@ class Transport:
                 f"{self._server} gave no whole answer within {seconds:g} s", next_step="Try again later."
             ) from None
 
-    @asynccontextmanager
-    async def _as_our_errors(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
-            raise GatewayUnreachable(
-                f"{self._server} cannot be reached: {type(error).__name__}",
-                next_step="Check the host and the network; then try again.",
-            ) from error
-        except httpx.HTTPError as error:
-            raise GatewayTimeout(
-                f"{self._server}'s answer broke off: {type(error).__name__}", next_step="Try again later."
-            ) from error
-
     def _note_clock(self, answer: Answer) -> None:
-        try:
-            then = parsedate_to_datetime(answer.headers["date"])
-            self._clock_offset = then - datetime.now(UTC)
-        except (KeyError, ValueError, TypeError):
-            return  # an absent, broken or zoneless date tells nothing
+        then = date_of(answer.headers)
+        if then is not None:
+            self._clock = then, time.monotonic()
+
+
+@contextmanager
+def _as_our_errors(server: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        raise GatewayUnreachable(
+            f"no request can be made of {server}'s address: {type(error).__name__}",
+            next_step="Check the host and the proxy settings.",
+        ) from error
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+        raise GatewayUnreachable(
+            f"{server} cannot be reached: {type(error).__name__}",
+            next_step="Check the host and the network; then try again.",
+        ) from error
+    # anyio lets a broken TLS record through as it is.
+    except (httpx.HTTPError, ssl.SSLError) as error:
+        raise GatewayTimeout(
+            f"{server}'s answer broke off: {type(error).__name__}", next_step="Try again later."
+        ) from error
+
+
+@lru_cache
+def _tls(*_: str | None) -> ssl.SSLContext:
+    """What httpx makes of the variables; loading all certificates takes 30 ms, so a process does it once."""
+    return httpx.create_ssl_context()
 
 
 def _pool(timeouts: Timeouts) -> httpx.AsyncClient:
     return httpx.AsyncClient(
+        verify=_tls(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
         timeout=httpx.Timeout(
             timeouts.read,
             connect=timeouts.connect,
@@ -295,20 +376,15 @@ def _pool(timeouts: Timeouts) -> httpx.AsyncClient:
         ),
         limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
         follow_redirects=False,
+        # A cookie of the gateway would be one more header for an object store on the same host.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
     )
 
 
-async def _bounded_body(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise GatewayFault(
-                f"the answer is larger than {MAX_ANSWER_BYTES} bytes, so reading it was stopped",
-                status=response.status_code,
-                next_step="Let the function save a smaller result, or a file.",
-            )
-    return bytes(body)
+def _announced(response: httpx.Response) -> int | None:
+    """Bytes of the body, where the server says how many."""
+    size = response.headers.get("content-length", "")
+    return int(size) if size.isdigit() and "content-encoding" not in response.headers else None
 
 
 def _is_redirect(status: int) -> bool:
@@ -323,69 +399,3 @@ def _worth_repeating(error: Exception) -> bool:
 
 def _surely_not_sent(error: Exception) -> bool:
     return isinstance(error, GatewayUnreachable)
-
-
-def _error_text(answer: Answer, server: str) -> tuple[str, list[str | int] | None]:
-    """The message of any of the error shapes, IBM Quantum's too, and the path of a schema violation."""
-    try:
-        body = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        body = None
-    if isinstance(body, dict):
-        text = body.get("message") or body.get("detail") or body.get("error") or _first_error(body.get("errors"))
-        path = body.get("path")
-        if isinstance(text, str):
-            return text, path if isinstance(path, list) else None
-    return f"{server} or a proxy answered {answer.status}: {_excerpt(answer.body) or 'no text'}", None
-
-
-def _first_error(errors: Any) -> Any:
-    """IBM Quantum's REST API and IAM list their errors."""
-    first = errors[0] if isinstance(errors, list) and errors else None
-    return first.get("message") if isinstance(first, dict) else None
-
-
-def _excerpt(body: bytes, length: int = 200) -> str:
-    """The start of a body as one line, without HTML tags."""
-    text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", body[:4096].decode(errors="replace"), flags=re.S)
-    return " ".join(text.split())[:length]
-
-
-_BY_STATUS: dict[int, type[GatewayError]] = {
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    423: FunctionDisabled,
-    429: TooManyRequests,
-}
-
-_NEXT_STEPS = {
-    401: "Ask the person to check the token and the instance; a token is never passed to a tool.",
-    403: "Ask the person whether this account may see it.",
-    404: "Check the name or id against the listing.",
-    423: "Ask the function's provider; until then choose another function.",
-    429: "Wait for running jobs to end, or try again later.",
-}
-
-
-def _error_class(status: int) -> type[GatewayError]:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return GatewayFault
-    return _BY_STATUS.get(status, BadRequest)
-
-
-def _next_step(status: int) -> str:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "Try again later; the fault is on the gateway's side."
-    return _NEXT_STEPS.get(status, "Correct the input that the message names.")
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """Retry-After as seconds or as a date (RFC 9110, 10.2.3)."""
-    value = headers.get("retry-after", "")
-    if value.isdigit():
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None

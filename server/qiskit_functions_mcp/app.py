@@ -18,12 +18,14 @@ from qiskit_functions_core.errors import InputError, QiskitFunctionsError
 
 from .completions import add_completions
 from .connection import Connection
+from .consent import CALL
 from .prompts import add_prompts
 from .replies import error_reply
 from .resources import add_resources
 from .settings import Settings, Toolset
 from .stdio import serve
-from .tools import functions, jobs, platform
+from .tasks import Tasks
+from .tools import files, functions, jobs, platform
 from .tools.registry import ToolSpec
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class FunctionsServer(MCPServer[Connection]):
     async def _answer(
         self, name: str, arguments: dict[str, Any], context: Context[Connection, Any] | None
     ) -> CallToolResult | InputRequiredResult:
+        CALL.set((name, arguments))
         try:
             self._refuse_unknown_arguments(name, arguments)
             return await super().call_tool(name, arguments, context)
@@ -120,7 +123,7 @@ TOOLSETS: dict[Toolset, tuple[ToolSpec, ...]] = {
     "functions": functions.TOOLS,
     "jobs": jobs.TOOLS,
     "platform": platform.TOOLS,
-    "files": (),
+    "files": files.TOOLS,
 }
 
 
@@ -135,6 +138,7 @@ def build_server(settings: Settings) -> FunctionsServer:
         instructions=INSTRUCTIONS,
         version=version("qiskit-functions-mcp"),
         tools=[spec.build() for spec in offered if spec.hints.read_only or not settings.read_only],
+        extensions=[Tasks()],
         lifespan=lambda _: connection.held(),
         cache_hints={method: CacheHint(ttl_ms=_CONTRACT_MS, scope="public") for method in _CONTRACT},
     )

@@ -7,9 +7,12 @@ import gc
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .demo import main as demo
 
         return demo()
-    return _serve({name: value for name, value in options.items() if value is not None})
+    if command == "gateway":
+        return _gateway(**options)
+    return _serve(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help="a folder that tools may use (again for more; the working directory if never given)",
     )
+    parser.add_argument(
+        "--consent",
+        choices=["auto", "never", "always"],
+        help="before uploads, deletions and runs with a low quota: ask where the client can (auto), never, or always",
+    )
     parser.add_argument("--read-only", action="store_true", default=None, help="offer only tools that change nothing")
     parser.add_argument(
         "--toolsets",
@@ -53,23 +63,38 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("serve", help="serve over stdio (the default)")
     commands.add_parser("demo", help="run a VQE and a sampler on this machine, through the server, and show it")
+    _add_gateway(commands.add_parser("gateway", help="serve this machine's gateway alone, for the official client"))
     return parser
+
+
+def _add_gateway(parser: argparse.ArgumentParser) -> None:
+    # The server's own --host is a gateway to go to, so this one must not be taken for it.
+    parser.add_argument("--host", dest="bind", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="0 is any free one (%(default)s)")
+    parser.add_argument(
+        "--token",
+        help="instead of the data folder's own; better in QISKIT_FUNCTIONS_GATEWAY_TOKEN, which other users cannot see",
+    )
+    parser.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
+
+
+def _gateway(bind: str, port: int, token: str | None, **flags: Any) -> int:
+    settings = _settings(flags)
+    if settings is None:
+        return 2
+    from .gateway_command import main as gateway
+
+    return gateway(bind, port, token, home=settings.home, usage_limit=settings.local_usage_limit_seconds)
 
 
 def _serve(flags: dict[str, Any]) -> int:
     # Imports make many objects and no garbage; looking for it among them is a tenth of the start.
     gc.disable()
     from .app import build_server
-    from .logs import configure_logging
-    from .settings import Settings
 
-    try:
-        settings = Settings(**flags)
-    except ValidationError as error:
-        for problem in error.errors():
-            print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+    settings = _settings(flags)
+    if settings is None:
         return 2
-    configure_logging(settings.log_level, settings.log_format)
     # The SDK's reader thread keeps a Ctrl-C from ending the process while stdin is open.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     server = build_server(settings)
@@ -77,3 +102,18 @@ def _serve(flags: dict[str, Any]) -> int:
     gc.enable()
     server.run("stdio")
     return 0
+
+
+def _settings(flags: dict[str, Any]) -> Settings | None:
+    """The settings, with logging set up by them; none, and what is wrong on stderr, when they are no good."""
+    from .logs import configure_logging
+    from .settings import Settings
+
+    try:
+        settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        for problem in error.errors():
+            print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+        return None
+    configure_logging(settings.log_level, settings.log_format)
+    return settings

@@ -18,6 +18,9 @@ from .replies import FailureReply, JobLine, JobReply
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
 
+SCHEME = "qiskit-functions:/"
+"""What the addresses of resources begin with; a path follows, with its slash."""
+
 _TICK = 1.0
 """Seconds between two progress reports; a client that hears nothing may give up."""
 
@@ -41,6 +44,7 @@ async def follow(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) ->
         try:
             async for newer in client.jobs.watch(job.id):
                 newest.append(newer)
+                await ctx.notify_resource_updated(f"{SCHEME}/jobs/{job.id}")
         except QiskitFunctionsError as error:
             failures.append(error)
         group.cancel_scope.cancel()

@@ -12,13 +12,11 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from qiskit_functions_core.errors import InputError, NotFound, QiskitFunctionsError
 
 from .connection import Connection, Ctx, connection
-from .following import job_reply
+from .following import SCHEME, job_reply
 from .replies import BackendLine, FunctionReply, cut_start, text_of
 
 if TYPE_CHECKING:
     from .app import FunctionsServer
-
-SCHEME = "qiskit-functions:/"
 
 MAX_CHARACTERS = 1_000_000
 """Some clients refuse messages over 1 MiB."""

@@ -25,6 +25,9 @@ class Settings(BaseSettings):
         local_usage_limit_seconds: quota of the embedded gateway, in seconds of running functions.
         reply_characters: no reply is longer; 20,000 is well below what hosts cut off.
         allow_dirs: local folders that tools may read and write; the working directory by default.
+        consent: before something is overwritten, deleted, uploaded to run here, or run with a low quota: auto
+            asks where the client can, else wants a token that the assistant gets once the person agreed; never
+            asks nothing; always refuses where the client cannot ask.
         read_only: offer only tools that change nothing.
         toolsets: which groups of tools to offer; all by default.
         log_level, log_format: of what goes to stderr.
@@ -40,6 +43,7 @@ class Settings(BaseSettings):
     local_usage_limit_seconds: float | None = Field(default=None, ge=0)
     reply_characters: int = Field(default=20_000, ge=2_000, le=250_000)
     allow_dirs: list[Path] = Field(default_factory=list)
+    consent: Literal["auto", "never", "always"] = "auto"
     read_only: bool = False
     toolsets: list[Toolset] = Field(default_factory=lambda: list(get_args(Toolset)))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

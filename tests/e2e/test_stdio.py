@@ -57,7 +57,17 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    command = [sys.executable, "-m", "qiskit_functions_mcp", "--channel", "local", "--home", str(tmp_path / "home")]
+    command = [
+        sys.executable,
+        "-m",
+        "qiskit_functions_mcp",
+        "--channel",
+        "local",
+        "--consent",
+        "never",
+        "--home",
+        str(tmp_path / "home"),
+    ]
     with (
         (tmp_path / "stderr.txt").open("wb") as stderr,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr) as process,

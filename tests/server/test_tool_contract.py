@@ -14,16 +14,20 @@ from qiskit_functions_mcp.settings import Settings
 
 NAMES = [
     "check_run",
+    "delete_file",
+    "download_file",
     "get_function",
     "get_job",
     "get_job_logs",
     "get_job_result",
     "get_usage",
     "list_backends",
+    "list_files",
     "list_functions",
     "list_jobs",
     "run_function",
     "stop_job",
+    "upload_file",
     "upload_function",
     "wait_for_job",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,12 @@ class Capture:
     status: int
     headers: dict[str, str]
     body: Any
+    request_headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def number(self) -> str:
+        """What its name begins with; names are unique by it, apart from those of Fleets."""
+        return self.name.partition("-")[0]
 
     @property
     def content(self) -> bytes:
@@ -54,4 +60,5 @@ def _read(path: Path) -> Capture:
         status=response["status"],
         headers={key.lower(): value for key, value in (response.get("headers") or {}).items()},
         body=response.get("body"),
+        request_headers=request.get("headers") or {},
     )

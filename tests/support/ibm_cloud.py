@@ -153,7 +153,7 @@ def running(cloud: IBMCloud) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET  # noqa: N815 - http.server's name
+        do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
         def log_message(self, *_: object) -> None:
             pass

@@ -18,7 +18,8 @@ async def assistant(home: Path, mode: str = "auto", **environ: str) -> AsyncIter
     parameters = StdioServerParameters(
         command=sys.executable,
         args=["-m", "qiskit_functions_mcp", "--channel", "local", "--home", str(home), "--allow-dir", str(home.parent)],
-        env=environ,
+        # What is asked, and when, has tests of its own.
+        env={"QISKIT_FUNCTIONS_CONSENT": "never", **environ},
     )
     async with Client(parameters, mode=mode) as client:
         yield Assistant(client)

@@ -19,6 +19,7 @@ def serving(app: Any) -> Iterator[str]:
     """An ASGI application on a free loopback port; gives its address."""
     with socket(AF_INET, SOCK_STREAM) as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()  # who comes before the server is up waits
         config = uvicorn.Config(app, log_level="error", lifespan="off", access_log=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

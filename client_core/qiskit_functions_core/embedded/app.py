@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from collections.abc import Sequence
+from importlib.metadata import distributions, version
 
 from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from . import jobs, programs
-from .gateway import Gateway
+from . import calls
+from .gateway import Gateway, Records
 from .home import Home
-from .http import HANDLERS, Authentication, blocking
+from .http import HANDLERS, AnySlash, Json, blocking, resource
 from .store import Store
 
 
 class _LowerUuid(StringConvertor):
-    """A job's id; the gateway knows it in lower case only, and answers all else with a web page."""
+    """An id; the gateway knows it in lower case only, and answers all else with a web page."""
 
     regex = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
@@ -27,62 +28,58 @@ class _LowerUuid(StringConvertor):
 register_url_convertor("lower_uuid", _LowerUuid())
 
 
-def whole_gateway(gateway: Gateway, token: str) -> Starlette:
+def whole_gateway(gateway: Gateway) -> Starlette:
     """Everything, for whoever holds the gateway's token."""
-
-    async def usage(_: Request) -> Response:
-        return JSONResponse(await blocking(_usage, gateway))
+    # Supervisors come here only for what functions call, and are to start fast.
+    from . import files, jobs, programs
 
     return _application(
         [
-            Route("/version/", _version),
-            Route("/liveness/", _alive),
-            Route("/readiness/", _alive),
-            Route("/api/v1/dependencies-versions", _no_dependencies),
-            Route("/api/v1/instances/usage", usage),
+            Route("/version", _version),
+            Route("/liveness", _alive),
+            Route("/readiness", _alive),
+            resource(gateway, "dependencies-versions", GET=_dependencies),
+            resource(gateway, "instances/usage", GET=_usage),
             *programs.routes(gateway),
             *jobs.routes(gateway),
-            *jobs.routes_for_functions(gateway.home, gateway.store),
-        ],
-        gateway.store,
-        token,
+            *files.routes(gateway),
+        ]
     )
 
 
 def calls_home(home: Home, store: Store) -> Starlette:
     """What a supervisor answers its function, which holds a job's token."""
-    return _application(jobs.routes_for_functions(home, store), store, None)
+    return _application(calls.routes(Records(home, store, token=None)))
 
 
-def _application(routes: list[Route], store: Store, token: str | None) -> Starlette:
-    def job_token(job_id: str) -> str | None:
-        job = store.job(job_id)
-        return job.token if job else None
-
-    return Starlette(
-        routes=routes,
-        middleware=[Middleware(Authentication, token=token, job_token=job_token)],
-        exception_handlers=HANDLERS,
-    )
+def _application(routes: Sequence[Route]) -> Starlette:
+    app = Starlette(routes=routes, middleware=[Middleware(AnySlash)], exception_handlers=HANDLERS)
+    app.router.redirect_slashes = False
+    return app
 
 
-def _usage(gateway: Gateway) -> dict[str, float | bool | None]:
+async def _usage(gateway: Gateway, _: Request) -> Response:
     """In the words of IBM Quantum's ``GET /api/v1/instances/usage``, which a local account asks here."""
-    consumed, limit = gateway.store.seconds_used(), gateway.usage_limit_seconds
+    consumed, limit = await blocking(gateway.store.seconds_used), gateway.usage_limit_seconds
     usage: dict[str, float | bool | None] = {"usage_consumed_seconds": round(consumed, 3), "usage_limit_seconds": limit}
     if limit is None:
-        return {**usage, "usage_limit_reached": False}
+        return Json({**usage, "usage_limit_reached": False})
     remaining = max(limit - consumed, 0.0)
-    return {**usage, "usage_remaining_seconds": round(remaining, 3), "usage_limit_reached": remaining == 0}
+    return Json({**usage, "usage_remaining_seconds": round(remaining, 3), "usage_limit_reached": remaining == 0})
+
+
+async def _dependencies(_: Gateway, __: Request) -> Response:
+    """What functions find installed; others may be named all the same."""
+    return Json(await blocking(_installed))
+
+
+def _installed() -> list[str]:
+    return sorted({f"{found.metadata['Name']}=={found.version}" for found in distributions()}, key=str.lower)
 
 
 async def _version(_: Request) -> Response:
-    return JSONResponse({"version": f"qiskit-functions-mcp {version('qiskit-functions-mcp')}"})
+    return Json({"version": f"qiskit-functions-mcp {version('qiskit-functions-mcp')}"})
 
 
 async def _alive(_: Request) -> Response:
-    return JSONResponse({"status": "alive"})
-
-
-async def _no_dependencies(_: Request) -> Response:
-    return JSONResponse([])
+    return Json({"status": "alive"})

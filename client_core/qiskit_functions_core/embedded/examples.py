@@ -26,7 +26,7 @@ def seed(home: Home, store: Store) -> None:
 
 
 def _put(home: Home, store: Store, directory: Path, function: dict[str, Any]) -> None:
-    archive = Artifact.from_directory(directory, function["entrypoint"]).content.read()
+    archive = Artifact.from_directory(directory, function["entrypoint"]).content
     name = f"{hashlib.sha256(archive).hexdigest()}.tar"
     changes = {
         "artifact": name,

@@ -27,6 +27,11 @@ class JobFolder:
     path: Path
 
     @property
+    def arguments(self) -> Path:
+        """What the function is given, out of reach of functions that ran before it."""
+        return self.path / "arguments.json"
+
+    @property
     def result(self) -> Path:
         """Where a saved result is kept once the job has ended."""
         return self.path / "result.json"
@@ -80,6 +85,11 @@ class Home:
         return self.path / "artifacts"
 
     @property
+    def environments(self) -> Path:
+        """Python environments with the dependencies of functions."""
+        return self.path / "environments"
+
+    @property
     def dispatch_lock(self) -> Path:
         """Held while jobs are started or given up, so that nobody sees one that is only half started."""
         return self.path / "dispatch.lock"
@@ -118,14 +128,15 @@ class Home:
             EmbeddedGatewayError: it can be neither read nor made.
         """
         path = self.path / "token"
-        candidate = self.path / f"token.{secrets.token_hex(4)}"
         try:
-            candidate.touch(mode=0o600, exist_ok=False)
-            candidate.write_text(secrets.token_urlsafe(32))
-            with suppress(FileExistsError):
-                # A link either appears with the whole token in it, or was there before.
-                path.hardlink_to(candidate)
-            candidate.unlink()
+            if not path.exists():
+                candidate = self.path / f"token.{secrets.token_hex(4)}"
+                candidate.touch(mode=0o600, exist_ok=False)
+                candidate.write_text(secrets.token_urlsafe(32))
+                with suppress(FileExistsError):
+                    # A link either appears with the whole token in it, or was there before.
+                    path.hardlink_to(candidate)
+                candidate.unlink()
             return path.read_text()
         except OSError as error:
             raise EmbeddedGatewayError(

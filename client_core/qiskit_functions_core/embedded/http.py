@@ -1,27 +1,28 @@
-"""What every route needs: who may call it, its input checked, its errors in the gateway's shapes."""
+"""What every route needs: who may call it, its errors in the gateway's shapes, its methods."""
 
 from __future__ import annotations
 
 import hmac
 import json
-import re
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from types import MappingProxyType
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
+logger = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 T = TypeVar("T")
-
-MAX_JSON_BYTES = 2_621_440
-"""Django's ``DATA_UPLOAD_MAX_MEMORY_SIZE``; artifacts do not count."""
 
 _NOT_FOUND_PAGE = """
 <!doctype html>
@@ -35,6 +36,16 @@ _NOT_FOUND_PAGE = """
 </html>
 """
 
+_SHOWABLE = frozenset({"*/*", "application/*", "application/json", "text/*", "text/html"})
+"""What a caller may ask for; a browser gets JSON too, where the real gateway has a page."""
+
+
+class Json(JSONResponse):
+    """JSON in ASCII: a lone surrogate, which a caller may have sent in JSON's own escapes, has no UTF-8."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
 
 class ApiError(Exception):
     """An answer that is no success, as ``{"message": …}``."""
@@ -45,126 +56,128 @@ class ApiError(Exception):
         self.body = {"message": message, **more}
 
 
+class _Refused(HTTPException):
+    """``{"detail": …}``, which the gateway says where it has not looked at the request itself."""
+
+
+class Keys(Protocol):
+    """Who may call.
+
+    Attributes:
+        token: opens everything; none where only jobs call.
+    """
+
+    @property
+    def token(self) -> str | None: ...
+
+    def job_token(self, job_id: str) -> str | None:
+        """The token of a job, or none for no such job."""
+
+
+K = TypeVar("K", bound=Keys)
+
+Handler = Callable[[K, Request], Awaitable[Response]]
+
+
 async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run what waits for a disk in a thread."""
     return await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
 
 
-class Authentication:
-    """The gateway's token opens everything, a job's token its own job's routes; compared in constant time.
+async def json_of(function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> Response:
+    """What a function returns as JSON, both made in a thread: a log of 50 MB would hold up all other callers."""
+    return await blocking(lambda: Json(function(*args, **kwargs)))
+
+
+def resource(
+    context: K, path: str, for_jobs: Mapping[str, Handler[K]] = MappingProxyType({}), **for_users: Handler[K]
+) -> Route:
+    """A path under ``/api/v1/`` and what answers each method of it.
 
     Args:
-        token: the gateway's; none where only jobs call.
-        job_token: the token of a job, or none for no such job.
+        for_jobs: what a job's token opens too, for its own job.
     """
+    handlers = {**for_users, **for_jobs}
 
-    def __init__(self, app: ASGIApp, token: str | None, job_token: Callable[[str], str | None]) -> None:
-        self._app = app
-        self._token = token
-        self._job_token = job_token
+    async def endpoint(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return HTMLResponse(headers={"Allow": ", ".join([*handlers, "OPTIONS"])})
+        await _authenticate(context, request, by_job=request.method in for_jobs)
+        _check_accept(request)
+        return await handlers["GET" if request.method == "HEAD" else request.method](context, request)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/api/"):
-            # Optional under /api/, and never a redirect.
-            scope["path"] = scope["path"].removesuffix("/")
-            problem = await self._problem(Request(scope))
-            if problem:
-                answer = JSONResponse({"detail": problem}, 401, {"WWW-Authenticate": "Bearer"})
-                await answer(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+    return Route(f"/api/v1/{path}", endpoint, methods=[*handlers, "OPTIONS"])
 
-    async def _problem(self, request: Request) -> str | None:
-        given = request.headers.get("authorization")
-        if given is None:
-            return "Authorization token was not provided."
-        token = given.split(" ")[-1]
-        if self._token is not None and _same(token, self._token):
-            return None
-        job = re.match(r"/api/v1/jobs/([0-9a-f-]{36})(?=/|$)", request.url.path)
-        expected = await blocking(self._job_token, job[1]) if job else None
-        return None if expected and _same(token, expected) else "Authorization token is not valid."
+
+async def _authenticate(keys: Keys, request: Request, *, by_job: bool) -> None:
+    """The last word of the header is the token, whatever the scheme; compared in constant time."""
+    given = request.headers.get("authorization")
+    if given is None:
+        raise _unauthorized("Authorization token was not provided.")
+    token = given.split(" ")[-1]
+    if keys.token is not None and _same(token, keys.token):
+        return
+    expected = await blocking(keys.job_token, request.path_params["job_id"]) if by_job else None
+    if expected is None or not _same(token, expected):
+        raise _unauthorized("Authorization token is not valid.")
+
+
+def _unauthorized(detail: str) -> _Refused:
+    return _Refused(401, detail, {"WWW-Authenticate": "Bearer"})
 
 
 def _same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(errors="replace"), expected.encode())
 
 
-async def on_api_error(_: Request, error: Exception) -> Response:
+def _check_accept(request: Request) -> None:
+    wanted = {part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "*/*").split(",")}
+    if not wanted & _SHOWABLE and not request.scope["path"].endswith("/download"):
+        raise _Refused(406, "Could not satisfy the request Accept header.")
+
+
+class AnySlash:
+    """A path may end with one slash or without; never a redirect."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith("/"):
+            scope = {**scope, "path": scope["path"][:-1]}
+        await self._app(scope, receive, send)
+
+
+async def _on_api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101 - what this handler is registered for
-    return JSONResponse(error.body, error.status)
+    return Json(error.body, error.status)
 
 
-async def on_http_error(_: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     if error.status_code == 404:  # noqa: PLR2004
         return HTMLResponse(_NOT_FOUND_PAGE, 404)
-    return JSONResponse({"message": error.detail}, error.status_code, error.headers)
+    if isinstance(error, _Refused):
+        return Json({"detail": error.detail}, error.status_code, error.headers)
+    if error.status_code == 405:  # noqa: PLR2004
+        return Json({"message": f'Method "{request.method}" not allowed.'}, 405, error.headers)
+    return Json({"message": error.detail}, error.status_code, error.headers)
 
 
-async def on_storage_error(_: Request, error: Exception) -> Response:
+async def _on_storage_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, EmbeddedGatewayError)  # noqa: S101 - as above
-    return JSONResponse({"message": error.message}, 503)
+    logger.error("%s", error.message)
+    return Json({"message": error.message}, 503)
+
+
+async def _on_fault(_: Request, __: Exception) -> Response:
+    """Our own mistake; the server logs it."""
+    return Json({"message": "Internal server error"}, 500)
 
 
 HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
-    ApiError: on_api_error,
-    HTTPException: on_http_error,
-    EmbeddedGatewayError: on_storage_error,
+    ApiError: _on_api_error,
+    HTTPException: _on_http_error,
+    EmbeddedGatewayError: _on_storage_error,
+    Exception: _on_fault,
 }
-
-
-async def json_body(request: Request) -> dict[str, Any]:
-    """The body as an object; an absent body is an empty one."""
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > MAX_JSON_BYTES:
-            raise ApiError(413, f"The body is larger than {MAX_JSON_BYTES} bytes.")
-    if not chunks:
-        return {}
-    try:
-        body = json.loads(bytes(chunks))
-    except (ValueError, RecursionError):
-        raise ApiError(400, "The body is not valid JSON.") from None
-    if not isinstance(body, dict):
-        raise ApiError(400, "The body must be a JSON object.")
-    return body
-
-
-def text_field(body: dict[str, Any], name: str, *, required: bool = False, blank: bool = False) -> str | None:
-    """A field that must be a text, with the gateway's words when it is not.
-
-    Args:
-        blank: whether it may be empty.
-    """
-    if name not in body:
-        if required:
-            raise ApiError(400, "This field is required.")
-        return None
-    value = body[name]
-    if value is None:
-        raise ApiError(400, "This field may not be null.")
-    if not isinstance(value, str):
-        raise ApiError(400, "Not a valid string.")
-    if not value and not blank:
-        raise ApiError(400, "This field may not be blank.")
-    return value
-
-
-def number_parameter(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    try:
-        number = int(text)
-    except ValueError:
-        raise ApiError(400, "A valid integer is required.") from None
-    if number < 0:
-        raise ApiError(400, "Ensure this value is greater than or equal to 0.")
-    return number
-
-
-def clean_title(text: str) -> str:
-    """The gateway drops all other characters of a title without a word."""
-    return re.sub(r"[^A-Za-z0-9_/-]", "", text)

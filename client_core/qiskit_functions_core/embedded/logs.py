@@ -2,48 +2,71 @@
 
 from __future__ import annotations
 
+import io
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-MAX_BYTES = 50 * 1024 * 1024
-"""What the gateway of Qiskit Serverless keeps; the oldest is cut first."""
-
-_SLACK = MAX_BYTES // 2
-"""How far the file may grow beyond that before it is cut, so that cutting stays rare."""
-
-_CUT = b"[older lines were cut: this log keeps the last 50 MB]\n"
+_CUT = "[older lines were cut: this log keeps the last {} MB]\n"
 _PUBLIC, _PRIVATE = "[PUBLIC] ", "[PRIVATE] "
+
+_LONGEST_LINE = 65536
+"""What is cut off at most so that a log begins with a whole line."""
 
 
 class BoundedLog:
-    """Appends to a log; readable at any time, never much longer than the bound."""
+    """Appends to a log; readable at any time, never longer than one and a half times the bound.
 
-    def __init__(self, path: Path) -> None:
+    Safe to be written by several threads. Nothing is raised when the disk is full: a function goes on, and
+    what could not be written is missing.
+
+    Args:
+        max_bytes: how much is kept; the oldest is cut first, rarely and much at once.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
         self._path = path
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
         self._file = path.open("ab", buffering=0)
         self._size = path.stat().st_size
+        self._in_line = False
 
     def write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._size += len(data)
-        if self._size > MAX_BYTES + _SLACK:
-            self._cut()
+        with self._lock, suppress(OSError, ValueError):  # a closed file is a ValueError
+            self._file.write(data)
+            self._size += len(data)
+            self._in_line = not data.endswith(b"\n")
+            if self._size > self._max_bytes * 3 // 2:
+                self._cut()
+
+    def say(self, text: str) -> None:
+        """A line of the gateway's own, which users and providers may read, on a line of its own."""
+        before = "\n" if self._in_line else ""
+        self.write(f"{before}{_PUBLIC}{text}\n".encode())
 
     def close(self) -> None:
-        if self._size > MAX_BYTES + len(_CUT):
-            self._cut()
-        self._file.close()
+        with self._lock, suppress(OSError):
+            if self._size > self._max_bytes:
+                self._cut()
+            self._file.close()
 
     def _cut(self) -> None:
-        self._file.close()
-        with self._path.open("rb") as whole:
-            whole.seek(-MAX_BYTES, 2)
-            whole.readline()
-            tail = whole.read()
         shorter = self._path.with_suffix(".cut")
-        shorter.write_bytes(_CUT + tail)
+        with self._path.open("rb") as whole, shorter.open("wb") as kept:
+            whole.seek(-self._max_bytes, os.SEEK_END)
+            if not whole.readline(_LONGEST_LINE).endswith(b"\n"):
+                whole.seek(-self._max_bytes, os.SEEK_END)
+            notice = _CUT.format(f"{self._max_bytes / 1024**2:g}").encode()
+            kept.write(notice)
+            shutil.copyfileobj(whole, kept)
+            self._size = kept.tell() - len(notice)
+        self._file.close()
         shorter.replace(self._path)
         self._file = self._path.open("ab", buffering=0)
-        self._size = len(_CUT) + len(tail)
 
 
 def read_log(path: Path) -> str | None:
@@ -56,16 +79,19 @@ def read_log(path: Path) -> str | None:
 
 def of_own_function(log: str) -> str:
     """Everything, without the prefixes that tell public lines from private ones."""
-    return "".join(line.removeprefix(_PUBLIC).removeprefix(_PRIVATE) for line in log.splitlines(keepends=True))
+    return "".join(line.removeprefix(_PUBLIC).removeprefix(_PRIVATE) for line in _lines(log))
 
 
 def public_part(log: str) -> str:
     """What the user of a provider's function may read."""
-    lines = log.splitlines(keepends=True)
-    return "".join(line.removeprefix(_PUBLIC) for line in lines if line.startswith(_PUBLIC))
+    return "".join(line.removeprefix(_PUBLIC) for line in _lines(log) if line.startswith(_PUBLIC))
 
 
 def private_part(log: str) -> str:
     """The rest, for the provider."""
-    lines = log.splitlines(keepends=True)
-    return "".join(line.removeprefix(_PRIVATE) for line in lines if not line.startswith(_PUBLIC))
+    return "".join(line.removeprefix(_PRIVATE) for line in _lines(log) if not line.startswith(_PUBLIC))
+
+
+def _lines(log: str) -> Iterator[str]:
+    """With their ends; no other character than a line feed ends one, as it is for whoever wrote them."""
+    return iter(io.StringIO(log, newline="\n"))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
-from socket import AF_INET, SOCK_STREAM, socket
+from socket import SOCK_STREAM, create_server, getaddrinfo, socket
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
 import anyio.to_thread
 import uvicorn
+from starlette.applications import Starlette
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
@@ -20,8 +22,10 @@ from .app import whole_gateway
 from .examples import seed
 from .gateway import Gateway
 from .home import Home
+from .limits import Limits
 from .runners.process import ProcessRunner
 from .store import Store
+from .uploads import discard_abandoned
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +38,8 @@ _UVICORN: dict[str, Any] = {
     "access_log": False,
     "lifespan": "off",
     "log_level": "warning",
-    "timeout_graceful_shutdown": 1,
+    # Whoever ends a gateway waits for it: what takes longer, such as stopping a job, goes on without it.
+    "timeout_graceful_shutdown": 0.5,
 }
 
 
@@ -50,8 +55,16 @@ class _Server(uvicorn.Server):
         self.is_up.set()
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where a gateway listens; port 0 is any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
 class EmbeddedGateway:
-    """``async with EmbeddedGateway(folder) as gateway:`` serves the API on a free loopback port.
+    """``async with EmbeddedGateway(folder) as gateway:`` serves the API, on a free loopback port by default.
 
     Jobs that still run when it ends are left to their supervisors; the next gateway finds them.
 
@@ -61,21 +74,32 @@ class EmbeddedGateway:
 
     Args:
         usage_limit_seconds: the user's quota of function time; none is unlimited.
-        max_jobs: how many run at once; as many as there are processors by default.
+        limits: of jobs; those of the environment by default.
+        token: instead of the data folder's own.
     """
 
     host: str
     token: str
 
-    def __init__(self, folder: Path, *, usage_limit_seconds: float | None = None, max_jobs: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        usage_limit_seconds: float | None = None,
+        limits: Limits | None = None,
+        address: Address = Address(),
+        token: str = "",
+    ) -> None:
         self._home = Home(folder)
         self._usage_limit_seconds = usage_limit_seconds
-        self._max_jobs = max_jobs or os.cpu_count() or 1
+        self._limits = limits
+        self._address = address
+        self.token = token
         self._wake = threading.Event()
         self._closing = False
 
     async def __aenter__(self) -> Self:
-        """Raises EmbeddedGatewayError when the data folder cannot be used."""
+        """Raises EmbeddedGatewayError when the data folder or the address cannot be used."""
         await anyio.to_thread.run_sync(self._start)
         return self
 
@@ -86,18 +110,24 @@ class EmbeddedGateway:
             await anyio.to_thread.run_sync(self._stop)
 
     def _start(self) -> None:
+        limits = self._limits or Limits.from_environment()
         self._home.prepare()
-        self._store = Store(self._home.database)
-        self.token = self._home.token()
-        seed(self._home, self._store)
-        self._runner = ProcessRunner(self._home, self._store, max_jobs=self._max_jobs)
-        gateway = Gateway(self._home, self._store, self._runner, self._wake.set, self._usage_limit_seconds)
-        self._listener = socket(AF_INET, SOCK_STREAM)
-        self._listener.bind(("127.0.0.1", 0))
-        self.host = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._server = _Server(uvicorn.Config(whole_gateway(gateway, self.token), **_UVICORN))
+        discard_abandoned(self._home)
+        with ExitStack() as opened:
+            store = opened.enter_context(closing(Store(self._home.database)))
+            seed(self._home, store)
+            self.token = self.token or self._home.token()
+            self._runner = ProcessRunner(self._home, store, limits)
+            gateway = Gateway(self._home, store, self.token, self._runner, self._wake.set, self._usage_limit_seconds)
+            listener = opened.enter_context(_listen(self._address))
+            self.host = _url(listener)
+            self._serve(whole_gateway(gateway), listener)
+            self._opened = opened.pop_all()
+
+    def _serve(self, app: Starlette, listener: socket) -> None:
+        self._server = _Server(uvicorn.Config(app, **_UVICORN))
         self._threads = [
-            threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True),
+            threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True),
             threading.Thread(target=self._dispatch, daemon=True),
         ]
         for thread in self._threads:
@@ -120,5 +150,21 @@ class EmbeddedGateway:
         self._wake.set()
         for thread in self._threads:
             thread.join()
-        self._listener.close()
-        self._store.close()
+        self._opened.close()
+
+
+def _listen(address: Address) -> socket:
+    """Raises EmbeddedGatewayError when somebody else has the port, or there is no such host here."""
+    try:
+        family, *_, place = getaddrinfo(address.host, address.port, type=SOCK_STREAM)[0]
+        return create_server(place, family=family)
+    except OSError as error:
+        raise EmbeddedGatewayError(
+            f"the gateway cannot listen on {address.host}, port {address.port}: {error.strerror}",
+            next_step="Choose another port, or none for any that is free.",
+        ) from error
+
+
+def _url(listener: socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -10,8 +10,8 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,8 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
+
+from .locks import locked
 
 ACTIVE = ("QUEUED", "PENDING", "RUNNING")
 """The statuses from which a job can still change, in the gateway's words."""
@@ -54,6 +56,7 @@ _MIGRATIONS = (
     );
     CREATE TABLE ledger (job_id TEXT PRIMARY KEY REFERENCES jobs (id), seconds REAL NOT NULL);
     """,
+    "ALTER TABLE jobs ADD COLUMN dependencies TEXT NOT NULL DEFAULT '[]';",
 )
 """Each takes the schema one version further; ``user_version`` counts those that were applied."""
 
@@ -89,6 +92,7 @@ class JobRow:
     provider: str
     entrypoint: str
     artifact: str | None
+    dependencies: str
     env_vars: str
     status: str
     sub_status: str | None
@@ -123,40 +127,60 @@ class Store:
         EmbeddedGatewayError: by any method, when the file cannot be read or written; it stays whole.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._path = path
+        self._clock = clock
         self._lock = threading.Lock()
         with self._failures():
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            self._migrate()
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
 
+    def backup(self, target: Path) -> None:
+        """Copy the whole database as it is now, while others read and write it."""
+        with self._reading() as connection, closing(sqlite3.connect(target)) as copy:
+            connection.backup(copy)
+
+    def _prepare(self) -> None:
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        if self._version() != len(_MIGRATIONS):
+            # Going over to WAL, SQLite does not wait for others who do the same.
+            with locked(self._path.with_suffix(".lock")):
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._migrate()
+
+    def _version(self) -> int:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        return int(version)
+
     def _migrate(self) -> None:
-        with self._writing() as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > len(_MIGRATIONS):
-                raise EmbeddedGatewayError(
-                    f"{self._path} was written by a newer version of qiskit-functions-mcp",
-                    next_step="Ask the person to upgrade, or to set QISKIT_FUNCTIONS_HOME to another folder.",
-                )
-            for script in _MIGRATIONS[version:]:
+        version = self._version()
+        if version > len(_MIGRATIONS):
+            raise EmbeddedGatewayError(
+                f"{self._path} was written by a newer version of qiskit-functions-mcp",
+                next_step="Ask the person to upgrade, or to set QISKIT_FUNCTIONS_HOME to another folder.",
+            )
+        for number, script in enumerate(_MIGRATIONS[version:], version + 1):
+            with self._writing() as connection:
                 for statement in filter(str.strip, script.split(";")):
                     connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+                connection.execute(f"PRAGMA user_version = {number}")
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise EmbeddedGatewayError(
                 f"the database {self._path} cannot be used: {error}",
                 next_step="Ask the person to look at the data folder: is the disk full, or the folder read-only?",
@@ -173,10 +197,11 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite itself ends it when the disk is full
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     # Programs
 
@@ -198,7 +223,7 @@ class Store:
                 "INSERT INTO programs (id, title, provider, entrypoint, dependencies, env_vars, type, runner,"
                 " arguments_schema, created) VALUES (?, ?, ?, 'main.py', '[]', '{}', 'GENERIC', 'ray', '{}', ?)"
                 " ON CONFLICT DO NOTHING",
-                (str(uuid4()), title, provider, _now()),
+                (str(uuid4()), title, provider, self._now()),
             )
             for column, value in changes.items():
                 connection.execute(
@@ -223,19 +248,21 @@ class Store:
             if active >= most_active:
                 return None
             connection.execute(
-                "INSERT INTO jobs (id, program_id, entrypoint, artifact, env_vars, status, created, token)"
-                " VALUES (?, ?, ?, ?, ?, 'QUEUED', ?, ?)",
+                "INSERT INTO jobs"
+                " (id, program_id, entrypoint, artifact, dependencies, env_vars, status, created, token)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?)",
                 (
                     job_id,
                     program.id,
                     program.entrypoint,
                     program.artifact,
+                    program.dependencies,
                     program.env_vars,
-                    _now(),
+                    self._now(),
                     secrets.token_urlsafe(32),
                 ),
             )
-            _add_event(connection, job_id, "STATUS_CHANGE", "API", "RUN_PROGRAM", {"status": "QUEUED"})
+            self._add_event(connection, job_id, "STATUS_CHANGE", "API", "RUN_PROGRAM", {"status": "QUEUED"})
         return self.job(job_id)
 
     def job(self, job_id: str) -> JobRow | None:
@@ -272,23 +299,34 @@ class Store:
                 (status, job_id, *since),
             ).rowcount
             if changed:
-                _add_event(connection, job_id, "STATUS_CHANGE", origin, context, {"status": status})
+                self._add_event(connection, job_id, "STATUS_CHANGE", origin, context, {"status": status})
         return bool(changed)
 
     def set_sub_status(self, job_id: str, sub_status: str) -> bool:
-        """Only while the job runs; tells whether it does."""
+        """Only while the job is active; tells whether it is."""
         with self._writing() as connection:
             changed = connection.execute(
-                "UPDATE jobs SET sub_status = ? WHERE id = ? AND status = 'RUNNING'", (sub_status, job_id)
+                f"UPDATE jobs SET sub_status = ? WHERE id = ? AND status IN {ACTIVE}",  # noqa: S608 - a constant
+                (sub_status, job_id),
             ).rowcount
             if changed:
                 data = {"sub_status": sub_status}
-                _add_event(connection, job_id, "SUB_STATUS_CHANGE", "API", "SET_SUB_STATUS", data)
+                self._add_event(connection, job_id, "SUB_STATUS_CHANGE", "API", "SET_SUB_STATUS", data)
         return bool(changed)
+
+    def starts(self, job_id: str) -> int:
+        """How often a supervisor was started for the job."""
+        started = json.dumps({"status": "PENDING"})
+        with self._reading() as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM events WHERE job_id = ? AND event_type = 'STATUS_CHANGE' AND data = ?",
+                (job_id, started),
+            ).fetchone()
+        return int(count)
 
     def add_error(self, job_id: str, data: dict[str, Any], *, origin: Origin = "API") -> None:
         with self._writing() as connection:
-            _add_event(connection, job_id, "ERROR", origin, "SEND_ERROR", data)
+            self._add_event(connection, job_id, "ERROR", origin, "SEND_ERROR", data)
 
     def events(self, job_id: str, event_type: str = "") -> list[dict[str, Any]]:
         """Newest first."""
@@ -304,7 +342,8 @@ class Store:
         """Tells whether it is new."""
         with self._writing() as connection:
             added = connection.execute(
-                "INSERT INTO runtime_jobs (runtime_job, job_id, runtime_session) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO runtime_jobs (runtime_job, job_id, runtime_session) VALUES (?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
                 (runtime_job, job_id, runtime_session),
             ).rowcount
         return bool(added)
@@ -329,6 +368,18 @@ class Store:
             (seconds,) = connection.execute("SELECT total(seconds) FROM ledger").fetchone()
         return float(seconds)
 
+    def _add_event(
+        self, connection: sqlite3.Connection, job_id: str, event_type: str, origin: Origin, context: str, data: object
+    ) -> None:
+        connection.execute(
+            "INSERT INTO events (job_id, event_type, origin, context, created, data) VALUES (?, ?, ?, ?, ?, ?)",
+            (job_id, event_type, origin, context, self._now(), json.dumps(data)),
+        )
+
+    def _now(self) -> str:
+        """UTC with microseconds, as the gateway writes it; such texts compare as their times do."""
+        return self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
 
 def _conditions(wanted: JobFilter) -> tuple[str, list[str]]:
     conditions: list[str] = []
@@ -336,7 +387,7 @@ def _conditions(wanted: JobFilter) -> tuple[str, list[str]]:
     for condition, value in (
         ("p.title = ?", wanted.title),
         ("j.status = ?", wanted.status),
-        ("j.created > ?", wanted.created_after),
+        ("j.created >= ?", wanted.created_after),
     ):
         if value:
             conditions.append(condition)
@@ -347,17 +398,3 @@ def _conditions(wanted: JobFilter) -> tuple[str, list[str]]:
     if wanted.kind:
         conditions.append("p.provider = ''" if wanted.kind == "serverless" else "p.provider != ''")
     return (f" WHERE {' AND '.join(conditions)}" if conditions else ""), values
-
-
-def _add_event(
-    connection: sqlite3.Connection, job_id: str, event_type: str, origin: Origin, context: str, data: dict[str, Any]
-) -> None:
-    connection.execute(
-        "INSERT INTO events (job_id, event_type, origin, context, created, data) VALUES (?, ?, ?, ?, ?, ?)",
-        (job_id, event_type, origin, context, _now(), json.dumps(data)),
-    )
-
-
-def _now() -> str:
-    """UTC with microseconds, as the gateway writes it; such texts compare as their times do."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

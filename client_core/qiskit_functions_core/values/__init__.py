@@ -1,4 +1,4 @@
-"""Qiskit values in and out: literals and encoding, bounded decoding, summaries.
+"""Qiskit values in and out: literals and encoding, bounded decoding, summaries, pictures, files.
 
 The public names are loaded when they are first used, and Qiskit and NumPy when a value needs them.
 """
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .decoding import Opaque, decode
     from .encoding import encode_arguments
     from .limits import Limits
-    from .summaries import summarize
+    from .plots import Picture
+    from .results import Result, summarize
     from .summary_models import Counts, Outcome, Summary, ValueSummary
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Limits",
     "Opaque",
     "Outcome",
+    "Picture",
+    "Result",
     "Summary",
     "ValueSummary",
     "decode",
@@ -31,7 +34,8 @@ _HOMES = {
     "decoding": ("Opaque", "decode"),
     "encoding": ("encode_arguments",),
     "limits": ("Limits",),
-    "summaries": ("summarize",),
+    "plots": ("Picture",),
+    "results": ("Result", "summarize"),
     "summary_models": ("Counts", "Outcome", "Summary", "ValueSummary"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

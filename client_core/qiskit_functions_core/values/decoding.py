@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import readers
 from .limits import Limits
 from .payloads import Payloads
 
@@ -73,8 +74,6 @@ class Decoder:
         return {key: self.value(item, depth + 1) for key, item in tree.items()}
 
     def _tagged(self, tree: dict[str, Any], depth: int) -> Any:
-        from . import readers
-
         name = readers.name_of(tree)
         read = readers.READERS.get(name)
         if read is None:

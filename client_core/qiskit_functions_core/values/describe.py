@@ -36,9 +36,8 @@ def own_parts(value: Any, page: Page = FIRST) -> list[tuple[tuple[str | int, ...
         pubs = [(("pub_results", index), value[index]) for index in _span(len(value), page, _PUBS)]
         return [*pubs, *_long(("metadata",), value.metadata)]
     if "PubResult" in kinds:
-        fields = [
-            (("data", name), field) for name, field in value.data.items() if not describe_data.in_pub(value, name)
-        ]
+        told = describe_data.told_in_pub(value)
+        fields = [(("data", name), field) for name, field in value.data.items() if name not in told]
         return [*fields, *_long(("metadata",), value.metadata)]
     return [((name,), part) for name, part in _children(value, page) if not plain.fits(part)]
 

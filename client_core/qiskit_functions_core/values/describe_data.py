@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import plain
@@ -17,40 +18,55 @@ if TYPE_CHECKING:
 
 # What an estimator's pub shows by itself; further fields become parts of their own.
 _EXPECTATION = ("evs", "stds")
+# A single value is an array without axes, or has become a number on its way.
+_NUMBERS = ("ndarray", "float", "int", "float64")
+# Registers that a sampler's pub shows by itself; a function that measures into hundreds has parts for the others.
+_REGISTERS = 20
 # Elements looked at at a time, so that a large array is not copied whole.
 _PIECE = 2**20
 
 
-def _kind_of_pub(pub: PubResult) -> str:
+def kind_of_pub(pub: PubResult) -> str:
     kinds = {name: type(field).__name__ for name, field in pub.data.items()}
-    if kinds.get("evs") == "ndarray" and kinds.get("stds", "ndarray") == "ndarray":
+    if kinds.get("evs") in _NUMBERS and kinds.get("stds", "float") in _NUMBERS:
         return "estimator_pub"
     return "sampler_pub" if "BitArray" in kinds.values() else "pub"
 
 
-def in_pub(pub: PubResult, name: str) -> bool:
-    if _kind_of_pub(pub) == "estimator_pub":
-        return name in _EXPECTATION
-    return type(pub.data[name]).__name__ == "BitArray"
+def told_in_pub(pub: PubResult) -> Collection[str]:
+    """The fields that the summary of the pub tells."""
+    return _EXPECTATION if kind_of_pub(pub) == "estimator_pub" else _registers(pub)
+
+
+def _registers(pub: PubResult) -> dict[str, BitArray]:
+    """The registers that the summary of a pub shows by itself."""
+    bits = ((name, field) for name, field in pub.data.items() if type(field).__name__ == "BitArray")
+    return dict(islice(bits, _REGISTERS))
 
 
 def pub_result(pub: PubResult, pointer: str, page: Page) -> ValueSummary:
-    kind = _kind_of_pub(pub)
+    kind = kind_of_pub(pub)
     common = {"pointer": pointer, "type": type(pub).__name__, "metadata": plain.short(pub.metadata)}
     if kind == "estimator_pub":
         return ValueSummary(kind="estimator_pub", **common, **_expectation_values(pub, page))
     shape = list(pub.data.shape or ()) or None
     if kind == "pub":
         return ValueSummary(kind="pub", **common, shape=shape, size=len(pub.data))
-    registers = {
-        plain.text(name): _count(field, page) for name, field in pub.data.items() if type(field).__name__ == "BitArray"
-    }
+    registers = {plain.text(name): _count(bits, page) for name, bits in _registers(pub).items()}
     return ValueSummary(kind="sampler_pub", **common, shape=shape, registers=registers)
 
 
-def _expectation_values(pub: PubResult, page: Page) -> dict[str, Any]:
+def expectation_values(pub: PubResult) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The values of an estimator's pub and their standard errors, as arrays of the pub's shape."""
+    import numpy as np
+
     fields = dict(pub.data.items())
-    values, errors = fields["evs"], fields.get("stds")
+    errors = fields.get("stds")
+    return np.asarray(fields["evs"]), None if errors is None else np.asarray(errors)
+
+
+def _expectation_values(pub: PubResult, page: Page) -> dict[str, Any]:
+    values, errors = expectation_values(pub)
     shown = _elements(values, page)
     return {
         "shape": list(values.shape),
@@ -62,11 +78,11 @@ def _expectation_values(pub: PubResult, page: Page) -> dict[str, Any]:
 
 def _count(bits: BitArray, page: Page) -> Counts:
     """Counts without a Python object for each shot: outcomes are compared as packed bytes."""
-    outcomes, counts = _distinct(bits)
+    outcomes, counts = distinct(bits)
     total = int(counts.sum())
     order = (-counts).argsort(kind="stable")[page.offset : page.end()]
     top = [
-        Outcome(bits=_bitstring(outcomes[at], bits.num_bits), count=int(counts[at]), probability=counts[at] / total)
+        Outcome(bits=bitstring(outcomes[at], bits.num_bits), count=int(counts[at]), probability=counts[at] / total)
         for at in order
     ]
     return Counts(
@@ -80,7 +96,7 @@ def _count(bits: BitArray, page: Page) -> Counts:
     )
 
 
-def _distinct(bits: BitArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def distinct(bits: BitArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Outcomes as rows of bytes in ascending order, and how often each was measured."""
     import numpy as np
 
@@ -96,7 +112,7 @@ def _distinct(bits: BitArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return outcomes.view(np.uint8).reshape(len(outcomes), -1), counts
 
 
-def _bitstring(row: NDArray[np.uint8], num_bits: int) -> str:
+def bitstring(row: NDArray[np.uint8], num_bits: int) -> str:
     return format(int.from_bytes(row.tobytes(), "big"), "b").zfill(num_bits) if num_bits else ""
 
 

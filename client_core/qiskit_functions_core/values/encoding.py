@@ -20,14 +20,14 @@ def encode_arguments(arguments: dict[str, Any], *, allowed_folders: Sequence[Pat
     """The ``arguments`` string of a run: literals read, Qiskit objects encoded, plain JSON untouched.
 
     It blocks (Qiskit may be imported, files read), so call it from a thread. ``allowed_folders`` are the folders
-    that ``$file`` may read from; none by default.
+    that ``$file`` may read from, relative paths as seen from the first; none by default.
 
     Raises:
         LiteralError: a literal, or a value that is already encoded, cannot be read; it says where.
         InputError: an object that functions could not decode.
     """
-    place = Place(_LIMITS, folders=literals.resolve_folders(allowed_folders))
-    return json.dumps(_resolve(arguments, place, 0), default=_encode_object)
+    place = Place(_LIMITS, folders=tuple(allowed_folders))
+    return json.dumps(_resolve(arguments, place, 0), default=encode_object)
 
 
 def _resolve(value: Any, place: Place, depth: int) -> Any:
@@ -65,7 +65,7 @@ def _check_encoded(value: dict[str, Any], place: Place) -> None:
         )
 
 
-def _encode_object(value: Any) -> Any:
+def encode_object(value: Any) -> Any:
     """What ``json.dumps`` calls for everything that is not JSON; heavy imports happen here and not before."""
     import numpy as np
     from qiskit_ibm_runtime import RuntimeEncoder

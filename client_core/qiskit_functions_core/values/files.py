@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..errors import InputError
+from ..paths import allowed_path
 from . import openqasm
 from .payloads import Payloads, load_qpy
 
@@ -42,17 +44,21 @@ def _find(name: str, place: Place) -> Path:
             "no folder is opened for reading here.",
             "Write the circuit or the numbers into the arguments with $circuit or $array.",
         )
-    if "\0" not in name:
-        for folder in place.folders:
-            path = (folder / Path(name).expanduser()).resolve()
-            if path.is_relative_to(folder) and path.is_file():
-                return path
+    try:
+        path = allowed_path(Path(name), place.folders)
+        if path.is_file():
+            return path
+    except (InputError, OSError):  # outside, or a name that no file can have
+        pass
     shown = ", ".join(str(folder) for folder in place.folders)
     return place.fail(f"{name!r} is no file below {shown}.", "Give a path inside these folders.")
 
 
 def _open(path: Path, place: Place) -> BinaryIO:
-    file = path.open("rb")
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        place.fail(f"{path.name} cannot be read: {error.strerror}.", "Use a file that can be read.")
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode) or status.st_size > place.limits.max_file:
         file.close()

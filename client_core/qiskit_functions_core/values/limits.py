@@ -19,8 +19,11 @@ class Limits:
     max_decompressed: int = 200 * MIB
     # Bounds arrays whose elements have no size, which no bound on bytes sees.
     max_array_elements: int = 2**28
-    # All QPY of one text together: 400,000 instructions, loaded in about a second and 100 MB of memory.
-    max_qpy: int = 16 * MIB
+    # All QPY of one text together: 1,000 circuits of 20 qubits and 1,000 gates take 50 MB.
+    max_qpy: int = 64 * MIB
+    # What the check has to look at one by one, in all QPY of one text: parameters with names, gates with a definition or
+    # a label, control flow. Qiskit makes Python objects of these, in 5 to 15 µs each.
+    max_qpy_parts: int = 250_000
     # Ten times the largest device. QPY and OpenQASM allocate every declared qubit, so a header is enough.
     max_qubits: int = 10_000
     # Of all nested circuits and registers of one QPY together; a bit takes about 100 bytes of memory.

@@ -6,7 +6,7 @@ takes the value under the tag, the options, and a ``Place`` to complain about.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -327,8 +327,3 @@ LITERALS: dict[str, Literal] = {
     "$file": Literal(_file, '{"$file": "circuit.qasm"} (.qasm, .qpy, .npy or .json)'),
     "$plain": Literal(_plain, '{"$plain": {"$key": "kept as it is"}}'),
 }
-
-
-def resolve_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
-    """The allowed folders as they really are, symbolic links followed."""
-    return tuple(Path(folder).expanduser().resolve() for folder in folders)

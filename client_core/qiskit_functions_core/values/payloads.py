@@ -16,6 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .limits import Limits
+from .qpy_check import Claims, check_qpy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,7 @@ class Payloads:
         self.limits = limits
         self._left = limits.max_decompressed
         self._qpy_left = limits.max_qpy
+        self._claims = Claims(limits)
 
     def array(self, payload: str) -> NDArray[Any]:
         """An array from base64 of zlib of ``.npy``; never an object array, never unpickled."""
@@ -47,13 +49,32 @@ class Payloads:
 
     def circuits(self, payload: str) -> list[QuantumCircuit]:
         """The circuits of base64 of zlib of QPY."""
-        data = bytearray()
-        for chunk in _inflate(binascii.a2b_base64(payload)):
-            data += chunk
-            if len(data) > self._qpy_left:
-                raise ValueError(f"the circuits unpack to more than {self.limits.max_qpy:,} bytes of QPY")
+        inflater = zlib.decompressobj()
+        data = inflater.decompress(binascii.a2b_base64(payload), self._qpy_left + 1)
+        if len(data) > self._qpy_left:
+            raise ValueError(f"the circuits unpack to more than {self.limits.max_qpy:,} bytes of QPY")
+        if not inflater.eof:
+            raise ValueError("the compressed data breaks off")
         self._qpy_left -= len(data)
-        return load_qpy(bytes(data), self.limits)
+        return self.qpy(data)
+
+    def qpy(self, data: bytes) -> list[QuantumCircuit]:
+        """Circuits from QPY of version 13 or later, its headers checked against what is really there."""
+        from qiskit import qpy
+
+        if data[:6] != b"QISKIT" or len(data) < 7:  # noqa: PLR2004 - the preface and one byte of version
+            raise ValueError("not QPY")
+        if not _MIN_QPY_VERSION <= data[6] <= qpy.QPY_VERSION:
+            raise ValueError(f"QPY version {data[6]}; {_MIN_QPY_VERSION} to {qpy.QPY_VERSION} can be read here")
+        check_qpy(data, self._claims)
+        try:
+            circuits: list[QuantumCircuit] = qpy.load(io.BytesIO(data))
+        except BaseException as error:
+            # A panic of Qiskit's Rust reader is no Exception, but says no more than that the data is broken.
+            if type(error).__name__ == "PanicException":
+                raise ValueError(f"QPY that cannot be read: {error}") from error
+            raise
+        return circuits
 
     def sparse_matrix(self, payload: str) -> Any:
         """A SciPy sparse matrix from base64 of ``.npz``, its indices checked."""
@@ -168,20 +189,4 @@ def _inflate(data: bytes) -> Iterator[bytes]:
 
 def load_qpy(data: bytes, limits: Limits) -> list[QuantumCircuit]:
     """Circuits from QPY of version 13 or later, its headers checked against what is really there."""
-    from qiskit import qpy
-
-    from .qpy_check import check_qpy
-
-    if data[:6] != b"QISKIT" or len(data) < 7:  # noqa: PLR2004 - the preface and one byte of version
-        raise ValueError("not QPY")
-    if not _MIN_QPY_VERSION <= data[6] <= qpy.QPY_VERSION:
-        raise ValueError(f"QPY version {data[6]}; {_MIN_QPY_VERSION} to {qpy.QPY_VERSION} can be read here")
-    check_qpy(data, limits)
-    try:
-        circuits: list[QuantumCircuit] = qpy.load(io.BytesIO(data))
-    except BaseException as error:
-        # A panic of Qiskit's Rust reader is no Exception, but says no more than that the data is broken.
-        if type(error).__name__ == "PanicException":
-            raise ValueError(f"QPY that cannot be read: {error}") from error
-        raise
-    return circuits
+    return Payloads(limits).qpy(data)

@@ -6,11 +6,12 @@ the process. The layout is that of versions 13 to 18, as documented in ``qiskit.
 
 from __future__ import annotations
 
-import struct
 from functools import lru_cache
+from struct import Struct, error
 from typing import Any
 
 from .limits import Limits
+from .qpy_runs import plain_runs
 
 _OFFSET_TABLE_SINCE = 16
 _ANNOTATIONS_SINCE = 15
@@ -19,45 +20,63 @@ _MAX_NESTING = 30
 _EXPRESSION_CONDITION = 2
 _HAS_ANNOTATIONS = 0b1000_0000
 _CUSTOM = frozenset({b"Gate", b"Instruction", b"ControlledGate"})
-_TYPED = struct.Struct("!1cQ")
-_INSTRUCTION = struct.Struct("!HHHIIBHqII")
+
+_FILE = Struct("!6sBBBBQcc")
+_CIRCUIT = Struct("!H1cHIIQIQI")
+_INSTRUCTION = Struct("!HHHIIBHqII")
+_TYPED = Struct("!1cQ")
+_REGISTER, _REGISTER_18 = Struct("!1c?IH?"), Struct("!1c?IH?B")
+_VARIABLE = Struct("!16scHc")
+_ANNOTATION = Struct("!IQ")
+_VECTOR, _VECTOR_ELEMENT = Struct("!HQ16s"), Struct("!HQ16sQ")
+_DEFINITION = Struct("!H1cII?QIIQ")
+_LAYOUT, _LAYOUT_ITEM = Struct("!?iiiIi"), Struct("!ii")
+_EXPRESSION, _SYMBOL, _SYMBOL_18, _PARAMETER = Struct("!QQ"), Struct("!ccQ"), Struct("!HQ"), Struct("!H16s")
+_U16, _U32, _U64 = Struct("!H"), Struct("!I"), Struct("!Q")
 
 
-def check_qpy(data: bytes, limits: Limits) -> None:
+class Claims:
+    """What the headers of all QPY of one text claim together, since many modest claims add up."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.most = limits.max_qubits
+        self._bits_left = limits.max_qpy_bits
+        self._parts_left = limits.max_qpy_parts
+        self._vectors: set[tuple[int, int]] = set()
+
+    def bits(self, *counts: int) -> None:
+        self._bits_left -= sum(counts)
+        if max(counts) > self.most or self._bits_left < 0:
+            raise ValueError(f"QPY that claims {max(counts):,} qubits, bits or parameters, or too many together")
+
+    def part(self) -> None:
+        """Something that is neither a plain gate nor a plain number."""
+        self._parts_left -= 1
+        if self._parts_left < 0:
+            raise ValueError("QPY with more parameters and made-up gates than can be looked at")
+
+    def vector(self, size: int, uuid: bytes, index: int) -> None:
+        """A parameter vector; each of its elements tells it again, with the vector's id plus the index as its own."""
+        vector = int.from_bytes(uuid, "big") - index, size
+        if vector not in self._vectors:
+            self._vectors.add(vector)
+            self.bits(size)
+
+
+def check_qpy(data: bytes, claims: Claims) -> None:
     """Walk over a whole QPY file of version 13 or later.
 
     Raises:
         ValueError: a count is above the limits or above what the data holds, or an instruction is none.
     """
     try:
-        _Walk(data, data[6], _Claims(limits)).file()
-    except struct.error as error:
-        raise ValueError("the QPY breaks off") from error
-
-
-class _Claims:
-    """What the headers of one file claim together, since many modest claims add up."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.most = limits.max_qubits
-        self._left = limits.max_qpy_bits
-        self._vectors: set[tuple[bytes, int]] = set()
-
-    def bits(self, *counts: int) -> None:
-        self._left -= sum(counts)
-        if max(counts) > self.most or self._left < 0:
-            raise ValueError(f"QPY that claims {max(counts):,} qubits, bits or parameters, or too many together")
-
-    def vector(self, size: int, uuid: bytes, index: int) -> None:
-        """A parameter vector; each of its elements tells it again, with the vector's id plus the index as its own."""
-        vector = (int.from_bytes(uuid, "big") - index).to_bytes(17, "big", signed=True), size
-        if vector not in self._vectors:
-            self._vectors.add(vector)
-            self.bits(size)
+        _Walk(data, data[6], claims).file()
+    except error as failed:
+        raise ValueError("the QPY breaks off") from failed
 
 
 class _Walk:
-    def __init__(self, data: bytes, version: int, claims: _Claims, nesting: int = 0) -> None:
+    def __init__(self, data: bytes, version: int, claims: Claims, nesting: int = 0) -> None:
         if nesting > _MAX_NESTING:
             raise ValueError(f"circuits nested more than {_MAX_NESTING} deep")
         self._data = data
@@ -67,16 +86,13 @@ class _Walk:
         self._at = 0
 
     def file(self) -> None:
-        programs: int
-        *_, programs, _encoding = self._take("!6sBBBBQc")
-        if self._take("!c") != (b"q",):
+        *_, programs, _encoding, kind = self._take(_FILE)
+        if kind != b"q":
             raise ValueError("QPY that holds no circuit")
         if programs > len(self._data) // 8:
             raise ValueError(f"QPY that claims {programs:,} circuits")
-        if self._version < _OFFSET_TABLE_SINCE:
-            offsets: tuple[int, ...] = ()
-        else:
-            offsets = self._take(f"!{programs}Q")
+        with_offsets = self._version >= _OFFSET_TABLE_SINCE
+        offsets = [self._take(_U64)[0] for _ in range(programs)] if with_offsets else []
         for number in range(programs):
             # Offsets that go back would read one circuit any number of times.
             if offsets and offsets[number] != self._at:
@@ -84,40 +100,44 @@ class _Walk:
             self.circuit()
 
     def circuit(self) -> None:
-        name, phase_type, phase, qubits, clbits, metadata, registers, instructions, variables = self._take(
-            "!H1cHIIQIQI"
-        )
+        name, phase_type, phase, qubits, clbits, metadata, registers, instructions, variables = self._take(_CIRCUIT)
         self._claims.bits(qubits, clbits)
         self._skip(name)
-        self._value(phase_type, self._bytes(phase))
+        self._value(phase_type, phase)
         self._skip(metadata)
         for _ in self._times(registers):
             self._register()
         for _ in self._times(variables):
             self._variable()
         if self._version >= _ANNOTATIONS_SINCE:
-            for _ in self._times(*self._take("!I")):
-                self._skip(sum(self._take("!IQ")))
+            for _ in self._times(*self._take(_U32)):
+                self._skip(sum(self._take(_ANNOTATION)))
         if self._version >= _VECTOR_TABLE_SINCE:
             self._vector_table()
-        for _ in self._times(*self._take("!Q")):
+        for _ in self._times(*self._take(_U64)):
             self._definition()
-        for _ in self._times(instructions):
-            self.instruction()
-        if self._version < _VECTOR_TABLE_SINCE and self._take("!H") != (0,):
+        self._instructions(len(self._times(instructions)))
+        if self._version < _VECTOR_TABLE_SINCE and self._take(_U16) != (0,):
             raise ValueError("QPY with pulse calibrations, which Qiskit no longer has")
         self._layout()
 
+    def _instructions(self, left: int) -> None:
+        while left:
+            for length, run in plain_runs():
+                while left >= length and (found := run.match(self._data, self._at)):
+                    self._at = found.end()
+                    left -= length
+            if left:
+                self.instruction()
+                left -= 1
+
     def instruction(self, *, in_circuit: bool = True) -> None:
-        # The one hot place: a long circuit is checked about as fast as Qiskit loads it.
-        name, label, parameters, qargs, cargs, extras, condition, _, controls, _ = _INSTRUCTION.unpack_from(
-            self._data, self._at
-        )
-        start = self._at + _INSTRUCTION.size
-        self._at = start + name + label + condition
+        self._claims.part()
+        name, label, parameters, qargs, cargs, extras, condition, _, controls, _ = self._take(_INSTRUCTION)
         if controls > self._claims.most:
             self._claims.bits(controls)
-        _check_name(self._data[start : start + name])
+        _check_name(self._bytes(name))
+        self._skip(label + condition)
         if extras & 0b11 == _EXPRESSION_CONDITION:
             self._typed()
         # The base of a controlled gate counts its qubits too, but stands outside a circuit and names none.
@@ -125,34 +145,34 @@ class _Walk:
         for _ in range(parameters):
             self._typed()
         if extras & _HAS_ANNOTATIONS:
-            for _ in self._times(*self._take("!I")):
-                _, size = self._take("!IQ")
+            for _ in self._times(*self._take(_U32)):
+                _, size = self._take(_ANNOTATION)
                 self._skip(size)
 
     def _register(self) -> None:
         if self._version < _VECTOR_TABLE_SINCE:
-            _, _, size, name, _ = self._take("!1c?IH?")
+            _, _, size, name, _ = self._take(_REGISTER)
             indices = 8 * size
         else:
-            _, _, size, name, _, contiguous = self._take("!1c?IH?B")
+            _, _, size, name, _, contiguous = self._take(_REGISTER_18)
             indices = 4 if contiguous else 4 * size
         self._claims.bits(size)
         self._skip(name + indices)
 
     def _variable(self) -> None:
-        *_, name = self._take("!16scH")
-        if self._take("!c") == (b"u",):
-            self._skip(4)
-        self._skip(name)
+        self._claims.part()
+        *_, name, kind = self._take(_VARIABLE)
+        self._skip(name + (4 if kind == b"u" else 0))
 
     def _vector_table(self) -> None:
-        for _ in self._times(*self._take("!H")):
-            name, size, _ = self._take("!HQ16s")
+        for _ in self._times(*self._take(_U16)):
+            name, size, _ = self._take(_VECTOR)
             self._claims.bits(size)
             self._skip(name)
 
     def _definition(self) -> None:
-        name, _, qubits, clbits, defined, size, controls, _, base = self._take("!H1cII?QIIQ")
+        self._claims.part()
+        name, _, qubits, clbits, defined, size, controls, _, base = self._take(_DEFINITION)
         self._claims.bits(qubits, clbits, controls)
         evolution = self._bytes(name).startswith(b"###PauliEvolutionGate_")
         definition = self._bytes(size) if defined else b""
@@ -162,47 +182,48 @@ class _Walk:
             self._inside(self._bytes(base)).instruction(in_circuit=False)
 
     def _layout(self) -> None:
-        exists, initial, mapping, final, registers, _ = self._take("!?iiiIi")
+        exists, initial, mapping, final, registers, _ = self._take(_LAYOUT)
         if exists:
             for _ in self._times(registers):
                 self._register()
             self._claims.bits(max(initial, 0), max(mapping, 0), max(final, 0))
             for _ in range(max(initial, 0)):
-                _, name = self._take("!ii")
+                _, name = self._take(_LAYOUT_ITEM)
                 self._skip(max(name, 0))
             self._skip(4 * (max(mapping, 0) + max(final, 0)))
 
     def _typed(self) -> None:
-        kind, size = _TYPED.unpack_from(self._data, self._at)
-        self._at += _TYPED.size
-        if kind in b"qtve":
-            self._value(kind, self._bytes(size))
-        else:
-            self._skip(size)
+        kind, size = self._take(_TYPED)
+        self._value(kind, size)
 
-    def _value(self, kind: bytes, payload: bytes) -> None:
+    def _value(self, kind: bytes, size: int) -> None:
         """Look into the values that can hold counts of their own."""
-        inside = self._inside(payload)
-        if kind == b"q":
-            inside.circuit()
-        elif kind == b"t":
-            for _ in inside._times(*inside._take("!Q")):
-                inside._typed()
-        elif kind == b"v" and self._version < _VECTOR_TABLE_SINCE:
-            inside._vector_element()
-        elif kind == b"e":
-            inside._expression()
+        start = self._at
+        self._skip(size)
+        if kind == b"v" and self._version < _VECTOR_TABLE_SINCE:
+            self._claims.part()
+            _, length, uuid, index = _VECTOR_ELEMENT.unpack_from(self._data, start)
+            self._claims.vector(length, uuid, index)
+        elif kind in b"qte":
+            self._claims.part()
+            self._inside(self._data[start : start + size])._look_into(kind)
 
-    def _vector_element(self) -> None:
-        name, size, uuid, index = self._take("!HQ16sQ")
-        self._claims.vector(size, uuid, index)
-        self._skip(name)
+    def _look_into(self, kind: bytes) -> None:
+        if kind == b"q":
+            self.circuit()
+        elif kind == b"t":
+            for _ in self._times(*self._take(_U64)):
+                self._claims.part()
+                self._typed()
+        else:
+            self._expression()
 
     def _expression(self) -> None:
-        symbols, size = self._take("!QQ")
+        symbols, size = self._take(_EXPRESSION)
         self._skip(size)
         for _ in self._times(symbols):
-            symbol, kind, value = self._take("!ccQ")
+            self._claims.part()
+            symbol, kind, value = self._take(_SYMBOL)
             self._symbol(symbol)
             payload = self._bytes(value)
             if kind == b"e":
@@ -210,11 +231,13 @@ class _Walk:
 
     def _symbol(self, kind: bytes) -> None:
         if kind == b"v" and self._version < _VECTOR_TABLE_SINCE:
-            self._vector_element()
+            name, length, uuid, index = self._take(_VECTOR_ELEMENT)
+            self._claims.vector(length, uuid, index)
+            self._skip(name)
         elif kind == b"v":
-            self._take("!HQ")
+            self._take(_SYMBOL_18)
         elif kind == b"p":
-            name, _ = self._take("!H16s")
+            name, _ = self._take(_PARAMETER)
             self._skip(name)
         else:
             raise ValueError("QPY with a symbol that is no parameter")
@@ -228,9 +251,9 @@ class _Walk:
             raise ValueError(f"QPY that claims {count:,} parts where {len(self._data) - self._at:,} bytes are left")
         return range(count)
 
-    def _take(self, layout: str) -> tuple[Any, ...]:
-        values = struct.unpack_from(layout, self._data, self._at)
-        self._at += struct.calcsize(layout)
+    def _take(self, layout: Struct) -> tuple[Any, ...]:
+        values = layout.unpack_from(self._data, self._at)
+        self._at += layout.size
         return values
 
     def _bytes(self, size: int) -> bytes:

@@ -30,12 +30,15 @@ _MAX_DIGITS = 40
 
 def name_of(tree: dict[str, Any]) -> str:
     """The name of an encoded value's type: for ``settings`` and ``_json`` that of its class, where it may be named."""
-    kind, module, class_name = (str(tree.get(key, ""))[:_MAX_NAME] for key in ("__type__", "__module__", "__class__"))
+    kind = str(tree["__type__"])[:_MAX_NAME]
+    if kind not in ("settings", "_json"):
+        return kind
+    module, class_name = (str(tree.get(key, ""))[:_MAX_NAME] for key in ("__module__", "__class__"))
     if kind == "settings" and module.startswith(_OPERATORS):
         return f"quantum_info.{class_name}"
     if kind == "_json" and module in _NOISE_LEARNER:
         return f"noise_learner.{class_name}"
-    return f"{module}.{class_name}" if kind in ("settings", "_json") else kind
+    return f"{module}.{class_name}"
 
 
 def _mapping(value: Any, *keys: str) -> list[Any]:

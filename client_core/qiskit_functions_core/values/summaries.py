@@ -7,10 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from ..errors import InputError
-from . import navigate
 from . import pointer as pointers
-from .decoding import decode
 from .describe import describe, own_parts
 from .page import FIRST, Page
 from .summary_models import Counts, Summary, ValueSummary
@@ -24,24 +21,13 @@ _LONGEST_POINTER = 200
 _NOTE = "Shortened: ask for a pointer, with offset and limit, to see what was left out."
 
 
-def summarize(
-    text: str, *, pointer: str = "", offset: int = 0, limit: int | None = None, budget: int = 12_000
-) -> Summary:
-    """Summarise a result, or the part of it at ``pointer``.
+def summarize(value: Any, pointer: str, page: Page, budget: int) -> Summary:
+    """Summarise a decoded value that stands at ``pointer``.
 
-    ``offset`` and ``limit`` page through the rows of that part: outcomes, array elements, terms, keys, items, or the
-    characters of text and of OpenQASM. ``budget`` bounds the summary's JSON in characters (2,000 at least).
-    Decoding blocks; call it from a thread.
-
-    Raises:
-        InputError: there is nothing at ``pointer``, or ``offset`` or ``limit`` is negative.
+    ``budget`` bounds the summary's JSON in characters (2,000 at least).
     """
-    if offset < 0 or (limit is not None and limit < 0):
-        raise InputError("offset and limit are 0 or more.", next_step="Leave them out for the beginning.")
-    value = navigate.at(decode(text), pointer)
-    pointer = "" if pointer == "/" else pointer
-    walk = _walk(value, pointer, Page(offset, limit))
-    parts = [describe(part, at, page) for at, part, page in islice(walk, _MAX_PARTS)]
+    walk = _walk(value, pointer, page)
+    parts = [describe(part, at, its_page) for at, part, its_page in islice(walk, _MAX_PARTS)]
     left = [at for at, _, _ in islice(walk, _MAX_COUNTED)]
     return _fit(parts, left, max(budget, 2_000))
 
@@ -69,6 +55,10 @@ def _fit(parts: list[ValueSummary], left: list[str], budget: int) -> Summary:
         left = [*(part.pointer for part in parts[keep:]), *left]
         parts = parts[:keep]
         summary = _summary(parts, left)
+    while _length(summary) > budget and len(parts[0].registers or ()) > 1:
+        parts[0], dropped = _fewer_registers(parts[0])
+        left = [*dropped, *left]
+        summary = _summary(parts, left)
     return summary if _length(summary) <= budget else _bare(parts[0], len(left))
 
 
@@ -83,6 +73,15 @@ def _summary(parts: list[ValueSummary], left: list[str]) -> Summary:
         omitted_pointers=[at for at in left[:_POINTERS_SHOWN] if len(json.dumps(at)) <= _LONGEST_POINTER] or None,
         note=_NOTE if cut else None,
     )
+
+
+def _fewer_registers(pub: ValueSummary) -> tuple[ValueSummary, list[str]]:
+    """The first half of a pub's registers, and the pointers of the others."""
+    registers = pub.registers or {}
+    kept = dict(islice(registers.items(), len(registers) // 2))
+    at = pointers.join(pub.pointer, "data")
+    dropped = [pointers.join(at, name) for name in registers if name not in kept]
+    return pub.model_copy(update={"registers": kept}), dropped
 
 
 def _cut(part: ValueSummary) -> bool:

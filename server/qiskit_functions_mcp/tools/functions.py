@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anyio.to_thread
+from mcp.server.mcpserver.resolve import Resolve
 from mcp_types import CallToolResult
 from pydantic import Field
 
@@ -14,6 +15,7 @@ from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.paths import allowed_path
 
 from ..connection import Ctx, connection
+from ..consent import DECLINED, Confirm, Consent, agreed, before_run, before_upload
 from ..following import already_submitted, follow, job_reply
 from ..replies import (
     CheckLine,
@@ -21,7 +23,7 @@ from ..replies import (
     FunctionLine,
     FunctionList,
     FunctionReply,
-    JobReply,
+    RunReply,
     offset_of,
     page,
     reply,
@@ -95,9 +97,14 @@ async def run_function(
     function_size: Annotated[str, Field(description='A size of the function\'s catalogue, such as "m"')] = "",
     workers: Annotated[int, Field(ge=0, le=5, description="Worker nodes; 0 leaves it to the gateway")] = 0,
     suppress_low_usage_warning: Annotated[bool, Field(description="Do not warn of a low quota")] = False,
-) -> Annotated[CallToolResult, JobReply]:
+    confirm: Confirm = "",
+    *,
+    answer: Annotated[Consent, Resolve(before_run)],
+) -> Annotated[CallToolResult, RunReply]:
     from qiskit_functions_core import RunConfig
 
+    if not agreed(answer):
+        return reply(RunReply(function=function, declined=DECLINED))
     here = connection(ctx)
     client = await here.client()
     submission = await client.run(
@@ -111,9 +118,9 @@ async def run_function(
     with already_submitted(job):
         if wait_seconds:
             job = await follow(ctx, client, job, wait_seconds)
-        answer = await job_reply(client, job, here.settings.reply_characters, function=function)
-    answer.warnings = submission.warnings or None
-    return reply(answer)
+        told = await job_reply(client, job, here.settings.reply_characters, function=function)
+    facts = told.model_dump(exclude={"function", "events", "runtime_jobs", "left_out"})
+    return reply(RunReply(function=function, warnings=submission.warnings or None, **facts))
 
 
 async def upload_function(
@@ -132,12 +139,17 @@ async def upload_function(
         Field(description='JSON Schema of the arguments: {"type": "object", "required": ["shots"], …}'),
     ] = {},  # noqa: B006 - as above
     version: Annotated[str, Field(description="x.y.z")] = "",
+    confirm: Confirm = "",
+    *,
+    answer: Annotated[Consent, Resolve(before_upload)],
 ) -> Annotated[CallToolResult, FunctionReply]:
     if [bool(source), bool(directory), bool(image)].count(True) != 1:
         raise InputError(
             "exactly one of source, directory and image says what to upload",
             next_step="Give the script's text as source, for example.",
         )
+    if not agreed(answer):
+        return reply(FunctionReply(name=title, declined=DECLINED))
     here = connection(ctx)
     functions = (await here.client()).functions
     artifact = None if image else await _artifact(source, directory, entrypoint, here.settings.folders)

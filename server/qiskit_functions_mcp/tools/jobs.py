@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import anyio.to_thread
 from mcp_types import CallToolResult
@@ -13,8 +13,8 @@ from pydantic import Field
 
 from qiskit_functions_core import JobEvent, JobStatus
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.jobs import filter_lines
-from qiskit_functions_core.paths import allowed_path, write_whole
+from qiskit_functions_core.job_texts import filter_lines
+from qiskit_functions_core.paths import allowed_path
 from qiskit_functions_core.values import Summary
 
 from ..connection import Ctx, connection
@@ -28,6 +28,7 @@ from ..replies import (
     StopReply,
     cut,
     cut_start,
+    image_of,
     offset_of,
     page,
     reply,
@@ -36,6 +37,9 @@ from ..replies import (
 )
 from .inputs import Cursor, JobId, Limit, WaitSeconds
 from .registry import READ, Hints, ToolSpec
+
+if TYPE_CHECKING:
+    from qiskit_functions_core.values import Picture
 
 
 async def list_jobs(
@@ -124,20 +128,41 @@ async def get_job_result(
     ] = "",
     offset: Annotated[int, Field(ge=0, description="At the path: skip so many entries")] = 0,
     limit: Annotated[int, Field(ge=0, le=10_000, description="At the path: at most so many; 0 fits")] = 0,
-    save_to: Annotated[str, Field(description="Also write the whole encoded result to this local file")] = "",
+    view: Annotated[
+        Literal["summary", "plot"],
+        Field(description="plot: with a picture of counts, expectation values, a sweep, an array or a circuit"),
+    ] = "summary",
+    theme: Annotated[Literal["light", "dark"], Field(description="Background of the picture")] = "light",
+    save_to: Annotated[
+        str,
+        Field(
+            description="Also write what is at the path to this new local file: .json (encoded), .csv (counts, "
+            "expectation values), .npy (arrays), .qasm or .qpy (circuits), .svg or .png (a picture)"
+        ),
+    ] = "",
 ) -> Annotated[CallToolResult, Summary]:
-    from qiskit_functions_core.values import summarize
-
     here = connection(ctx)
+    if save_to and here.settings.read_only:
+        raise InputError("this server is read-only: it writes no files", next_step="Leave save_to out.")
+    target = allowed_path(Path(save_to), here.settings.folders) if save_to else None
     text = await (await here.client()).jobs.result(job_id)
-    if save_to:
-        target = allowed_path(Path(save_to), here.settings.folders)
-        await anyio.to_thread.run_sync(write_whole, target, text)
     budget = here.settings.reply_characters - 1_000
-    summary = await anyio.to_thread.run_sync(
-        lambda: summarize(text, pointer=path, offset=offset, limit=limit or None, budget=budget)
-    )
-    return reply(summary)
+
+    def read() -> tuple[Summary, Picture | None]:
+        from qiskit_functions_core.values import Result
+
+        result = Result(text, pointer=path)
+        summary = result.summary(offset=offset, limit=limit or None, budget=budget)
+        picture = result.picture(theme=theme) if view == "plot" else None
+        summary.picture = picture.caption if picture else None
+        summary.saved = result.save(target) if target else None
+        return summary, picture
+
+    summary, picture = await anyio.to_thread.run_sync(read)
+    answer = reply(summary)
+    if picture:
+        answer.content.append(image_of(picture.data, picture.mime_type))
+    return answer
 
 
 async def get_job_logs(
@@ -166,6 +191,8 @@ async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopRep
         StopReply(
             **JobLine.of(stopped.job).model_dump(),
             message=cut(stopped.message, 1_000),
+            cancelled=list(stopped.cancelled) or None,
+            problems=[cut(problem, 500) for problem in stopped.problems[:10]] or None,
             log_tail=cut_start("\n".join(stopped.logs.splitlines()[-20:]), 4_000),
         )
     )
@@ -188,14 +215,16 @@ TOOLS = (
         wait_for_job,
         "Wait for a job",
         "Wait until a job has ended, at most timeout_seconds, and show it as get_job does. If it is still "
-        "running, call this again; do not run the function again.",
+        "running, call this again; do not run the function again. Cancelling this call leaves the job alone; stop_job "
+        "stops it.",
         READ,
     ),
     ToolSpec(
         get_job_result,
         "Get a job's result",
         "Summarise the result that a job saved: counts of every register, expectation values with standard "
-        "errors, arrays, circuits. What was left out is counted; path leads to a part of it.",
+        "errors, arrays, circuits. What was left out is counted; path leads to a part of it. With view=plot also "
+        "draw it, with save_to also save it.",
         READ,
     ),
     ToolSpec(

@@ -47,7 +47,8 @@ class ToolSpec:
         )
         tool.parameters = {**without_titles(tool.parameters), "additionalProperties": False}
         if tool.fn_metadata.output_schema:
-            tool.fn_metadata.output_schema = without_titles(tool.fn_metadata.output_schema)
+            published = without_nulls(without_titles(tool.fn_metadata.output_schema))
+            tool.fn_metadata.output_schema = or_an_error(published)
         return tool
 
 
@@ -68,3 +69,20 @@ def _nested(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return [without_titles(item) if isinstance(item, dict) else item for item in value]
     return value
+
+
+def without_nulls(schema: Any) -> Any:
+    """A schema of replies, which leave out what is not there: no nulls, and no defaults for a reader to fill in."""
+    if isinstance(schema, list):
+        return [without_nulls(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    slim = {key: without_nulls(value) for key, value in schema.items() if key != "default"}
+    choices = [choice for choice in slim.pop("anyOf", []) if choice != {"type": "null"}]
+    return {**choices[0], **slim} if len(choices) == 1 else slim | ({"anyOf": choices} if choices else {})
+
+
+def or_an_error(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema that the answer of a failed call fits too: the TypeScript SDK's client checks that one as well."""
+    both = {key: value for key, value in schema.items() if key not in ("required", "additionalProperties")}
+    return {**both, "anyOf": [{"required": schema.get("required", [])}, {"required": ["code", "message"]}]}

@@ -22,7 +22,7 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit_functions_core.values import Opaque, decode, summarize
 from qiskit_functions_core.values.limits import MIB, Limits
 from qiskit_functions_core.values.payloads import load_qpy
-from qiskit_functions_core.values.qpy_check import check_qpy
+from qiskit_functions_core.values.qpy_check import Claims, check_qpy
 
 QPY_VERSIONS = range(13, qpy.QPY_VERSION + 1)
 
@@ -237,6 +237,6 @@ def test_many_modest_claims_add_up(version: int) -> None:
     made = QuantumCircuit(40)
     for number in range(3):
         made.append(QuantumCircuit(40, name=f"wide{number}").to_instruction(), range(40))
-    check_qpy(as_qpy(made, version), Limits(max_qubits=40, max_qpy_bits=1_000))
+    check_qpy(as_qpy(made, version), Claims(Limits(max_qubits=40, max_qpy_bits=1_000)))
     with pytest.raises(ValueError, match="too many together"):
-        check_qpy(as_qpy(made, version), Limits(max_qubits=40, max_qpy_bits=100))
+        check_qpy(as_qpy(made, version), Claims(Limits(max_qubits=40, max_qpy_bits=100)))

@@ -1,0 +1,96 @@
+"""The processes of a job: how they are marked, found and ended."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import psutil
+
+GRACE_SECONDS = 3.0
+"""Between asking a process to end and killing it."""
+
+_KILL_SECONDS = 5.0
+"""How long a kill is repeated: processes that fork faster than they are listed need several."""
+
+_LOOK_SECONDS = 0.05
+
+Look = Callable[[], list[psutil.Process]]
+
+
+def marked(marks: dict[str, str]) -> list[psutil.Process]:
+    """All living processes with these variables."""
+    return _living(process for process in psutil.process_iter() if _has(process, marks))
+
+
+def descendants() -> list[psutil.Process]:
+    """Our own living ones."""
+    return _living(psutil.Process().children(recursive=True))
+
+
+def end_processes(look: Look) -> None:
+    """Ask what ``look`` finds to end, and kill what has not after the grace.
+
+    No child is reaped here: its exit code belongs to whoever waits for it.
+    """
+    found = look()
+    for process in found:
+        with suppress(psutil.Error):
+            process.terminate()
+    deadline = time.monotonic() + GRACE_SECONDS
+    while found and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+        found = look()
+    deadline = time.monotonic() + _KILL_SECONDS
+    while found and time.monotonic() < deadline:
+        for process in found:
+            with suppress(psutil.Error):
+                process.kill()
+        time.sleep(_LOOK_SECONDS / 10)
+        found = look()
+
+
+def resident_bytes(processes: Iterable[psutil.Process]) -> int:
+    """Their resident memory; what they share is counted once for each."""
+    total = 0
+    for process in processes:
+        with suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total
+
+
+def reap_adopted(own: int | None = None) -> None:
+    """Let the adopted ones that have ended go; the child ``own`` is left to whoever waits for it."""
+    if sys.platform == "linux":
+        with suppress(ChildProcessError):
+            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != own:
+                os.waitpid(ended.si_pid, 0)
+
+
+def prefer_as_victim(pid: int) -> None:
+    """When Linux runs out of memory, it shall end the function rather than what looks after it."""
+    if sys.platform == "linux":
+        with suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:  # noqa: PTH123 - no path of ours
+            file.write("1000")
+
+
+def _has(process: psutil.Process, marks: dict[str, str]) -> bool:
+    try:
+        environment = process.environ()
+    except (psutil.Error, OSError):
+        return False  # somebody else's, or gone already
+    return all(environment.get(name) == value for name, value in marks.items())
+
+
+def _living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if not _is_dead(process)]
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True

@@ -1,0 +1,117 @@
+"""Unpacking archives that may be hostile."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+MAX_UNPACKED_BYTES = 1024**3
+MAX_MEMBERS = 10_000
+"""What an artifact of at most 50 MB may unpack to: room for any program, none for a bomb."""
+
+_MAX_READ_BYTES = 1024**2
+"""In one go. Contents are copied in small pieces; only a forged header asks for more, and has it in memory."""
+
+
+class CannotUnpack(Exception):
+    """It is no archive, or one that no honest program makes; the text is for its user."""
+
+
+def unpack(archive: Path, target: Path) -> None:
+    """Nothing leaves the target, nothing is a device, no write goes through a link, and all is bounded.
+
+    The ``data`` filter of tarfile (PEP 706) does most of it. That a path through an unpacked link is refused
+    makes up for those Python versions whose filter could be led astray by links (CVE-2025-4517).
+
+    Raises:
+        CannotUnpack: after some of it may have been written.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        with _opened(archive) as content, tarfile.open(fileobj=content, mode="r:") as members:
+            _extract(members, target)
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RecursionError) as error:
+        raise CannotUnpack(f"The artifact cannot be unpacked: {error}") from error
+
+
+def _extract(members: tarfile.TarFile, target: Path) -> None:
+    count = size = 0
+    links: set[tuple[str, ...]] = set()
+    for member in members:
+        count, size = count + 1, size + member.size
+        if count > MAX_MEMBERS or size > MAX_UNPACKED_BYTES:
+            raise _too_much()
+        for name in (member.name, member.linkname if member.islnk() else ""):
+            if ".." in _parts(name) or _leads_through(links, name):
+                raise CannotUnpack(f"The artifact cannot be unpacked: {name!r} leads out of it, or through a link.")
+        if member.issym():
+            links.add(_parts(member.name))
+        members.extract(member, target, filter="data")
+
+
+def _too_much() -> CannotUnpack:
+    return CannotUnpack("The artifact unpacks to too much: more than 10,000 files or 1 GiB.")
+
+
+def _leads_through(links: set[tuple[str, ...]], name: str) -> bool:
+    parts = _parts(name)
+    return any(parts[:length] in links for length in range(1, len(parts) + 1))
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """As file systems compare them that do not know upper case from lower."""
+    return tuple(part.casefold() for part in PurePosixPath(name).parts if part != "/")
+
+
+def _opened(archive: Path) -> _Bounded:
+    """Whatever tarfile itself would open, but with every decompressor inside the bounds."""
+    with archive.open("rb") as file:
+        beginning = file.read(6)
+    if beginning.startswith(b"\x1f\x8b"):
+        return _Bounded(cast(IO[bytes], gzip.open(archive)))
+    if beginning.startswith(b"BZh"):
+        return _Bounded(bz2.open(archive))
+    if beginning.startswith(b"\xfd7zXZ\x00"):
+        return _Bounded(lzma.open(archive))
+    return _Bounded(archive.open("rb"))
+
+
+class _Bounded(io.RawIOBase):
+    """The content, until it is too much."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._content = content
+
+    def close(self) -> None:
+        self._content.close()
+        super().close()
+
+    def read(self, size: int = -1) -> bytes:
+        if size > _MAX_READ_BYTES or size < 0:
+            raise CannotUnpack("The artifact cannot be unpacked: a header in it is larger than any real one.")
+        data = self._content.read(size)
+        self._check(self._content.tell())
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_SET:
+            self._check(offset)
+        return self._content.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._content.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    @staticmethod
+    def _check(position: int) -> None:
+        # Headers and padding come on top of the contents, at most 2 KiB a member.
+        if position > MAX_UNPACKED_BYTES + 2048 * MAX_MEMBERS:
+            raise _too_much()

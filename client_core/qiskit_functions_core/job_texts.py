@@ -1,0 +1,59 @@
+"""What jobs say: texts as the gateway gives them, and the lines of them that matter."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+from .errors import InputError
+from .models import JobEvent
+
+if TYPE_CHECKING:
+    from .answers import Answer
+
+_ERROR_LINES = 20
+"""Enough for a Python traceback's last frames and its message."""
+
+
+def filter_lines(text: str, *, include: str = "", exclude: str = "") -> str:
+    """The lines in which ``include`` is found and ``exclude`` is not.
+
+    Args:
+        include, exclude: regular expressions; empty ones filter nothing.
+
+    Raises:
+        InputError: not a regular expression.
+    """
+    try:
+        wanted, unwanted = re.compile(include), re.compile(exclude)
+    except re.error as error:
+        raise InputError(f"not a regular expression: {error}") from None
+    return "\n".join(line for line in lines_of(text) if wanted.search(line) and not (exclude and unwanted.search(line)))
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines as files have them, not split where Unicode would also split."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def stored_text(answer: Answer, key: Literal["result", "logs"]) -> str:
+    """Bare text from an object store, or the field of the gateway's own JSON; empty when there is nothing."""
+    if answer.redirected or not answer.body:
+        return answer.body.decode(errors="replace")
+    body = answer.json()
+    value = body.get(key) if isinstance(body, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def event_text(event: JobEvent) -> str:
+    code, message = event.data.get("code"), event.data.get("message") or event.data.get("exception")
+    details = event.data.get("args")
+    return f"[{code}] {message}" + (f" {details}" if details else "")
+
+
+def error_lines(log: str) -> str:
+    """From the last traceback on, else the last lines."""
+    lines = lines_of(log.rstrip())
+    starts = [number for number, line in enumerate(lines) if "Traceback (most recent call last)" in line]
+    tail = lines[starts[-1] :] if starts else lines
+    return "\n".join(tail[-_ERROR_LINES:])

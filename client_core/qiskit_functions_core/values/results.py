@@ -1,0 +1,73 @@
+"""One result, decoded once: to be summarised, drawn and saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from . import navigate, summaries
+from .decoding import decode
+from .page import Page
+from .summary_models import Summary
+
+if TYPE_CHECKING:
+    from .plots import Form, Picture, Theme
+
+
+class Result:
+    """A result, or the part of it at a JSON pointer. Everything here blocks; call it from a thread.
+
+    Attributes:
+        text: the whole result as the gateway keeps it.
+        pointer: where the part is.
+        part: the decoded part.
+
+    Raises:
+        InputError: there is nothing at ``pointer``.
+    """
+
+    def __init__(self, text: str, *, pointer: str = "") -> None:
+        self.text = text
+        self.pointer = "" if pointer == "/" else pointer
+        self.part = navigate.at(decode(text), pointer)
+
+    def summary(self, *, offset: int = 0, limit: int | None = None, budget: int = 12_000) -> Summary:
+        """Summarise the part.
+
+        ``offset`` and ``limit`` page through its rows: outcomes, array elements, terms, keys, items, or the
+        characters of text and of OpenQASM. ``budget`` bounds the summary's JSON in characters (2,000 at least).
+
+        Raises:
+            InputError: ``offset`` or ``limit`` is negative.
+        """
+        if offset < 0 or (limit is not None and limit < 0):
+            raise InputError("offset and limit are 0 or more.", next_step="Leave them out for the beginning.")
+        return summaries.summarize(self.part, self.pointer, Page(offset, limit), budget)
+
+    def picture(self, *, theme: Theme = "light", form: Form = "png") -> Picture:
+        """Draw the part.
+
+        Raises:
+            InputError: the extra ``plots`` is not installed, or the part is nothing that can be drawn.
+        """
+        from .plots import draw
+
+        return draw(self.part, self.pointer, theme=theme, form=form)
+
+    def save(self, path: Path) -> str:
+        """Write the part to a new file, in the format that its ending names, and say what was written.
+
+        Raises:
+            InputError: the part does not go into such a file, the file exists, or it cannot be written.
+        """
+        from .saving import save
+
+        return save(self, path)
+
+
+def summarize(
+    text: str, *, pointer: str = "", offset: int = 0, limit: int | None = None, budget: int = 12_000
+) -> Summary:
+    """Summarise the text of a result in one step; see ``Result``."""
+    return Result(text, pointer=pointer).summary(offset=offset, limit=limit, budget=budget)

@@ -1,0 +1,176 @@
+"""Tools that put files where functions find them, and fetch what functions left there."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64decode, b64encode
+from binascii import Error as NoBase64
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import anyio
+from mcp.server.mcpserver.resolve import Resolve
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.paths import allowed_path
+
+from ..connection import Ctx, connection
+from ..consent import DECLINED, Confirm, Consent, agreed, before_delete
+from ..replies import FileLine, FileList, FileReply, fitting_length, offset_of, page, reply
+from .inputs import Cursor, FunctionName, Limit
+from .registry import READ, Hints, ToolSpec
+
+MAX_INLINE_BYTES = 3 * 1024 * 1024
+"""Of a file inside a message; larger ones go by a path."""
+
+_TICK = 1.0
+"""Seconds between two progress reports."""
+
+Scope = Annotated[
+    Literal["user", "provider"],
+    Field(description="user: what its runs see; provider: the folder of one's own provider function"),
+]
+FileName = Annotated[str, Field(description="A file's name as list_files shows it")]
+Encoding = Literal["text", "base64"]
+
+
+async def list_files(
+    ctx: Ctx, function: FunctionName, scope: Scope = "user", limit: Limit = 100, cursor: Cursor = ""
+) -> Annotated[CallToolResult, FileList]:
+    here = connection(ctx)
+    names = await (await here.client()).files.list(function, scope=scope)
+    offset = offset_of(cursor)
+    lines = [FileLine(name=name) for name in names[offset : offset + limit]]
+    shown, next_cursor = page(lines, offset=offset, total=len(names), budget=here.settings.reply_characters)
+    return reply(FileList(files=shown, total=len(names), next_cursor=next_cursor))
+
+
+async def upload_file(
+    ctx: Ctx,
+    function: FunctionName,
+    name: Annotated[str, Field(description="Its name there; that of the local file by default")] = "",
+    path: Annotated[str, Field(description="A local file to send")] = "",
+    content: Annotated[str, Field(description="In place of path: the content itself, at most 3 MiB")] = "",
+    encoding: Annotated[Encoding, Field(description="base64: content is base64 of the bytes")] = "text",
+    scope: Scope = "user",
+) -> Annotated[CallToolResult, FileReply]:
+    if bool(path) == bool(content):
+        raise InputError("exactly one of path and content says what to upload", next_step="Give one of them.")
+    here = connection(ctx)
+    source = allowed_path(Path(path), here.settings.folders) if path else _decoded(content, encoding)
+    client = await here.client()
+    stored = await client.files.upload(function, source, name=name, scope=scope, progress=_telling(ctx))
+    wanted = name or Path(path).name
+    renamed = None if stored == wanted else f"{wanted!r} was asked for; the gateway has named it {stored!r}"
+    return reply(FileReply(function=function, name=stored, renamed=renamed, next_step="A run finds it by this name."))
+
+
+def _decoded(content: str, encoding: Encoding) -> bytes:
+    try:
+        data = content.encode() if encoding == "text" else b64decode(content, validate=True)
+    except (NoBase64, ValueError) as error:
+        raise InputError(f"the content is not {encoding}: {error}") from None
+    if len(data) > MAX_INLINE_BYTES:
+        raise InputError(
+            f"the content has {len(data)} bytes, and at most {MAX_INLINE_BYTES} go into a message",
+            next_step="Write it to a local file and give its path.",
+        )
+    return data
+
+
+async def download_file(
+    ctx: Ctx,
+    function: FunctionName,
+    name: FileName,
+    path: Annotated[str, Field(description="A new local file to write; without it the reply has the content")] = "",
+    scope: Scope = "user",
+) -> Annotated[CallToolResult, FileReply]:
+    here = connection(ctx)
+    target = await _new_file(path, here.settings.folders) if path else None
+    files = (await here.client()).files
+    if target:
+        size = await files.download(function, name, target, scope=scope, progress=_telling(ctx))
+        return reply(FileReply(function=function, name=name, size_bytes=size, path=str(target)))
+    data = await files.read(function, name, scope=scope, limit=MAX_INLINE_BYTES)
+    answer = FileReply(function=function, name=name, size_bytes=len(data))
+    return reply(_inline(answer, data, here.settings.reply_characters))
+
+
+async def _new_file(path: str, folders: list[Path]) -> Path:
+    target = allowed_path(Path(path), folders)
+    if await anyio.Path(target).exists():
+        raise InputError(f"{path} exists already", next_step="Choose another path.")
+    return target
+
+
+def _inline(answer: FileReply, data: bytes, budget: int) -> FileReply:
+    """As much of the content as fits: text, else base64 when all of it does."""
+    try:
+        text, answer.encoding = data.decode(), "text"
+    except UnicodeDecodeError:
+        text, answer.encoding = b64encode(data).decode(), "base64"
+    shown = text[: fitting_length(text, budget)]
+    answer.content = shown if answer.encoding == "text" or shown == text else None
+    if shown != text:
+        answer.left_out = f"{len(text) - len(answer.content or '')} of {len(text)} characters; give a path for all"
+    return answer
+
+
+async def delete_file(
+    ctx: Ctx,
+    function: FunctionName,
+    name: FileName,
+    scope: Scope = "user",
+    confirm: Confirm = "",
+    *,
+    answer: Annotated[Consent, Resolve(before_delete)],
+) -> Annotated[CallToolResult, FileReply]:
+    if not agreed(answer):
+        return reply(FileReply(function=function, name=name, declined=DECLINED))
+    await (await connection(ctx).client()).files.delete(function, name, scope=scope)
+    return reply(FileReply(function=function, name=name, next_step="It is gone; runs do not find it any more."))
+
+
+def _telling(ctx: Ctx) -> Callable[[int, int | None], Awaitable[None]]:
+    """Tells the client how far it is, now and then."""
+    last = 0.0
+
+    async def tell(done: int, total: int | None) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _TICK or done == total:
+            last = time.monotonic()
+            await ctx.report_progress(done, total, f"{done / 1024**2:.1f} MiB")
+
+    return tell
+
+
+TOOLS = (
+    ToolSpec(
+        list_files,
+        "List files",
+        "List the files that a function finds in its data folder, or has left there.",
+        READ,
+    ),
+    ToolSpec(
+        upload_file,
+        "Upload a file",
+        "Put a file into a function's data folder, from a local path or as content, in place of one of the same "
+        "name. The reply has the name under which it is there. All own functions share one folder.",
+        Hints(read_only=False, destructive=True, idempotent=True, open_world=True),
+    ),
+    ToolSpec(
+        download_file,
+        "Download a file",
+        "Fetch a file from a function's data folder: into a new local file, or into the reply when it is small.",
+        Hints(read_only=False, destructive=False, idempotent=False, open_world=True),
+    ),
+    ToolSpec(
+        delete_file,
+        "Delete a file",
+        "Delete a file from a function's data folder, for good.",
+        Hints(read_only=False, destructive=True, idempotent=True, open_world=True),
+    ),
+)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib import pyplot, rcParams
+from matplotlib.image import imread
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.circuit.random import random_circuit
+from qiskit.primitives.containers import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
+
+from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.values.plots import Picture, draw
+
+CHANCE = np.random.default_rng(7)
+BELL = BitArray.from_counts({"00": 510, "11": 490}, num_bits=2)
+
+
+def estimated(shape: tuple[int, ...], **more: Any) -> PubResult:
+    return PubResult(DataBin(evs=CHANCE.random(shape), stds=CHANCE.random(shape) / 9, shape=shape), more)
+
+
+def sampled(shape: tuple[int, ...], num_bits: int, shots: int = 50) -> BitArray:
+    width = -(-num_bits // 8)
+    return BitArray(CHANCE.integers(0, 256, (*shape, shots, width), dtype=np.uint8), num_bits)
+
+
+def circuit() -> QuantumCircuit:
+    made = QuantumCircuit(3, 3, global_phase=0.5)
+    made.h(0)
+    made.rx(Parameter("θ"), 1)
+    made.cx(0, 1)
+    with made.if_test((0, True)):
+        made.x(2)
+    made.measure(range(3), range(3))
+    return made
+
+
+DRAWABLE: dict[str, tuple[Any, str]] = {
+    "one outcome": (BitArray.from_counts({"0": 5}, num_bits=1), "Counts at /x: 5 shots."),
+    "two outcomes": (BELL, "Counts at /x: 1,000 shots."),
+    "many outcomes": (sampled((), 8, 4000), "the 20 most frequent of 256 outcomes"),
+    "long bit strings": (sampled((), 127), "the 20 most frequent of 50 outcomes, 40 % of 50 shots"),
+    "no shots": (BitArray(np.zeros((0, 1), np.uint8), 3), "Counts at /x: 0 shots."),
+    "a sweep of counts": (sampled((30,), 2), "the 4 most frequent of 4 outcomes at 30 parameter points"),
+    "a sweep of two axes": (sampled((3, 4), 2), "3 by 4"),
+    "a quasi-distribution": ({"0": 0.6, "3": 0.5, "1": -0.1}, "Distribution at /x"),
+    "one expectation value": (estimated(()), "Expectation values at /x: 1, with standard errors."),
+    "expectation values": (estimated((20,)), "Expectation values at /x: 20"),
+    "many expectation values": (estimated((5000,)), "5000, with standard errors; every 3th is drawn"),
+    "a grid of expectation values": (estimated((5, 6)), "5 by 6, standard errors up to 0.1"),
+    "values of several pubs": (PrimitiveResult([estimated(()), estimated(())]), "Expectation values at /x: 2"),
+    "errors that are not numbers": (PubResult(DataBin(evs=np.ones(2), stds=np.full(2, np.nan), shape=(2,))), "2"),
+    "numbers": (CHANCE.random(100), "Values at /x: 100"),
+    "complex numbers": (CHANCE.random((3, 4)) * 1j, "Absolute values at /x: 3 by 4"),
+    "three axes": (CHANCE.random((2, 3, 4)), "2 by 3 by 4"),
+    "a plain list": ([1.5, 2, 0.5], "Values at /x: 3"),
+    "inside other things": ({"text": "a", "deep": [{"energies": [1.0, 2.0]}]}, "Values at /x/deep/0/energies: 2"),
+    "a circuit": (circuit(), "Circuit at /x: qubits: 3, operations: 7, global phase: 0.5."),
+    "a large circuit": (random_circuit(40, 30, max_operands=2, seed=1), "drawn are the first"),
+    "names that look like mathematics": (SamplerPubResult(DataBin(**{r"$\frac$": BELL})), r"/x/data/$\frac$"),
+}
+
+
+@pytest.mark.parametrize(("value", "caption"), DRAWABLE.values(), ids=DRAWABLE)
+def test_values_are_drawn_with_a_caption(value: Any, caption: str) -> None:
+    picture = draw(value, "/x")
+    assert caption in picture.caption
+    height, width, _ = imread(io.BytesIO(picture.data), "png").shape
+    assert width <= 801
+    assert height <= 1600
+
+
+@pytest.mark.parametrize("value", [BELL, circuit(), estimated((3, 3))], ids=["counts", "a circuit", "a heatmap"])
+def test_each_theme_has_its_background_and_text_that_stands_out(value: Any) -> None:
+    for theme, background in (("light", (255, 255, 255)), ("dark", (22, 22, 22))):
+        pixels = np.round(imread(io.BytesIO(draw(value, theme=theme).data), "png")[..., :3] * 255)  # type: ignore[arg-type]
+        assert tuple(pixels[1, 1]) == background
+        assert np.abs(pixels.mean(axis=-1) - background[0]).max() > 180
+
+
+def test_every_register_has_its_panel_and_what_is_left_out_is_told() -> None:
+    three = PrimitiveResult([SamplerPubResult(DataBin(a=BELL, b=BELL)), estimated((3,))])
+    caption = draw(three).caption
+    assert [caption.index(at) for at in ("/pub_results/0/data/a:", "/pub_results/0/data/b:", "/pub_results/1:")]
+    assert "more to draw" not in caption
+    assert "more to draw" in draw([BELL] * 5).caption
+    assert "more to draw" in draw([circuit(), BELL]).caption
+
+
+def test_an_svg_is_a_whole_document_and_the_same_each_time() -> None:
+    picture = draw(BELL, form="svg")
+    assert picture.mime_type == "image/svg+xml"
+    assert ElementTree.fromstring(picture.data).tag.endswith("svg")
+
+
+def test_drawing_leaves_no_figure_and_no_setting_of_pyplot_behind() -> None:
+    before = dict(rcParams)
+    draw(circuit())
+    draw(BELL)
+    assert pyplot.get_fignums() == []
+    assert dict(rcParams) == before
+
+
+@pytest.mark.parametrize("value", ["text", 3, None, [], {"a": True}, [1.5], np.array("x"), BitArray])
+def test_what_cannot_be_drawn_says_what_can(value: Any) -> None:
+    with pytest.raises(InputError, match="Nothing can be drawn at /x") as caught:
+        draw(value, "/x")
+    assert "counts, expectation values" in caught.value.next_step
+
+
+def test_a_circuit_that_the_drawer_fails_on_is_told_by_its_place() -> None:
+    broken = QuantumCircuit(1)
+    broken.append(QuantumCircuit(1, name=r"$\frac$").to_gate(), [0])
+    with pytest.raises(InputError, match="/x cannot be drawn") as caught:
+        draw(broken, "/x")
+    assert "summary" in caught.value.next_step
+
+
+@pytest.mark.parametrize("missing", ["matplotlib", "pylatexenc"])
+def test_without_the_extra_the_error_says_how_to_install_it(missing: str) -> None:
+    program = f"""
+import json, sys
+sys.modules[{missing!r}] = None
+from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.values import Result
+try:
+    Result("[1, 2]").picture()
+except InputError as error:
+    print(json.dumps([error.message, error.next_step]))
+"""
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    message, next_step = json.loads(shown.stdout)
+    assert missing in message
+    assert "qiskit-functions-mcp[plots]" in next_step
+
+
+def test_a_picture_has_a_media_type() -> None:
+    assert draw([1, 2]) == Picture(draw([1, 2]).data, "image/png", "Values: 2.")

@@ -1,0 +1,154 @@
+"""The file tools as an assistant calls them, on the gateway of this machine."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from qiskit_functions_mcp.app import build_server
+from qiskit_functions_mcp.settings import Settings
+from qiskit_functions_mcp.tools.files import MAX_INLINE_BYTES
+from support.over_stdio import structured
+
+VQE = {"function": "examples/vqe"}
+
+Ask = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@asynccontextmanager
+async def server(folder: Path) -> AsyncIterator[Client]:
+    """A server that may read and write in ``folder`` alone."""
+    settings = Settings(channel="local", home=folder.parent / "home", allow_dirs=[folder])
+    async with Client(build_server(settings)) as client:
+        yield client
+
+
+def asking(client: Client) -> Ask:
+    async def ask(tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """The structured answer, with ``code`` when it is an error."""
+        answer = await client.call_tool(tool, {**VQE, **arguments})
+        said = structured(answer)
+        assert bool(answer.is_error) == ("code" in said), said
+        return said
+
+    return ask
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "allowed").mkdir()
+    (tmp_path / "outside.txt").write_text("not for you")
+    return tmp_path / "allowed"
+
+
+async def test_a_local_file_goes_up_is_listed_comes_back_and_is_deleted(folder: Path) -> None:
+    (folder / "my data.bin").write_bytes(os.urandom(100_000))
+    async with server(folder) as client:
+        ask = asking(client)
+        sent = await ask("upload_file", path="my data.bin")
+        assert (sent["name"], "my data.bin" in sent["renamed"]) == ("my_data.bin", True)
+        assert (await ask("list_files"))["files"] == [{"name": "my_data.bin"}]
+        fetched = await ask("download_file", name="my_data.bin", path="new/back.bin")
+        assert (fetched["size_bytes"], fetched["path"]) == (100_000, str(folder / "new" / "back.bin"))
+        await ask("delete_file", name="my_data.bin")
+        assert (await ask("list_files"))["total"] == 0
+    assert (folder / "new" / "back.bin").read_bytes() == (folder / "my data.bin").read_bytes()
+
+
+async def test_content_goes_both_ways_as_text_and_as_base64(folder: Path) -> None:
+    data = bytes(range(256))
+    async with server(folder) as client:
+        ask = asking(client)
+        sent = await ask("upload_file", name="notes.txt", content="größe\n")
+        assert "renamed" not in sent
+        await ask("upload_file", name="data.bin", content=b64encode(data).decode(), encoding="base64")
+        text = await ask("download_file", name="notes.txt")
+        binary = await ask("download_file", name="data.bin")
+    assert (text["content"], text["encoding"], text["size_bytes"]) == ("größe\n", "text", 8)
+    assert (b64decode(binary["content"]), binary["encoding"]) == (data, "base64")
+
+
+async def test_a_reply_stays_in_its_budget_and_counts_what_it_left_out(folder: Path) -> None:
+    (folder / "long.txt").write_text('"\n' * 50_000)
+    (folder / "long.bin").write_bytes(bytes(range(256)) * 400)
+    async with server(folder) as client:
+        ask = asking(client)
+        for name in ("long.txt", "long.bin"):
+            await ask("upload_file", path=name)
+        text, binary = [await client.call_tool("download_file", {**VQE, "name": f"long.{e}"}) for e in ("txt", "bin")]
+    for answer in (text, binary):
+        assert len(structured(answer)["left_out"]) > 0
+        assert len(str(answer.content[0])) < 2 * 20_000
+    shown = structured(text)["content"]
+    assert structured(text)["left_out"].startswith(f"{100_000 - len(shown)} of 100000 characters")
+    assert "content" not in structured(binary), "half of a base64 text is of no use"
+
+
+async def test_lists_page_with_a_cursor(folder: Path) -> None:
+    async with server(folder) as client:
+        ask = asking(client)
+        for number in range(3):
+            await ask("upload_file", name=f"{number}.txt", content="text")
+        first = await ask("list_files", limit=2)
+        rest = await ask("list_files", limit=2, cursor=first["next_cursor"])
+    assert [file["name"] for page in (first, rest) for file in page["files"]] == ["0.txt", "1.txt", "2.txt"]
+    assert (first["total"], "next_cursor" in rest) == (3, False)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code", "words"),
+    [
+        ("upload_file", {}, "invalid_input", "exactly one"),
+        ("upload_file", {"path": "a", "content": "b"}, "invalid_input", "exactly one"),
+        ("upload_file", {"path": "missing.txt"}, "invalid_input", "cannot be read"),
+        ("upload_file", {"path": "../outside.txt"}, "invalid_input", "outside the allowed folders"),
+        ("upload_file", {"path": "/etc/passwd"}, "invalid_input", "outside the allowed folders"),
+        ("upload_file", {"content": "text"}, "invalid_input", "name"),
+        ("upload_file", {"name": "x", "content": "no base64!", "encoding": "base64"}, "invalid_input", "base64"),
+        ("upload_file", {"name": "x.txt", "content": "#!/bin/sh\n"}, "bad_request", "valid type"),
+        ("upload_file", {"name": "x", "content": "x" * (MAX_INLINE_BYTES + 1)}, "invalid_input", "local file"),
+        ("download_file", {"name": "missing.txt"}, "not_found", "not found"),
+        ("download_file", {"name": "x", "path": "../outside.txt"}, "invalid_input", "outside the allowed folders"),
+        ("download_file", {"name": "x", "path": "here.txt"}, "invalid_input", "exists already"),
+        ("download_file", {"name": "../x"}, "invalid_input", "not a file's name"),
+        ("delete_file", {"name": "missing.txt"}, "not_found", "not found"),
+        ("list_files", {"function": "nobody/nothing"}, "not_found", "nothing"),
+        ("list_files", {"function": "own", "scope": "provider"}, "invalid_input", "provider"),
+    ],
+)
+async def test_what_cannot_be_done_says_why(
+    folder: Path, tool: str, arguments: dict[str, Any], code: str, words: str
+) -> None:
+    (folder / "here.txt").write_text("before")
+    async with server(folder) as client:
+        error = await asking(client)(tool, **arguments)
+    assert error["code"] == code
+    assert words in f"{error['message']} {error.get('next_step')}"
+    assert (folder / "here.txt").read_text() == "before"
+    assert (folder.parent / "outside.txt").read_text() == "not for you"
+
+
+async def test_a_link_that_leads_out_is_not_followed(folder: Path) -> None:
+    (folder / "link.txt").symlink_to(folder.parent / "outside.txt")
+    async with server(folder) as client:
+        error = await asking(client)("upload_file", path="link.txt")
+    assert error["code"] == "invalid_input"
+
+
+async def test_a_long_transfer_tells_how_far_it_is(folder: Path) -> None:
+    (folder / "big.bin").write_bytes(bytes(range(256)) * 12_000)
+    heard: list[tuple[float, float | None]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append((progress, total))
+
+    async with server(folder) as client:
+        await client.call_tool("upload_file", {**VQE, "path": "big.bin"}, progress_callback=hear)
+    assert heard[-1] == (3_072_000, 3_072_000)

@@ -1,0 +1,227 @@
+"""Conversations as data, and the scripted client that plays them.
+
+A scenario (``tests/scenarios/*.json``) holds what a person wants, the calls that a sensible assistant then
+makes, what each answer must hold, and what must be there in the end. The fields are those of ``Scenario``
+and ``Call``. In the arguments of a call, ``$name`` in a text stands for a value kept from an earlier
+answer, ``$folder`` for the folder that tools may use, and a list under ``$lines`` for a text of such lines.
+
+What an answer must hold is a pattern, see ``misfits``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from string import Template
+from typing import Any, Literal, Self
+
+from mcp_types import CallToolResult
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .over_stdio import Assistant, structured, text_of
+
+Era = Literal["auto", "legacy"]
+
+MOST_CALLS = 100
+"""Of one call that is repeated until its answer fits."""
+
+MOST_CHARACTERS = 20_000
+"""Of a reply, by default."""
+
+
+class Call(BaseModel):
+    """One call of the assistant.
+
+    Attributes:
+        why: what it thinks.
+        call: the tool.
+        with_: the arguments (``with`` in JSON).
+        until: the same call is made again until its answer fits this.
+        answers, fails, says: what must be in the structured answer, in the error, in an answer that is
+            only text; one of them.
+        keep: names for parts of the answer, given by JSON pointer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    why: str = ""
+    call: str
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    until: Any = None
+    answers: Any = None
+    fails: Any = None
+    says: Any = None
+    keep: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_one_expectation(self) -> Self:
+        if [self.answers, self.fails, self.says].count(None) != 2:
+            raise ValueError("a call needs one of answers, fails and says")
+        return self
+
+
+class End(BaseModel):
+    """What is there in the end.
+
+    Attributes:
+        jobs: as "function STATUS", in the order of their start.
+        own_functions: by name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    jobs: list[str]
+    own_functions: list[str]
+
+
+class Scenario(BaseModel):
+    """A conversation.
+
+    Attributes:
+        person: what somebody wants.
+        shows: what the scenario is here for.
+        eras: in which protocol eras it is played.
+        settings: of the server, as environment variables.
+        given: what has happened before.
+        talk: what the assistant does now.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    person: str
+    shows: str
+    eras: list[Era] = ["auto", "legacy"]
+    settings: dict[str, str] = Field(default_factory=dict)
+    given: list[Call] = Field(default_factory=list)
+    talk: list[Call] = Field(min_length=1)
+    in_the_end: End
+
+    @classmethod
+    def read(cls, file: Path) -> Scenario:
+        return cls.model_validate_json(file.read_bytes())
+
+
+async def play(scenario: Scenario, assistant: Assistant, folder: Path) -> None:
+    """Make all calls; raises AssertionError at the first answer that is not as it must be."""
+    kept = {"folder": str(folder)}
+    for number, call in enumerate([*scenario.given, *scenario.talk], 1):
+        place = f"call {number}, {call.call}: {call.why}"
+        arguments = filled(call.with_, kept)
+        answer = await _answer(assistant, call, arguments)
+        content = _content(call, answer, place)
+        pattern = filled(next(p for p in (call.answers, call.fails, call.says) if p is not None), kept)
+        assert not (problems := list(misfits(pattern, content))), f"{place}\n" + "\n".join([*problems, str(content)])
+        kept |= {name: str(at(content, pointer)) for name, pointer in call.keep.items()}
+    assert await state(assistant) == scenario.in_the_end
+
+
+async def _answer(assistant: Assistant, call: Call, arguments: dict[str, Any]) -> CallToolResult:
+    for _ in range(MOST_CALLS):
+        answer = await assistant.call(call.call, **arguments)
+        if call.until is None or not list(misfits(call.until, _content_of(answer))):
+            return answer
+    raise AssertionError(f"{call.call} never fitted {call.until}; its last answer: {answer}")
+
+
+def _content(call: Call, answer: CallToolResult, place: str) -> Any:
+    """What the model reads, after what holds for every answer."""
+    assert bool(answer.is_error) == (call.fails is not None), f"{place}\n{text_of(answer)}"
+    assert len(text_of(answer)) <= MOST_CHARACTERS, place
+    if answer.structured_content is None:
+        assert call.says is not None, f"{place}\nan answer without structured content"
+        return text_of(answer)
+    content = structured(answer)
+    assert json.loads(text_of(answer)) == content, f"{place}\ntext and structured content differ"
+    if answer.is_error:
+        assert {"code", "message", "submitted", "next_step", "person"} <= content.keys(), place
+        assert content["next_step"], f"{place}\nan error without a next step: {content}"
+    return content
+
+
+def _content_of(answer: CallToolResult) -> Any:
+    return text_of(answer) if answer.structured_content is None else answer.structured_content
+
+
+async def state(assistant: Assistant) -> End:
+    jobs = (await assistant.ask("list_jobs", limit=200))["jobs"]
+    functions = (await assistant.ask("list_functions", kind="own"))["functions"]
+    return End(
+        jobs=[f"{job['function']} {job['status']}" for job in reversed(jobs)],
+        own_functions=[function["name"] for function in functions],
+    )
+
+
+def filled(value: Any, kept: Mapping[str, str]) -> Any:
+    """The value with kept ones in place of their names, and texts in place of their lines."""
+    if isinstance(value, str):
+        return Template(value).safe_substitute(kept)
+    if isinstance(value, list):
+        return [filled(item, kept) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"$lines"}:
+        return "".join(f"{line}\n" for line in value["$lines"])
+    return {key: filled(item, kept) for key, item in value.items()}
+
+
+def at(value: Any, pointer: str) -> Any:
+    """What is at a JSON pointer without escapes."""
+    for step in pointer.split("/")[1:]:
+        value = value[int(step)] if isinstance(value, list) else value[step]
+    return value
+
+
+def misfits(pattern: Any, value: Any, place: str = "") -> Iterator[str]:
+    """How a value does not fit a pattern, one text a place; none when it does.
+
+    An object fits when each of its patterns does, and may have more; a list fits item by item. Whatever
+    else stands in a pattern must be equal. An object with one key of these is a test of its own:
+    ``$contains`` (a text has this part, a list has an item that fits; a list of them: all),
+    ``$lacks`` (the opposite), ``$between`` (two numbers, both included), ``$one_of``, ``$length``
+    (of a list or text) and ``$absent`` (keys that an object does not have).
+    """
+    if isinstance(pattern, dict) and len(pattern) == 1 and (name := next(iter(pattern))) in _TESTS:
+        if not _TESTS[name](pattern[name], value):
+            yield f"at {place or '/'}: {json.dumps(value)[:500]} is not {json.dumps(pattern)}"
+    elif isinstance(pattern, dict) and isinstance(value, dict):
+        for key, part in pattern.items():
+            if key in value:
+                yield from misfits(part, value[key], f"{place}/{key}")
+            else:
+                yield f"at {place or '/'}: there is no {key!r}, only {sorted(value)}"
+    elif isinstance(pattern, list) and isinstance(value, list) and len(pattern) == len(value):
+        for number, (part, item) in enumerate(zip(pattern, value, strict=True)):
+            yield from misfits(part, item, f"{place}/{number}")
+    elif pattern != value:
+        yield f"at {place or '/'}: {json.dumps(value)[:500]} is not {json.dumps(pattern)}"
+
+
+def _fits(pattern: Any, value: Any) -> bool:
+    return next(misfits(pattern, value), None) is None
+
+
+def _contains(wanted: Any, value: Any) -> bool:
+    parts = wanted if isinstance(wanted, list) else [wanted]
+    if isinstance(value, str):
+        return all(part in value for part in parts)
+    return isinstance(value, list) and all(any(_fits(part, item) for item in value) for part in parts)
+
+
+def _lacks(unwanted: Any, value: Any) -> bool:
+    parts = unwanted if isinstance(unwanted, list) else [unwanted]
+    return isinstance(value, str | list) and not any(_contains([part], value) for part in parts)
+
+
+def _between(bounds: Any, value: Any) -> bool:
+    return isinstance(value, int | float) and bounds[0] <= value <= bounds[1]
+
+
+_TESTS = {
+    "$contains": _contains,
+    "$lacks": _lacks,
+    "$between": _between,
+    "$one_of": lambda choices, value: any(_fits(choice, value) for choice in choices),
+    "$length": lambda length, value: isinstance(value, list | str) and _fits(length, len(value)),
+    "$absent": lambda keys, value: isinstance(value, dict) and not set(keys) & value.keys(),
+}

@@ -1,0 +1,84 @@
+"""The embedded gateway without what starts jobs: a job stays as it is put."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from starlette.applications import Starlette
+
+from qiskit_functions_core.embedded.app import whole_gateway
+from qiskit_functions_core.embedded.gateway import Gateway
+from qiskit_functions_core.embedded.home import Home
+from qiskit_functions_core.embedded.limits import Limits
+from qiskit_functions_core.embedded.runners.process import ProcessRunner
+from qiskit_functions_core.embedded.store import ACTIVE, JobRow, Store
+
+from .raw_http import Answer, send
+from .serving import serving
+
+TOKEN = "awesome_token"
+
+_STEPS: dict[str, tuple[str, ...]] = {
+    "QUEUED": (),
+    "PENDING": ("PENDING",),
+    "RUNNING": ("PENDING", "RUNNING"),
+    "SUCCEEDED": ("PENDING", "RUNNING", "SUCCEEDED"),
+    "FAILED": ("PENDING", "RUNNING", "FAILED"),
+    "STOPPED": ("STOPPED",),
+}
+
+
+@dataclass(frozen=True)
+class StillGateway:
+    """One over a data folder, served on a loopback port."""
+
+    host: str
+    app: Starlette
+    gateway: Gateway
+
+    def send(self, method: str, path: str, *, token: str | None = TOKEN, **request: Any) -> Answer:
+        """A request under ``/api/v1/``."""
+        headers = {**({} if token is None else {"Authorization": f"Bearer {token}"}), **request.pop("headers", {})}
+        return send(self.host, method, f"/api/v1/{path}", headers=headers, **request)
+
+    def put_function(self, title: str, provider: str = "") -> None:
+        self.gateway.store.put_program(title, provider, {"entrypoint": "main.py"})
+
+    def put_job(self, title: str, provider: str, status: str) -> JobRow:
+        store, job_id = self.gateway.store, str(uuid4())
+        program = store.program(title, provider)
+        assert program is not None
+        store.create_job(program, job_id, most_active=1000)
+        before = "QUEUED"
+        for after in _STEPS[status]:
+            assert store.move(job_id, after, since=(before,), origin="SCHEDULER", context="UPDATE_JOB_STATUS")
+            before = after
+        job = store.job(job_id)
+        assert job is not None
+        return job
+
+    def stop_all(self) -> None:
+        """So that no job is active any more."""
+        for job in self.gateway.store.jobs_in(ACTIVE):
+            self.gateway.store.move(job.id, "STOPPED", since=(job.status,), origin="API", context="STOP_JOB")
+
+
+@contextmanager
+def still_gateway(folder: Path, **settings: Any) -> Iterator[StillGateway]:
+    """A gateway over this folder.
+
+    Args:
+        settings: fields of ``Gateway``.
+    """
+    home = Home(folder)
+    home.prepare()
+    with closing(Store(home.database)) as store:
+        gateway = Gateway(home, store, TOKEN, ProcessRunner(home, store, Limits()), wake=lambda: None, **settings)
+        app = whole_gateway(gateway)
+        with serving(app) as host:
+            yield StillGateway(host, app, gateway)
