@@ -1,14 +1,19 @@
 """Arguments against a function's JSON Schema: one check for the core and the embedded gateway.
 
 Both sides are untrusted: a schema comes from whoever owns the function, the arguments from whoever runs
-it. So nothing is fetched, patterns may not backtrack for ever, and the documents are bounded as the
-gateway of Qiskit Serverless 0.37 bounds them.
+it. So nothing is fetched, and the documents are bounded as the gateway of Qiskit Serverless 0.37 bounds
+them. Patterns are matched in linear time; the few that cannot be (with look-around or back-references)
+are matched in a process of their own, which ends after a second of work.
+
+Blocking: a megabyte of arguments against many patterns takes about a second, so call it from a thread.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jsonschema_rs
@@ -28,8 +33,11 @@ _UNCHECKED_FORMATS = (
     *("json-pointer", "relative-json-pointer", "regex", "uri", "uri-reference", "uri-template"),
 )
 
-_PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
-"""About 10 ms of matching: far more than a written pattern needs, far less than a hostile one wants."""
+_LINEAR = jsonschema_rs.RegexOptions()
+_BACKTRACKING = jsonschema_rs.FancyRegexOptions()
+
+_APART_SECONDS = 5.0
+"""For the process that matches backtracking patterns: a second of work, and what a busy machine adds."""
 
 _SHOWN_CHARACTERS = 200
 
@@ -68,7 +76,7 @@ def check_schema(text: str) -> ArgumentsSchema | None:
     if _subschemas(schema) > MAX_SUBSCHEMAS:
         raise ValueError(f"arguments_schema cannot be used: it has more than {MAX_SUBSCHEMAS} subschemas.")
     try:
-        _validator(schema)
+        _validator(schema, _BACKTRACKING)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise ValueError(f"arguments_schema cannot be used: {_shown(str(error).splitlines()[0])}") from None
     return None if schema == {} else schema
@@ -84,9 +92,40 @@ def violation(schema: ArgumentsSchema | None, arguments: Any) -> Violation | Non
     if _too_deep(arguments):
         return Violation(f"the arguments nest deeper than {MAX_DEPTH} levels", [])
     try:
-        found = next(_validator(schema).iter_errors(arguments), None)
+        validator = _validator(schema, _LINEAR)
     except (ValueError, jsonschema_rs.ReferencingError):
-        return None
+        return _violation_apart(schema, arguments)
+    return _first(validator, schema, arguments)
+
+
+def _violation_apart(schema: ArgumentsSchema, arguments: Any) -> Violation | None:
+    """The same in a process of its own, since a backtracking match cannot be stopped in ours."""
+    command = [sys.executable, "-m", __name__]
+    try:
+        process = subprocess.run(  # noqa: S603 - this very module
+            command,
+            input=json.dumps([schema, arguments]).encode(),
+            check=False,
+            capture_output=True,
+            timeout=_APART_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return Violation("the schema's patterns take too long to match these arguments", [])
+    found = json.loads(process.stdout or b"null")
+    return Violation(**found) if found else None
+
+
+def _main() -> None:
+    schema, arguments = json.load(sys.stdin)
+    try:
+        found = _first(_validator(schema, _BACKTRACKING), schema, arguments)
+    except (ValueError, jsonschema_rs.ReferencingError):
+        found = None
+    json.dump(asdict(found) if found else None, sys.stdout)
+
+
+def _first(validator: Any, schema: ArgumentsSchema, arguments: Any) -> Violation | None:
+    found = next(validator.iter_errors(arguments), None)
     if found is None:
         return None
     keyword = str(found.schema_path[-1]) if found.schema_path else "false schema"
@@ -96,12 +135,12 @@ def violation(schema: ArgumentsSchema | None, arguments: Any) -> Violation | Non
     return Violation(message, list(found.instance_path), _description(schema, found.instance_path))
 
 
-def _validator(schema: ArgumentsSchema) -> Any:
+def _validator(schema: ArgumentsSchema, patterns: Any) -> Any:
     return jsonschema_rs.validator_for(
         schema,
         formats=dict.fromkeys(_UNCHECKED_FORMATS, _anything),
         validate_formats=True,
-        pattern_options=_PATTERNS,
+        pattern_options=patterns,
         offline=True,
     )
 
@@ -160,3 +199,7 @@ def _subschemas(schema: Any) -> int:
         if isinstance(node, dict | list):
             stack.extend(node.values() if isinstance(node, dict) else node)
     return count
+
+
+if __name__ == "__main__":
+    _main()

@@ -216,7 +216,9 @@ class FunctionsClient:
             instance=self.instance,
             suppress_low_usage_warning=suppress_low_usage_warning,
         )
-        return function, encoded, Verdict(checks=[check_arguments(function.arguments_schema, encoded), quota, backend])
+        schema = function.arguments_schema
+        fit = await anyio.to_thread.run_sync(check_arguments, schema, encoded)
+        return function, encoded, Verdict(checks=[fit, quota, backend])
 
     async def _check_backend(self, name: object) -> Check:
         if name is None:

@@ -41,9 +41,24 @@ def test_long_values_are_shortened() -> None:
     assert len(found.message) < 400
 
 
-def test_a_pattern_that_backtracks_for_ever_is_given_up() -> None:
-    schema = {"properties": {"x": {"pattern": "^(a|a)*(?=b)$"}}}
-    assert violation(schema, {"x": "a" * 60}) is not None
+def test_a_catastrophic_pattern_is_matched_in_linear_time() -> None:
+    schema = {"items": {"pattern": "^(a+)+$"}}
+    found = violation(schema, ["a" * 50 + "!"] * 1000)
+    assert found is not None
+    assert found.path == [0]
+
+
+def test_a_pattern_that_must_backtrack_is_matched_in_a_process_of_its_own() -> None:
+    schema = {"properties": {"x": {"pattern": "^a(?!b)"}}}
+    assert violation(schema, {"x": "ac"}) is None
+    found = violation(schema, {"x": "ab"})
+    assert found is not None
+    assert found.path == ["x"]
+
+
+def test_one_that_backtracks_for_ever_is_given_up() -> None:
+    found = violation({"items": {"pattern": "^(a|a)*(?=b)$"}}, ["a" * 60] * 20_000)
+    assert found is not None
 
 
 def test_only_the_formats_that_the_gateway_asserts_are_asserted() -> None:
