@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from mcp.server import MCPServer
 from mcp_types import (
     Completion,
     CompletionArgument,
@@ -20,13 +21,11 @@ from .connection import Connection
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
 
-    from .app import FunctionsServer
-
 MOST = 100
 """The protocol's own limit for one answer."""
 
 
-def add_completions(server: FunctionsServer, connection: Connection) -> None:
+def add_completions(server: MCPServer[Connection], connection: Connection) -> None:
     """Answer for every argument that names something which can be listed."""
 
     async def complete(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from mcp.server import MCPServer
 
-if TYPE_CHECKING:
-    from .app import FunctionsServer
+from .connection import Connection
 
 
-def add_prompts(server: FunctionsServer) -> None:
+def add_prompts(server: MCPServer[Connection]) -> None:
     """Register all of them."""
     server.prompt(title="Run a function", description="Find, check, run and read a Qiskit Function.")(run_a_function)
     server.prompt(title="Why did it fail?", description="Find out why a job failed, and what to change.")(

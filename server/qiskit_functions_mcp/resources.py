@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from qiskit_functions_core.errors import InputError, NotFound, QiskitFunctionsError
@@ -15,14 +15,11 @@ from .connection import Connection, Ctx, connection
 from .following import SCHEME, job_reply
 from .replies import BackendLine, FunctionReply, cut_start, text_of
 
-if TYPE_CHECKING:
-    from .app import FunctionsServer
-
 MAX_CHARACTERS = 1_000_000
 """Some clients refuse messages over 1 MiB."""
 
 
-def add_resources(server: FunctionsServer, shared: Connection) -> None:
+def add_resources(server: MCPServer[Connection], shared: Connection) -> None:
     """Register all of them."""
     for uri, mime_type, title, read in _TEMPLATES:
         server.resource(f"{SCHEME}/{uri}", name=read.__name__, title=title, mime_type=mime_type)(read)
