@@ -43,7 +43,7 @@ class QiskitFunctionsError(Exception):
     """
 
     code: ClassVar[str] = "error"
-    person: ClassVar[bool] = False
+    person: bool = False
     usual_next_step: ClassVar[str] = ""
 
     def __init__(self, message: str, *, next_step: str = "", submitted: Submitted = "no") -> None:
@@ -100,9 +100,10 @@ class PreflightRefused(QiskitFunctionsError):
 
     code = "preflight_refused"
 
-    def __init__(self, reason: str, message: str, *, next_step: str = "") -> None:
+    def __init__(self, reason: str, message: str, *, next_step: str = "", person: bool = False) -> None:
         super().__init__(message, next_step=next_step)
         self.reason = reason
+        self.person = person
 
 
 class GatewayUnreachable(QiskitFunctionsError):

@@ -28,8 +28,8 @@ FileScope = Literal["user", "provider"]
 Progress = Callable[[int, int | None], Awaitable[None]]
 """Told how many bytes have gone so far, and of how many, where that is known. A repeat begins anew."""
 
-_PART_BYTES = 1024 * 1024
-"""What is in memory of a file at once, a few times over."""
+_PART_BYTES = 256 * 1024
+"""What is in memory of a file at once, a few times over. Larger parts were slower: their memory is always new."""
 
 _OTHER_CHARACTERS = re.compile(r"[^0-9A-Za-z_.-]|\.\.")
 
@@ -100,7 +100,8 @@ class Files:
         """
         query = {**_query(function, scope), "file": self._findable(name)}
 
-        async with _in_threads(replacing(target)) as file:
+        # A download can be repeated, so the disk is not waited for: that would cost as much as the transfer.
+        async with _in_threads(replacing(target, synced=False)) as file:
 
             async def fetch() -> int:
                 file.seek(0)
@@ -229,14 +230,16 @@ async def _read(file: IO[bytes], left: int) -> AsyncIterator[bytes]:
 
 async def _gathered(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same in larger parts, since each is written by a thread."""
-    gathered = bytearray()
+    gathered: list[bytes] = []
+    size = 0
     async for part in parts:
-        gathered += part
-        if len(gathered) >= _PART_BYTES:
-            yield bytes(gathered)
-            gathered.clear()
+        gathered.append(part)
+        size += len(part)
+        if size >= _PART_BYTES:
+            yield b"".join(gathered)
+            gathered, size = [], 0
     if gathered:
-        yield bytes(gathered)
+        yield b"".join(gathered)
 
 
 async def _reported(parts: AsyncIterator[bytes], size: int | None, progress: Progress | None) -> AsyncIterator[bytes]:

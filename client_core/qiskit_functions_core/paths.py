@@ -45,10 +45,13 @@ def write_whole(path: Path, text: str) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, synced: bool = True) -> Iterator[IO[bytes]]:
     """A file to write to that takes the place of ``path`` when the block ends without an error.
 
     Never half of it is there, also after a crash.
+
+    Args:
+        synced: wait for the disk; without it only a crash of this process is survived, not one of the machine.
 
     Raises:
         InputError: the file cannot be written; what was there before still is.
@@ -59,8 +62,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".", delete=False) as file:
             partial = Path(file.name)
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
         partial = None
     except OSError as error:

@@ -130,16 +130,18 @@ class Verdict(BaseModel):
         message = f"{self.refusal.message} Nothing was submitted."
         if self.refusal.name == "arguments":
             raise ArgumentsInvalid(message, next_step=self.next_step)
-        raise PreflightRefused(self.refusal.code, message, next_step=self.next_step)
+        person = self.refusal.code in _FOR_THE_PERSON
+        raise PreflightRefused(self.refusal.code, message, next_step=self.next_step, person=person)
 
 
 _NEXT_STEPS: dict[str, str] = {
     "arguments_invalid": "Read the function's arguments_schema with get_function and correct the arguments.",
     "quota_exhausted": f"Ask the person to raise the limit or to choose another instance: {INSTANCES_URL}",
-    "backend_not_accessible": "Choose a name from list_backends (FunctionsClient.platform.backends()).",
+    "backend_not_accessible": "Choose a name from list_backends.",
     "no_backends": f"Ask the person to give the instance access to a backend: {INSTANCES_URL}",
     "backends_unknown": "Try again in a moment; the check may succeed then.",
 }
+_FOR_THE_PERSON = ("quota_exhausted", "no_backends")
 
 
 def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:

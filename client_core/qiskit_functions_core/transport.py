@@ -1,4 +1,4 @@
-"""HTTP to a gateway and to IBM Quantum, and the only place that knows httpx: time-outs, retries, redirects.
+"""Calls of a gateway and of IBM Quantum over HTTP: deadlines, repeats, redirects, and which answer is an error.
 
 A request that is not idempotent is sent again only when it surely was not sent. Redirects lead to an
 object store: they are followed by hand, once, without our headers, and only from a GET.
@@ -7,35 +7,30 @@ object store: they are followed by hand, once, without our headers, and only fro
 from __future__ import annotations
 
 import logging
-import os
 import random
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from http import HTTPStatus
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-import httpx
 
 from .account import Account
 from .answers import NOT_A_GATEWAY, Answer, date_of
+from .connections import Connections
 from .errors import AccountError, GatewayError, GatewayFault, GatewayTimeout, GatewayUnreachable
 from .multipart import FileForm
-from .redaction import redact_logs_of
 from .telemetry import span
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import httpx
 
-# httpx logs the address of every request, and httpcore the Location of every redirect.
-redact_logs_of("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,9 +81,6 @@ class RetryPolicy:
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """Nothing larger is read into memory; the largest results seen are some tens of megabytes."""
 
-MAX_CONNECTIONS = 8
-"""httpx spends more CPU a request the more connections and waiting requests it has, and gateways have few workers."""
-
 _EARNED = 0.1
 
 HeadersSource = Callable[[], Awaitable[Mapping[str, str]]]
@@ -112,8 +104,6 @@ _STORE = "the object store that the gateway pointed to"
 
 class Transport:
     """Requests to one server in one account's name, over pooled connections.
-
-    Proxies and certificates are taken from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``).
 
     Args:
         base: what paths are relative to, with a slash at its end.
@@ -140,8 +130,7 @@ class Transport:
         self._retries = retries or RetryPolicy()
         self._repeats_left = float(self._retries.budget)
         self._max_answer_bytes = max_answer_bytes
-        self._places = anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
-        self._http = _pool(self.timeouts)
+        self._connections = Connections(connect=self.timeouts.connect, read=self.timeouts.read)
         self._clock: tuple[datetime, float] | None = None
 
     @classmethod
@@ -169,7 +158,7 @@ class Transport:
         return cls(base, headers, secrets=[token], timeouts=timeouts, retries=retries)
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._connections.aclose()
 
     def server_now(self) -> datetime | None:
         """The server's clock, as its last answer told it (to the second); none before it told."""
@@ -226,7 +215,7 @@ class Transport:
         """
         with span(path), self._deadline(self.timeouts.transfer):
             headers = await self._headers()
-            async with self._places, self._opened("GET", self._base + path, headers=headers, params=params) as response:
+            async with self._opened("GET", path, headers, params=params) as response:
                 if response.status_code != HTTPStatus.OK:
                     raise self._answer(response, await self._body(response), headers).error()
                 yield Download(_announced(response), response.aiter_bytes())
@@ -262,7 +251,7 @@ class Transport:
         self, method: str, path: str, *, more_headers: Mapping[str, str] | None = None, **content: Any
     ) -> Answer:
         headers = {"Accept": "application/json", **(more_headers or {}), **await self._headers()}
-        async with self._places, self._opened(method, self._base + path, headers=headers, **content) as response:
+        async with self._opened(method, path, headers, **content) as response:
             answer = self._answer(response, await self._body(response), headers)
         self._note_clock(answer)
         if answer.status >= HTTPStatus.BAD_REQUEST:
@@ -284,7 +273,7 @@ class Transport:
             raise GatewayFault(
                 f"{self._server} redirected to no web address", status=answer.status, next_step=NOT_A_GATEWAY
             )
-        async with self._places, self._opened("GET", target, server=_STORE) as response:
+        async with self._connections.opened("GET", target, _STORE) as response:
             stored = Answer(response.status_code, await self._body(response), response.headers, redirected=True)
         if stored.status != HTTPStatus.OK:
             again = "redirected again" if _is_redirect(stored.status) else f"answered {stored.status}"
@@ -295,13 +284,10 @@ class Transport:
             )
         return stored
 
-    @asynccontextmanager
-    async def _opened(
-        self, method: str, url: str, *, server: str = "", **content: Any
-    ) -> AsyncIterator[httpx.Response]:
-        with _as_our_errors(server or self._server):
-            async with self._http.stream(method, url, **content) as response:
-                yield response
+    def _opened(
+        self, method: str, path: str, headers: Mapping[str, str], **content: Any
+    ) -> AbstractAsyncContextManager[httpx.Response]:
+        return self._connections.opened(method, self._base + path, self._server, headers=headers, **content)
 
     def _answer(self, response: httpx.Response, body: bytes, headers: Mapping[str, str]) -> Answer:
         token = headers.get("Authorization", "").removeprefix("Bearer ")
@@ -337,48 +323,6 @@ class Transport:
         then = date_of(answer.headers)
         if then is not None:
             self._clock = then, time.monotonic()
-
-
-@contextmanager
-def _as_our_errors(server: str) -> Iterator[None]:
-    try:
-        yield
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-        raise GatewayUnreachable(
-            f"no request can be made of {server}'s address: {type(error).__name__}",
-            next_step="Check the host and the proxy settings.",
-        ) from error
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-        raise GatewayUnreachable(
-            f"{server} cannot be reached: {type(error).__name__}",
-            next_step="Check the host and the network; then try again.",
-        ) from error
-    # anyio lets a broken TLS record through as it is.
-    except (httpx.HTTPError, ssl.SSLError) as error:
-        raise GatewayTimeout(
-            f"{server}'s answer broke off: {type(error).__name__}", next_step="Try again later."
-        ) from error
-
-
-@lru_cache
-def _tls(*_: str | None) -> ssl.SSLContext:
-    """What httpx makes of the variables; loading all certificates takes 30 ms, so a process does it once."""
-    return httpx.create_ssl_context()
-
-
-def _pool(timeouts: Timeouts) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        verify=_tls(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
-        timeout=httpx.Timeout(
-            timeouts.read,
-            connect=timeouts.connect,
-            pool=None,  # the total deadline bounds the wait for a place
-        ),
-        limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
-        follow_redirects=False,
-        # A cookie of the gateway would be one more header for an object store on the same host.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-    )
 
 
 def _announced(response: httpx.Response) -> int | None:

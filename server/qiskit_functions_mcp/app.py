@@ -96,6 +96,7 @@ class UnknownTool(InputError):
 
 class InternalError(QiskitFunctionsError):
     code = "internal"
+    usual_next_step = "Tell the person; what the server writes to stderr says more."
 
 
 def _as_core_error(tool: str, error: ToolError) -> QiskitFunctionsError:

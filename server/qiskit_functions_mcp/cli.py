@@ -7,6 +7,7 @@ import gc
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -25,6 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return demo()
     if command == "gateway":
         return _gateway(**options)
+    if command == "backup":
+        from .backup_command import main as backup
+
+        return backup(options["file"], options["home"])
     return _serve(options)
 
 
@@ -64,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="serve over stdio (the default)")
     commands.add_parser("demo", help="run a VQE and a sampler on this machine, through the server, and show it")
     _add_gateway(commands.add_parser("gateway", help="serve this machine's gateway alone, for the official client"))
+    _add_backup(commands.add_parser("backup", help="copy this machine's functions, jobs and files to one file"))
     return parser
 
 
@@ -76,6 +82,15 @@ def _add_gateway(parser: argparse.ArgumentParser) -> None:
         help="instead of the data folder's own; better in QISKIT_FUNCTIONS_GATEWAY_TOKEN, which other users cannot see",
     )
     parser.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
+    parser.add_argument("--runner", choices=["process", "ray"], help="where jobs run: here (process), or on a cluster")
+    parser.add_argument("--ray-address", help="a Ray cluster's dashboard, such as http://head:8265")
+    parser.add_argument("--ray-shared-folder", help="where its nodes see the data folder, if they do")
+    parser.add_argument("--advertise", help="the gateway's address for them, if it is not the one it listens on")
+
+
+def _add_backup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="a tar archive to write; unpacked, it is a data folder")
+    parser.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
 
 
 def _gateway(bind: str, port: int, token: str | None, **flags: Any) -> int:
@@ -84,7 +99,7 @@ def _gateway(bind: str, port: int, token: str | None, **flags: Any) -> int:
         return 2
     from .gateway_command import main as gateway
 
-    return gateway(bind, port, token, home=settings.home, usage_limit=settings.local_usage_limit_seconds)
+    return gateway(bind, port, token, settings)
 
 
 def _serve(flags: dict[str, Any]) -> int:

@@ -6,13 +6,15 @@ import ipaddress
 import os
 import signal
 import sys
-from pathlib import Path
 
 import anyio
 
 from qiskit_functions_core.embedded.home import data_folder
+from qiskit_functions_core.embedded.runners import Cluster
 from qiskit_functions_core.embedded.server import Address, EmbeddedGateway
 from qiskit_functions_core.errors import EmbeddedGatewayError
+
+from .settings import Settings
 
 TOKEN_VARIABLE = "QISKIT_FUNCTIONS_GATEWAY_TOKEN"  # noqa: S105 - a variable's name
 
@@ -20,8 +22,8 @@ _MIN_TOKEN_CHARACTERS = 32
 """128 bits in hexadecimal: what others in a network can reach must not be guessed."""
 
 
-def main(host: str, port: int, token: str | None, *, home: Path | None, usage_limit: float | None) -> int:
-    """Serve until the process is asked to end; jobs that still run then are left to their supervisors.
+def main(host: str, port: int, token: str | None, settings: Settings) -> int:
+    """Serve until the process is asked to end; jobs that still run then go on.
 
     Args:
         port: 0 is any free one.
@@ -31,11 +33,20 @@ def main(host: str, port: int, token: str | None, *, home: Path | None, usage_li
         The exit code.
     """
     token = token or os.environ.get(TOKEN_VARIABLE, "")
-    if problem := refusal(host, token):
+    problem = refusal(host, token)
+    if settings.runner == "ray" and not settings.ray_address:
+        problem = "--runner ray needs a cluster: --ray-address with its dashboard, such as http://head:8265"
+    if problem:
         print(f"error: {problem}", file=sys.stderr)  # noqa: T201
         return 2
-    folder = home or data_folder()
-    gateway = EmbeddedGateway(folder, usage_limit_seconds=usage_limit, address=Address(host, port), token=token)
+    folder = settings.home or data_folder()
+    gateway = EmbeddedGateway(
+        folder,
+        usage_limit_seconds=settings.local_usage_limit_seconds,
+        address=Address(host, port),
+        token=token,
+        cluster=_cluster(settings),
+    )
     try:
         anyio.run(_serve, gateway, f"given by --token or {TOKEN_VARIABLE}" if token else f"in {folder / 'token'}")
     except EmbeddedGatewayError as error:
@@ -54,6 +65,12 @@ def refusal(host: str, token: str) -> str:
             f"give it a token of at least {_MIN_TOKEN_CHARACTERS} characters with {TOKEN_VARIABLE}, or use 127.0.0.1"
         )
     return ""
+
+
+def _cluster(settings: Settings) -> Cluster | None:
+    if settings.runner == "process":
+        return None
+    return Cluster(settings.ray_address, gateway=settings.advertise, shared_folder=settings.ray_shared_folder)
 
 
 def _is_loopback(host: str) -> bool:

@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from qiskit_functions_core import Account, Channel
 from qiskit_functions_core.answers import Answer
+from qiskit_functions_core.connections import MAX_CONNECTIONS
 from qiskit_functions_core.errors import (
     AccountError,
     BadRequest,
@@ -40,7 +41,7 @@ from qiskit_functions_core.errors import (
     Unauthorized,
 )
 from qiskit_functions_core.telemetry import span_name
-from qiskit_functions_core.transport import MAX_CONNECTIONS, RetryPolicy, Timeouts, Transport
+from qiskit_functions_core.transport import RetryPolicy, Timeouts, Transport
 from support.ibm_cloud import CRN, IBMCloud, running
 from support.serving import serving
 

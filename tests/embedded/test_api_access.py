@@ -16,7 +16,10 @@ from support.still_gateway import TOKEN, StillGateway, still_gateway
 
 OPEN = {"/version", "/liveness", "/readiness"}
 
-FOR_FUNCTIONS = {("PATCH", "sub_status"), ("POST", "event"), ("POST", "runtime_jobs"), ("POST", "result")}
+CALLS_HOME = {("PATCH", "sub_status"), ("POST", "event"), ("POST", "runtime_jobs"), ("POST", "result")}
+
+DATA = {("GET", "data"), ("GET", "data/x.txt"), ("PUT", "data/x.txt")}
+"""DATA_PATH of a job that runs on another machine."""
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +46,13 @@ def routes(gateway: StillGateway, job: JobRow) -> list[tuple[str, str]]:
         assert isinstance(route, Route)
         if route.path not in OPEN:
             path = route.path.removeprefix("/api/v1/").replace("{job_id:lower_uuid}", job.id).replace("{title}", "mine")
-            path = path.replace("{program_id:lower_uuid}", job.program_id)
+            path = path.replace("{program_id:lower_uuid}", job.program_id).replace("{name:path}", "x.txt")
             found += [(method, path) for method in (route.methods or set()) - {"HEAD", "OPTIONS"}]
     return found
 
 
 def test_the_list_of_routes_is_the_apis(gateway: StillGateway, job: JobRow) -> None:
-    assert len(routes(gateway, job)) == len(set(routes(gateway, job))) == 29
+    assert len(routes(gateway, job)) == len(set(routes(gateway, job))) == 32
 
 
 @pytest.mark.parametrize(
@@ -76,7 +79,7 @@ def test_a_jobs_token_opens_what_functions_call_and_nothing_else(gateway: StillG
         for method, path in routes(gateway, job)
         if gateway.send(method, path, token=job.token).status != 401
     }
-    assert opened == FOR_FUNCTIONS
+    assert opened == CALLS_HOME | DATA
 
 
 def test_a_jobs_token_opens_nothing_of_another_job(gateway: StillGateway, job: JobRow, other_job: JobRow) -> None:
@@ -87,7 +90,7 @@ def test_a_jobs_token_opens_nothing_of_another_job(gateway: StillGateway, job: J
 def test_a_supervisor_answers_the_jobs_own_token_alone(gateway: StillGateway, job: JobRow, other_job: JobRow) -> None:
     home = gateway.gateway.home
     with closing(Store(home.database)) as store, serving(calls_home(home, store)) as host:
-        for method, path in FOR_FUNCTIONS:
+        for method, path in CALLS_HOME:
             url = f"/api/v1/jobs/{job.id}/{path}/"
             for token, expected in ((TOKEN, 401), (other_job.token, 401), (job.token, 400)):
                 assert send(host, method, url, headers={"Authorization": f"Bearer {token}"}).status == expected, path

@@ -21,10 +21,11 @@ def scenarios() -> Iterator[Any]:
             yield pytest.param(scenario, era, id=f"{file.stem}-{era}")
 
 
-@pytest.mark.parametrize(("scenario", "era"), scenarios())
+@pytest.mark.parametrize(("scenario", "era"), [*scenarios()])
 async def test_the_conversation_goes_as_it_should(scenario: Scenario, era: Era, tmp_path: Path) -> None:
     async with assistant(tmp_path / "home", era, **scenario.settings) as someone:
-        await play(scenario, someone, tmp_path)
+        trouble = await play(scenario, someone, tmp_path)
+    assert not trouble, trouble
 
 
 def test_there_are_conversations_enough_to_learn_from() -> None:

@@ -25,7 +25,7 @@ Ask = Callable[..., Awaitable[dict[str, Any]]]
 @asynccontextmanager
 async def server(folder: Path) -> AsyncIterator[Client]:
     """A server that may read and write in ``folder`` alone."""
-    settings = Settings(channel="local", home=folder.parent / "home", allow_dirs=[folder])
+    settings = Settings(channel="local", home=folder.parent / "home", allow_dirs=[folder], consent="never")
     async with Client(build_server(settings)) as client:
         yield client
 

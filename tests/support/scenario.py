@@ -11,7 +11,7 @@ What an answer must hold is a pattern, see ``misfits``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from string import Template
 from typing import Any, Literal, Self
@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 from mcp_types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .over_stdio import Assistant, structured, text_of
+from .over_stdio import Assistant, text_of
 
 Era = Literal["auto", "legacy"]
 
@@ -55,10 +55,14 @@ class Call(BaseModel):
     keep: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _has_one_expectation(self) -> Self:
+    def _expects_one_thing(self) -> Self:
         if [self.answers, self.fails, self.says].count(None) != 2:
             raise ValueError("a call needs one of answers, fails and says")
         return self
+
+    @property
+    def expected(self) -> Any:
+        return next(pattern for pattern in (self.answers, self.fails, self.says) if pattern is not None)
 
 
 class End(BaseModel):
@@ -102,48 +106,50 @@ class Scenario(BaseModel):
         return cls.model_validate_json(file.read_bytes())
 
 
-async def play(scenario: Scenario, assistant: Assistant, folder: Path) -> None:
-    """Make all calls; raises AssertionError at the first answer that is not as it must be."""
+async def play(scenario: Scenario, assistant: Assistant, folder: Path) -> str:
+    """Make all calls, and tell what went wrong first; empty when all went as it should.
+
+    Args:
+        folder: where tools may read and write.
+    """
     kept = {"folder": str(folder)}
     for number, call in enumerate([*scenario.given, *scenario.talk], 1):
-        place = f"call {number}, {call.call}: {call.why}"
-        arguments = filled(call.with_, kept)
-        answer = await _answer(assistant, call, arguments)
-        content = _content(call, answer, place)
-        pattern = filled(next(p for p in (call.answers, call.fails, call.says) if p is not None), kept)
-        assert not (problems := list(misfits(pattern, content))), f"{place}\n" + "\n".join([*problems, str(content)])
+        answer = await _answer(assistant, call, filled(call.with_, kept))
+        content = text_of(answer) if answer.structured_content is None else answer.structured_content
+        problems = [*_common_problems(call, answer), *misfits(filled(call.expected, kept), content)]
+        if problems:
+            return "\n".join([f"call {number}, {call.call}: {call.why}", *problems, f"the answer: {content}"])
         kept |= {name: str(at(content, pointer)) for name, pointer in call.keep.items()}
-    assert await state(assistant) == scenario.in_the_end
+    end = await _end(assistant)
+    return "" if end == scenario.in_the_end else f"in the end there is {end}"
 
 
 async def _answer(assistant: Assistant, call: Call, arguments: dict[str, Any]) -> CallToolResult:
+    """The first that the call waits for; the last one when it never comes."""
     for _ in range(MOST_CALLS):
         answer = await assistant.call(call.call, **arguments)
-        if call.until is None or not list(misfits(call.until, _content_of(answer))):
-            return answer
-    raise AssertionError(f"{call.call} never fitted {call.until}; its last answer: {answer}")
+        content = text_of(answer) if answer.structured_content is None else answer.structured_content
+        if call.until is None or not list(misfits(call.until, content)):
+            break
+    return answer
 
 
-def _content(call: Call, answer: CallToolResult, place: str) -> Any:
-    """What the model reads, after what holds for every answer."""
-    assert bool(answer.is_error) == (call.fails is not None), f"{place}\n{text_of(answer)}"
-    assert len(text_of(answer)) <= MOST_CHARACTERS, place
-    if answer.structured_content is None:
-        assert call.says is not None, f"{place}\nan answer without structured content"
-        return text_of(answer)
-    content = structured(answer)
-    assert json.loads(text_of(answer)) == content, f"{place}\ntext and structured content differ"
-    if answer.is_error:
-        assert {"code", "message", "submitted", "next_step", "person"} <= content.keys(), place
-        assert content["next_step"], f"{place}\nan error without a next step: {content}"
-    return content
+def _common_problems(call: Call, answer: CallToolResult) -> Iterator[str]:
+    """Breaches of what holds for every answer."""
+    text, content = text_of(answer), answer.structured_content
+    if bool(answer.is_error) != (call.fails is not None):
+        yield "this failed" if answer.is_error else "this did not fail"
+    if len(text) > MOST_CHARACTERS:
+        yield f"it has {len(text)} characters"
+    if (content is None) != (call.says is not None):
+        yield "only answers that are text have no structured content"
+    if content is not None and json.loads(text) != content:
+        yield "text and structured content differ"
+    if answer.is_error and not (isinstance(content, dict) and content.get("next_step")):
+        yield "an error without a next step"
 
 
-def _content_of(answer: CallToolResult) -> Any:
-    return text_of(answer) if answer.structured_content is None else answer.structured_content
-
-
-async def state(assistant: Assistant) -> End:
+async def _end(assistant: Assistant) -> End:
     jobs = (await assistant.ask("list_jobs", limit=200))["jobs"]
     functions = (await assistant.ask("list_functions", kind="own"))["functions"]
     return End(
@@ -176,25 +182,33 @@ def misfits(pattern: Any, value: Any, place: str = "") -> Iterator[str]:
     """How a value does not fit a pattern, one text a place; none when it does.
 
     An object fits when each of its patterns does, and may have more; a list fits item by item. Whatever
-    else stands in a pattern must be equal. An object with one key of these is a test of its own:
-    ``$contains`` (a text has this part, a list has an item that fits; a list of them: all),
-    ``$lacks`` (the opposite), ``$between`` (two numbers, both included), ``$one_of``, ``$length``
-    (of a list or text) and ``$absent`` (keys that an object does not have).
+    else stands in a pattern must be equal. These keys test the value that they stand for: ``$contains``
+    (a text has this part, a list has an item that fits; a list of them: all), ``$lacks`` (the opposite),
+    ``$between`` (two numbers, both included), ``$one_of``, ``$length`` (of a list or text) and ``$absent``
+    (keys that the object does not have).
     """
-    if isinstance(pattern, dict) and len(pattern) == 1 and (name := next(iter(pattern))) in _TESTS:
-        if not _TESTS[name](pattern[name], value):
-            yield f"at {place or '/'}: {json.dumps(value)[:500]} is not {json.dumps(pattern)}"
-    elif isinstance(pattern, dict) and isinstance(value, dict):
-        for key, part in pattern.items():
-            if key in value:
-                yield from misfits(part, value[key], f"{place}/{key}")
-            else:
-                yield f"at {place or '/'}: there is no {key!r}, only {sorted(value)}"
+    if isinstance(pattern, dict):
+        yield from _object_misfits(pattern, value, place)
     elif isinstance(pattern, list) and isinstance(value, list) and len(pattern) == len(value):
         for number, (part, item) in enumerate(zip(pattern, value, strict=True)):
             yield from misfits(part, item, f"{place}/{number}")
     elif pattern != value:
-        yield f"at {place or '/'}: {json.dumps(value)[:500]} is not {json.dumps(pattern)}"
+        yield _misfit(pattern, value, place)
+
+
+def _object_misfits(pattern: dict[str, Any], value: Any, place: str) -> Iterator[str]:
+    for key, part in pattern.items():
+        if key in _TESTS:
+            if not _TESTS[key](part, value):
+                yield _misfit({key: part}, value, place)
+        elif isinstance(value, dict) and key in value:
+            yield from misfits(part, value[key], f"{place}/{key}")
+        else:
+            yield _misfit({key: part}, value, place)
+
+
+def _misfit(pattern: Any, value: Any, place: str) -> str:
+    return f"at {place or '/'}: {json.dumps(value)[:1000]} is not {json.dumps(pattern)}"
 
 
 def _fits(pattern: Any, value: Any) -> bool:
@@ -217,7 +231,7 @@ def _between(bounds: Any, value: Any) -> bool:
     return isinstance(value, int | float) and bounds[0] <= value <= bounds[1]
 
 
-_TESTS = {
+_TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "$contains": _contains,
     "$lacks": _lacks,
     "$between": _between,

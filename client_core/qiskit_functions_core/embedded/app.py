@@ -31,7 +31,7 @@ register_url_convertor("lower_uuid", _LowerUuid())
 def whole_gateway(gateway: Gateway) -> Starlette:
     """Everything, for whoever holds the gateway's token."""
     # Supervisors come here only for what functions call, and are to start fast.
-    from . import files, jobs, programs
+    from . import files, job_data, jobs, programs
 
     return _application(
         [
@@ -42,6 +42,7 @@ def whole_gateway(gateway: Gateway) -> Starlette:
             resource(gateway, "instances/usage", GET=_usage),
             *programs.routes(gateway),
             *jobs.routes(gateway),
+            *job_data.routes(gateway),
             *files.routes(gateway),
         ]
     )

@@ -42,7 +42,8 @@ def backup(home: Home, target: Path) -> None:
     except OSError as error:
         raise EmbeddedGatewayError(f"the backup {target} cannot be written: {error.strerror}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _add_database(archive: tarfile.TarFile, home: Home) -> None:

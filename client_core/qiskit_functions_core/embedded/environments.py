@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -160,6 +161,7 @@ def _must(run: Run, command: list[str]) -> None:
         raise CannotInstall("The function's dependencies could not be installed; the log above says why.")
 
 
+@cache
 def _installed() -> list[str]:
     """The server's packages, as ``name==version`` with names as uv writes them."""
     found = {(_normal(each.metadata["Name"]), each.version) for each in metadata.distributions() if each.version}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -38,5 +39,8 @@ def _put(home: Home, store: Store, directory: Path, function: dict[str, Any]) ->
     stored = store.program(function["title"], PROVIDER)
     if stored and all(getattr(stored, column) == value for column, value in changes.items()):
         return
-    (home.artifacts / name).write_bytes(archive)
+    # Another gateway's job may be reading the same one.
+    partial = home.artifacts / f".{name}.{secrets.token_hex(4)}"
+    partial.write_bytes(archive)
+    partial.replace(home.artifacts / name)
     store.put_program(function["title"], PROVIDER, dict(changes))

@@ -93,9 +93,10 @@ def stored_name(name: str) -> str:
     Longer names than file systems take lose the end of their stem.
     """
     cleaned = re.sub(r"[^0-9A-Za-z_.-]+", "_", name.replace("..", "_"))
-    path = PurePosixPath(cleaned)
-    ending = path.suffix[: _MAX_NAME - 1]
-    return path.stem[: _MAX_NAME - len(ending)] + ending
+    if len(cleaned) <= _MAX_NAME:
+        return cleaned
+    ending = PurePosixPath(cleaned).suffix[: _MAX_NAME - 1]
+    return cleaned[: _MAX_NAME - len(ending)] + ending
 
 
 async def _folder(gateway: Gateway, request: Request) -> Path:

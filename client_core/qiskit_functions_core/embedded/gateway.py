@@ -14,7 +14,7 @@ from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from .home import Home
 from .results import read_saved
-from .runners.process import ProcessRunner
+from .runners import Runner
 from .store import JobRow, Store
 
 
@@ -63,7 +63,7 @@ class Gateway(Records):
             from filling the disk.
     """
 
-    runner: ProcessRunner
+    runner: Runner
     wake: Callable[[], None]
     usage_limit_seconds: float | None = None
     max_file_bytes: int = 2 * 1024**3

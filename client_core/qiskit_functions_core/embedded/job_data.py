@@ -16,7 +16,6 @@ from starlette.routing import Route
 
 from .calls import JOB, find
 from .fields import chunks
-from .files import MAX_FILE_BYTES
 from .gateway import Gateway, storing
 from .http import ApiError, Json, blocking, resource
 from .store import JobRow
@@ -25,8 +24,8 @@ from .store import JobRow
 def routes(gateway: Gateway) -> list[Route]:
     """All under ``/api/v1/jobs/{id}/data``."""
     return [
-        resource(gateway, f"{JOB}/data", for_jobs=("GET",), GET=list_files),
-        resource(gateway, f"{JOB}/data/{{name:path}}", for_jobs=("GET", "PUT"), GET=read, PUT=write),
+        resource(gateway, f"{JOB}/data", {"GET": list_files}),
+        resource(gateway, f"{JOB}/data/{{name:path}}", {"GET": read, "PUT": write}),
     ]
 
 
@@ -51,7 +50,7 @@ async def write(gateway: Gateway, request: Request) -> Response:
         with storing(gateway.home):
             await blocking(partial.parent.mkdir, exist_ok=True)
             with await blocking(partial.open, "xb") as file:
-                async for chunk in chunks(request, MAX_FILE_BYTES):
+                async for chunk in chunks(request, gateway.max_file_bytes):
                     await blocking(file.write, chunk)
             await blocking(path.parent.mkdir, parents=True, exist_ok=True)
             await blocking(partial.replace, path)

@@ -7,7 +7,7 @@ import threading
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from socket import SOCK_STREAM, create_server, getaddrinfo, socket
+from socket import IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY, create_server, getaddrinfo, socket
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ from .examples import seed
 from .gateway import Gateway
 from .home import Home
 from .limits import Limits
+from .runners import Cluster, Runner
 from .runners.process import ProcessRunner
 from .store import Store
 from .uploads import discard_abandoned
@@ -76,6 +77,7 @@ class EmbeddedGateway:
         usage_limit_seconds: the user's quota of function time; none is unlimited.
         limits: of jobs; those of the environment by default.
         token: instead of the data folder's own.
+        cluster: where jobs run, instead of on this machine.
     """
 
     host: str
@@ -89,11 +91,13 @@ class EmbeddedGateway:
         limits: Limits | None = None,
         address: Address = Address(),
         token: str = "",
+        cluster: Cluster | None = None,
     ) -> None:
         self._home = Home(folder)
         self._usage_limit_seconds = usage_limit_seconds
         self._limits = limits
         self._address = address
+        self._cluster = cluster
         self.token = token
         self._wake = threading.Event()
         self._closing = False
@@ -114,15 +118,23 @@ class EmbeddedGateway:
         self._home.prepare()
         discard_abandoned(self._home)
         with ExitStack() as opened:
-            store = opened.enter_context(closing(Store(self._home.database)))
+            store = Store(self._home.database, runner="ray" if self._cluster else "process")
+            opened.enter_context(closing(store))
             seed(self._home, store)
             self.token = self.token or self._home.token()
-            self._runner = ProcessRunner(self._home, store, limits)
-            gateway = Gateway(self._home, store, self.token, self._runner, self._wake.set, self._usage_limit_seconds)
             listener = opened.enter_context(_listen(self._address))
             self.host = _url(listener)
+            self._runner = self._make_runner(store, limits)
+            gateway = Gateway(self._home, store, self.token, self._runner, self._wake.set, self._usage_limit_seconds)
             self._serve(whole_gateway(gateway), listener)
             self._opened = opened.pop_all()
+
+    def _make_runner(self, store: Store, limits: Limits) -> Runner:
+        if self._cluster is None:
+            return ProcessRunner(self._home, store, limits)
+        from .runners.ray import RayRunner
+
+        return RayRunner(self._home, store, limits, self._cluster, self.host)
 
     def _serve(self, app: Starlette, listener: socket) -> None:
         self._server = _Server(uvicorn.Config(app, **_UVICORN))
@@ -157,12 +169,15 @@ def _listen(address: Address) -> socket:
     """Raises EmbeddedGatewayError when somebody else has the port, or there is no such host here."""
     try:
         family, *_, place = getaddrinfo(address.host, address.port, type=SOCK_STREAM)[0]
-        return create_server(place, family=family)
+        listener = create_server(place, family=family)
     except OSError as error:
         raise EmbeddedGatewayError(
             f"the gateway cannot listen on {address.host}, port {address.port}: {error.strerror}",
             next_step="Choose another port, or none for any that is free.",
         ) from error
+    # asyncio would set it, but not on a socket that does not name its protocol: an answer would stall for 40 ms.
+    listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    return listener
 
 
 def _url(listener: socket) -> str:

@@ -7,7 +7,6 @@ of two that race only one wins, and its event is written in the same transaction
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +15,10 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
+from .home import new_token
 from .locks import locked
 
 ACTIVE = ("QUEUED", "PENDING", "RUNNING")
@@ -57,6 +56,7 @@ _MIGRATIONS = (
     CREATE TABLE ledger (job_id TEXT PRIMARY KEY REFERENCES jobs (id), seconds REAL NOT NULL);
     """,
     "ALTER TABLE jobs ADD COLUMN dependencies TEXT NOT NULL DEFAULT '[]';",
+    "ALTER TABLE jobs ADD COLUMN runner TEXT NOT NULL DEFAULT 'process';",
 )
 """Each takes the schema one version further; ``user_version`` counts those that were applied."""
 
@@ -123,12 +123,22 @@ _COUNT_ACTIVE = f"SELECT count(*) FROM jobs WHERE status IN {ACTIVE}"  # noqa: S
 class Store:
     """One data folder's database. Blocking: call it from a thread.
 
+    Args:
+        runner: where jobs run that are made here; gateways with different ones leave each other's jobs alone.
+
     Raises:
         EmbeddedGatewayError: by any method, when the file cannot be read or written; it stays whole.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        runner: Literal["process", "ray"] = "process",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._path = path
+        self._runner = runner
         self._clock = clock
         self._lock = threading.Lock()
         with self._failures():
@@ -153,7 +163,12 @@ class Store:
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA foreign_keys = ON")
-        if self._version() != len(_MIGRATIONS):
+        if self._version() > len(_MIGRATIONS):
+            raise EmbeddedGatewayError(
+                f"{self._path} was written by a newer version of qiskit-functions-mcp",
+                next_step="Ask the person to upgrade, or to set QISKIT_FUNCTIONS_HOME to another folder.",
+            )
+        if self._version() < len(_MIGRATIONS):
             # Going over to WAL, SQLite does not wait for others who do the same.
             with locked(self._path.with_suffix(".lock")):
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -165,11 +180,6 @@ class Store:
 
     def _migrate(self) -> None:
         version = self._version()
-        if version > len(_MIGRATIONS):
-            raise EmbeddedGatewayError(
-                f"{self._path} was written by a newer version of qiskit-functions-mcp",
-                next_step="Ask the person to upgrade, or to set QISKIT_FUNCTIONS_HOME to another folder.",
-            )
         for number, script in enumerate(_MIGRATIONS[version:], version + 1):
             with self._writing() as connection:
                 for statement in filter(str.strip, script.split(";")):
@@ -218,6 +228,8 @@ class Store:
 
     def put_program(self, title: str, provider: str, changes: dict[str, str | None]) -> ProgramRow:
         """Create or update; columns that ``changes`` leaves out keep their value."""
+        from uuid import uuid4  # late for the sake of supervisors, as all that they do not need
+
         with self._writing() as connection:
             connection.execute(
                 "INSERT INTO programs (id, title, provider, entrypoint, dependencies, env_vars, type, runner,"
@@ -249,8 +261,8 @@ class Store:
                 return None
             connection.execute(
                 "INSERT INTO jobs"
-                " (id, program_id, entrypoint, artifact, dependencies, env_vars, status, created, token)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?)",
+                " (id, program_id, entrypoint, artifact, dependencies, env_vars, status, created, token, runner)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?, ?)",
                 (
                     job_id,
                     program.id,
@@ -259,7 +271,8 @@ class Store:
                     program.dependencies,
                     program.env_vars,
                     self._now(),
-                    secrets.token_urlsafe(32),
+                    new_token(),
+                    self._runner,
                 ),
             )
             self._add_event(connection, job_id, "STATUS_CHANGE", "API", "RUN_PROGRAM", {"status": "QUEUED"})
@@ -284,10 +297,10 @@ class Store:
         return count, [JobRow(*row) for row in rows]
 
     def jobs_in(self, statuses: Sequence[str]) -> list[JobRow]:
-        """Oldest first."""
-        marks = ", ".join("?" * len(statuses))
+        """Those of our runner, oldest first."""
+        query = f"{_JOBS} WHERE j.status IN ({', '.join('?' * len(statuses))}) AND j.runner = ? ORDER BY j.seq"
         with self._reading() as connection:
-            rows = connection.execute(f"{_JOBS} WHERE j.status IN ({marks}) ORDER BY j.seq", tuple(statuses))
+            rows = connection.execute(query, (*statuses, self._runner))
             return [JobRow(*row) for row in rows]
 
     def move(self, job_id: str, status: str, *, since: Sequence[str], origin: Origin, context: str) -> bool:

@@ -16,7 +16,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from socket import socket
+from socket import AF_INET, IPPROTO_TCP, SOCK_STREAM, socket
 from typing import TYPE_CHECKING
 
 from qiskit_functions_core.embedded import variables
@@ -106,7 +106,7 @@ class _Supervision:
                 "CANNOT_START", f"The artifact has no {self._job.entrypoint}, which is the function's entry point."
             )
         self._lay_out_data()
-        with socket() as listener:
+        with socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen(128)
             if not self._move("RUNNING", since="PENDING"):

@@ -41,7 +41,7 @@ def mark(home: Home, job: JobRow) -> dict[str, str]:
 
 
 def for_function(home: Home, job: JobRow, port: int, environment: Environment | None) -> dict[str, str]:
-    """The contract of ``gateway/api`` and of ``qiskit_serverless`` 0.37 inside a function.
+    """What a function on this machine is given.
 
     Args:
         port: where its calls home are answered.
@@ -53,18 +53,30 @@ def for_function(home: Home, job: JobRow, port: int, environment: Environment | 
         variables["PATH"] = f"{environment.programs}{os.pathsep}{variables.get('PATH', os.defpath)}"
     return {
         **variables,
-        **json.loads(job.env_vars),
+        **of_job(job, f"http://127.0.0.1:{port}"),
         **mark(home, job),
+        "ARGUMENTS_PATH": str(data.arguments(job.id)),
+        "RESULTS_PATH": str(data.result(job.id)),
+    }
+
+
+def of_job(job: JobRow, host: str) -> dict[str, str]:
+    """The contract of ``gateway/api`` and of ``qiskit_serverless`` 0.37 inside a function, but for the paths.
+
+    Args:
+        host: the address at which its calls home are answered.
+    """
+    return {
+        **json.loads(job.env_vars),
         "PYTHONUNBUFFERED": "1",
-        "ENV_JOB_GATEWAY_HOST": f"http://127.0.0.1:{port}",
+        "ENV_JOB_ID_GATEWAY": job.id,
+        "ENV_JOB_GATEWAY_HOST": host,
         "ENV_JOB_GATEWAY_TOKEN": job.token,
         "ENV_JOB_GATEWAY_INSTANCE": "local",
         "ENV_GATEWAY_PROVIDER_VERSION": "v1",
         "ENV_ACCESS_TRIAL": "False",
         "ENV_JOB_FUNCTION_SIZE": "",
         "ENV_JOB_COMPUTE_PROFILE": "",
-        "ARGUMENTS_PATH": str(data.arguments(job.id)),
-        "RESULTS_PATH": str(data.result(job.id)),
         "QISKIT_IBM_CHANNEL": "local",
         "QISKIT_IBM_TOKEN": "local",
         "QISKIT_IBM_INSTANCE": "local",

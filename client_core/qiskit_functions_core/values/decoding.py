@@ -33,6 +33,10 @@ class Opaque:
     parts: dict[str, Any] | list[Any] | None = field(default=None, compare=False)
 
 
+# Keys and items looked at to say how large the refused values of a text are.
+_MAX_SIZED = 500_000
+
+
 def decode(text: str, *, limits: Limits = Limits()) -> Any:  # noqa: B008 - frozen
     """Decode a result; text that is not JSON comes back as it is, and nothing ever raises."""
     return Decoder(limits).text(text)
@@ -49,10 +53,13 @@ class Decoder:
         self.refusals: list[Opaque] = []
         self._limits = limits
         self._payloads = Payloads(limits)
+        self._sizing_left = _MAX_SIZED
 
     def text(self, text: str) -> Any:
         if len(text) > self._limits.max_text:
             return self._refuse("text", len(text), f"longer than {self._limits.max_text:,} characters")
+        if text.count("{") + text.count("[") > self._limits.max_containers or text.count(",") > self._limits.max_items:
+            return self._refuse("JSON", len(text), "more objects, lists or items than are read")
         try:
             tree = _load(text)
         except json.JSONDecodeError:
@@ -66,9 +73,9 @@ class Decoder:
         if not isinstance(tree, dict | list):
             return tree
         if depth > self._limits.max_depth:
-            return self._refuse("JSON", _size(tree), f"nested deeper than {self._limits.max_depth}")
+            return self._refuse("JSON", self._size(tree), f"nested deeper than {self._limits.max_depth}")
         if isinstance(tree, list):
-            return [self.value(item, depth + 1) for item in tree]
+            return [self.value(item, depth + 1) if isinstance(item, dict | list) else item for item in tree]
         if "__type__" in tree:
             return self._tagged(tree, depth)
         return {key: self.value(item, depth + 1) for key, item in tree.items()}
@@ -77,15 +84,27 @@ class Decoder:
         name = readers.name_of(tree)
         read = readers.READERS.get(name)
         if read is None:
-            return self._refuse(name, _size(tree), readers.REFUSED.get(name, "not a type that is rebuilt here"))
+            return self._refuse(name, self._size(tree), readers.REFUSED.get(name, "not a type that is rebuilt here"))
         if "__value__" not in tree:
-            return self._refuse(name, _size(tree), "it has no __value__")
+            return self._refuse(name, self._size(tree), "it has no __value__")
         value = self.value(tree["__value__"], depth + 1)
         try:
             return read(value, self._payloads)
         except Exception as error:  # over bytes from strangers, other people's readers raise anything
             parts = value if isinstance(value, dict | list) else None
-            return self._refuse(name, _size(tree), _first_line(error), parts)
+            return self._refuse(name, self._size(tree), _first_line(error), parts)
+
+    def _size(self, tree: Any) -> int:
+        """About the characters of its JSON; of many refused values inside each other, only the first are sized."""
+        if isinstance(tree, str):
+            return len(tree) + 2
+        if not isinstance(tree, dict | list):
+            return len(str(tree))
+        self._sizing_left -= len(tree)
+        if self._sizing_left < 0:
+            return 0
+        keys = sum(len(key) + 4 for key in tree) if isinstance(tree, dict) else 0
+        return keys + sum(map(self._size, tree.values() if isinstance(tree, dict) else tree)) + max(2 * len(tree), 2)
 
     def _refuse(
         self, type_name: str, size: int, reason: str, parts: dict[str, Any] | list[Any] | None = None
@@ -110,13 +129,6 @@ def _integer(digits: str) -> int | Opaque:
         return int(digits)
     except ValueError:
         return Opaque("integer", len(digits), "more digits than Python reads")
-
-
-def _size(tree: Any) -> int:
-    try:
-        return len(json.dumps(tree, default=str))
-    except (RecursionError, ValueError):
-        return 0
 
 
 def _first_line(error: Exception) -> str:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
 OPENQASM_SHOWN = 4_000
-# Depths take a second for 100,000 instructions.
-_MAX_DEPTH = 100_000
-# Writing a circuit as OpenQASM takes time that grows with its size; above this it is long anyway.
-_MAX_EXPORTED = 20_000
+# Depths take half a second for 50,000 instructions.
+_MAX_DEPTH = 50_000
+# Writing so many instructions as OpenQASM takes a fifth of a second; more of it is for files.
+_MAX_EXPORTED = 5_000
+# What Qiskit does not count as an operation.
+_DIRECTIVES = ("barrier", "snapshot", "save", "load", "noise")
 
 
 def circuit(circuit: QuantumCircuit, pointer: str, page: Page) -> ValueSummary:
@@ -30,7 +32,7 @@ def circuit(circuit: QuantumCircuit, pointer: str, page: Page) -> ValueSummary:
         num_qubits=circuit.num_qubits,
         num_clbits=circuit.num_clbits,
         **_depths(circuit),
-        size=circuit.size(),
+        size=sum(times for name, times in operations.items() if name not in _DIRECTIVES),
         operations=_most(operations),
         parameters=_names([parameter.name for parameter in islice(circuit.parameters, ROWS)], circuit.num_parameters),
         **_openqasm(circuit, page),
@@ -38,7 +40,7 @@ def circuit(circuit: QuantumCircuit, pointer: str, page: Page) -> ValueSummary:
 
 
 def _depths(circuit: QuantumCircuit) -> dict[str, int]:
-    if circuit.size() > _MAX_DEPTH:
+    if len(circuit.data) > _MAX_DEPTH:
         return {}
     return {"depth": circuit.depth(), "two_qubit_depth": circuit.depth(_is_two_qubit)}
 
@@ -62,7 +64,7 @@ def _openqasm(circuit: QuantumCircuit, page: Page) -> dict[str, Any]:
     """OpenQASM 3 when it is short, or the piece of it that a page asks for."""
     from qiskit import qasm3
 
-    if circuit.size() > _MAX_EXPORTED:
+    if len(circuit.data) > _MAX_EXPORTED:
         return {}
     try:
         text = plain.text(qasm3.dumps(circuit))

@@ -13,16 +13,20 @@ class Limits:
 
     # A 127-qubit, 100,000-shot register is 2 MB of text, a 100 MB array 134 MB when it does not compress.
     max_text: int = 256 * MIB
+    # Python takes 4 µs and 200 bytes for an object or a list, to parse, copy and track it, and 150 bytes for a key. Larger
+    # data comes in arrays. Counted are the brackets and commas of the text, before it is parsed.
+    max_containers: int = 250_000
+    max_items: int = 1_000_000
     # Nested results and options stay below 20; the walk over the tree is recursive, and Python stops at 1,000.
     max_depth: int = 100
     # All payloads of one text together, so that many small bombs are no way around the bound on one.
     max_decompressed: int = 200 * MIB
     # Bounds arrays whose elements have no size, which no bound on bytes sees.
     max_array_elements: int = 2**28
-    # All QPY of one text together: 1,000 circuits of 20 qubits and 1,000 gates take 50 MB.
-    max_qpy: int = 64 * MIB
-    # What the check has to look at one by one, in all QPY of one text: parameters with names, gates with a definition or
-    # a label, control flow. Qiskit makes Python objects of these, in 5 to 15 µs each.
+    # All QPY of one text together: 1,000 circuits of 20 qubits and 900 gates. Loaded it takes five times that.
+    max_qpy: int = 48 * MIB
+    # Of all QPY of one text: what Qiskit makes Python objects of takes it 5 µs for each named parameter or value, 40 µs
+    # for each gate that is not of its standard ones, which count as 8.
     max_qpy_parts: int = 250_000
     # Ten times the largest device. QPY and OpenQASM allocate every declared qubit, so a header is enough.
     max_qubits: int = 10_000

@@ -11,7 +11,7 @@ from struct import Struct, error
 from typing import Any
 
 from .limits import Limits
-from .qpy_runs import plain_runs
+from .qpy_runs import plain_runs, standard_names
 
 _OFFSET_TABLE_SINCE = 16
 _ANNOTATIONS_SINCE = 15
@@ -19,6 +19,7 @@ _VECTOR_TABLE_SINCE = 18
 _MAX_NESTING = 30
 _EXPRESSION_CONDITION = 2
 _HAS_ANNOTATIONS = 0b1000_0000
+_MADE_IN_PYTHON = 8
 _CUSTOM = frozenset({b"Gate", b"Instruction", b"ControlledGate"})
 
 _FILE = Struct("!6sBBBBQcc")
@@ -49,9 +50,9 @@ class Claims:
         if max(counts) > self.most or self._bits_left < 0:
             raise ValueError(f"QPY that claims {max(counts):,} qubits, bits or parameters, or too many together")
 
-    def part(self) -> None:
+    def part(self, weight: int = 1) -> None:
         """Something that is neither a plain gate nor a plain number."""
-        self._parts_left -= 1
+        self._parts_left -= weight
         if self._parts_left < 0:
             raise ValueError("QPY with more parameters and made-up gates than can be looked at")
 
@@ -132,11 +133,10 @@ class _Walk:
                 left -= 1
 
     def instruction(self, *, in_circuit: bool = True) -> None:
-        self._claims.part()
         name, label, parameters, qargs, cargs, extras, condition, _, controls, _ = self._take(_INSTRUCTION)
         if controls > self._claims.most:
             self._claims.bits(controls)
-        _check_name(self._bytes(name))
+        self._claims.part(_weight(self._bytes(name)))
         self._skip(label + condition)
         if extras & 0b11 == _EXPRESSION_CONDITION:
             self._typed()
@@ -200,13 +200,14 @@ class _Walk:
         """Look into the values that can hold counts of their own."""
         start = self._at
         self._skip(size)
-        if kind == b"v" and self._version < _VECTOR_TABLE_SINCE:
-            self._claims.part()
+        if kind not in b"pvqte":
+            return
+        self._claims.part()
+        if kind in b"qte":
+            self._inside(self._data[start : start + size])._look_into(kind)
+        elif kind == b"v" and self._version < _VECTOR_TABLE_SINCE:
             _, length, uuid, index = _VECTOR_ELEMENT.unpack_from(self._data, start)
             self._claims.vector(length, uuid, index)
-        elif kind in b"qte":
-            self._claims.part()
-            self._inside(self._data[start : start + size])._look_into(kind)
 
     def _look_into(self, kind: bytes) -> None:
         if kind == b"q":
@@ -267,10 +268,11 @@ class _Walk:
 
 
 @lru_cache(maxsize=1_000)
-def _check_name(name: bytes) -> None:
-    """The reader calls what Qiskit's library has under that name; it must be an instruction."""
+def _weight(name: bytes) -> int:
+    """What an instruction counts. The reader calls what Qiskit's library has under that name; it must be one."""
     from qiskit.circuit import Instruction, library
 
     found = getattr(library, name.decode(), Instruction)
     if name not in _CUSTOM and not (isinstance(found, type) and issubclass(found, Instruction)):
         raise ValueError(f"QPY with {name!r} as an instruction")
+    return 1 if name in standard_names() else _MADE_IN_PYTHON

@@ -35,6 +35,12 @@ def plain_runs() -> tuple[tuple[int, re.Pattern[bytes]], ...]:
     return tuple((length, re.compile(b"(?:%b){%d}+" % (one, length), re.DOTALL)) for length in _LENGTHS)
 
 
+@lru_cache(maxsize=1)
+def standard_names() -> frozenset[bytes]:
+    """What QPY calls the instructions that Qiskit's reader makes without Python."""
+    return frozenset(name for name, *_ in _plain_instructions()) | {b"Barrier", b"Delay"}
+
+
 def _plain_instructions() -> set[tuple[bytes, int, int, int]]:
     """The names of Qiskit's standard gates in QPY, with their parameters, qubits and clbits."""
     from qiskit.circuit import Gate

@@ -124,9 +124,9 @@ async def get_job_result(
     ctx: Ctx,
     job_id: JobId,
     path: Annotated[
-        str, Field(description="JSON pointer to a part that the summary names, for example /result/0/data/c")
+        str, Field(description="JSON pointer to a part that the summary names: /result/pub_results/0/data/c")
     ] = "",
-    offset: Annotated[int, Field(ge=0, description="At the path: skip so many entries")] = 0,
+    offset: Annotated[int, Field(ge=0, le=10**9, description="At the path: skip so many entries")] = 0,
     limit: Annotated[int, Field(ge=0, le=10_000, description="At the path: at most so many; 0 fits")] = 0,
     view: Annotated[
         Literal["summary", "plot"],
@@ -171,8 +171,12 @@ async def get_job_logs(
     scope: Annotated[
         Literal["user", "provider"], Field(description="provider: what a provider function logs in private")
     ] = "user",
-    include: Annotated[str, Field(description="Only lines where this regular expression is found")] = "",
-    exclude: Annotated[str, Field(description="No lines where this regular expression is found")] = "",
+    include: Annotated[
+        str, Field(description="Only lines where this regular expression is found", max_length=1_000)
+    ] = "",
+    exclude: Annotated[
+        str, Field(description="No lines where this regular expression is found", max_length=1_000)
+    ] = "",
     tail_lines: Annotated[int, Field(ge=1, le=10_000, description="At most so many lines, from the end")] = 200,
 ) -> CallToolResult:
     here = connection(ctx)

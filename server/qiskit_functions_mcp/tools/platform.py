@@ -28,7 +28,7 @@ YesNo = Annotated[Literal["any", "true", "false"], BeforeValidator(_spelled)]
 async def list_backends(
     ctx: Ctx,
     name: Annotated[str, Field(description="One backend in full, for example fake_manila")] = "",
-    min_num_qubits: Annotated[int, Field(ge=0, description="At least so many qubits")] = 0,
+    min_num_qubits: Annotated[int, Field(ge=0, le=100_000, description="At least so many qubits")] = 0,
     operational: Annotated[YesNo, Field(description="Only those that are operational, or not")] = "any",
     simulator: Annotated[YesNo, Field(description="Only simulators, or only quantum computers")] = "any",
     least_busy: Annotated[bool, Field(description="Only the one with the shortest queue")] = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,8 +48,8 @@ class ToolSpec:
         )
         tool.parameters = {**without_titles(tool.parameters), "additionalProperties": False}
         if tool.fn_metadata.output_schema:
-            published = without_nulls(without_titles(tool.fn_metadata.output_schema))
-            tool.fn_metadata.output_schema = or_an_error(published)
+            slim = without_nulls(without_titles(tool.fn_metadata.output_schema))
+            tool.fn_metadata.output_schema = or_an_error(inlined(slim))
         return tool
 
 
@@ -72,17 +73,43 @@ def _nested(key: str, value: Any) -> Any:
 
 
 def without_nulls(schema: Any) -> Any:
-    """A schema of replies, which leave out what is not there: no nulls, and no defaults for a reader to fill in."""
+    """A schema of replies as they are: what is not there is left out and never null, and there may be more one day."""
     if isinstance(schema, list):
         return [without_nulls(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     slim = {key: without_nulls(value) for key, value in schema.items() if key != "default"}
+    if slim.get("additionalProperties") is False:
+        del slim["additionalProperties"]
     choices = [choice for choice in slim.pop("anyOf", []) if choice != {"type": "null"}]
     return {**choices[0], **slim} if len(choices) == 1 else slim | ({"anyOf": choices} if choices else {})
 
 
+def inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema with the definitions that are used once in their places, for tools/list to stay short."""
+    definitions = schema.pop("$defs", {})
+    references = json.dumps([schema, definitions])
+    once = {name for name in definitions if references.count(f'"{_DEFS}{name}"') == 1}
+
+    def put_in(part: Any) -> Any:
+        if isinstance(part, list):
+            return [put_in(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        name = str(part.get("$ref", "")).removeprefix(_DEFS)
+        if name in once:
+            part = definitions[name] | {key: value for key, value in part.items() if key != "$ref"}
+        return {key: put_in(value) for key, value in part.items()}
+
+    kept = {name: put_in(definition) for name, definition in definitions.items() if name not in once}
+    whole: dict[str, Any] = put_in(schema)
+    return whole | ({"$defs": kept} if kept else {})
+
+
+_DEFS = "#/$defs/"
+
+
 def or_an_error(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema that the answer of a failed call fits too: the TypeScript SDK's client checks that one as well."""
-    both = {key: value for key, value in schema.items() if key not in ("required", "additionalProperties")}
-    return {**both, "anyOf": [{"required": schema.get("required", [])}, {"required": ["code", "message"]}]}
+    rest = {key: value for key, value in schema.items() if key != "required"}
+    return {**rest, "anyOf": [{"required": schema.get("required", [])}, {"required": ["code", "message"]}]}
