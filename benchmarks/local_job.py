@@ -14,6 +14,9 @@ import sys
 import tempfile
 import time
 
+# This folder comes first, and in it a file with the name of the package.
+sys.path.pop(0)
+
 import anyio
 from mcp import Client, StdioServerParameters
 

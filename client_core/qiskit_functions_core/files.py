@@ -28,8 +28,11 @@ FileScope = Literal["user", "provider"]
 Progress = Callable[[int, int | None], Awaitable[None]]
 """Told how many bytes have gone so far, and of how many, where that is known. A repeat begins anew."""
 
-_PART_BYTES = 256 * 1024
-"""What is in memory of a file at once, a few times over. Larger parts were slower: their memory is always new."""
+_PART_BYTES = 1024 * 1024
+"""What is in memory of a file at once, a few times over."""
+
+_AHEAD = 2
+"""So many parts arrive while one is written."""
 
 _OTHER_CHARACTERS = re.compile(r"[^0-9A-Za-z_.-]|\.\.")
 
@@ -107,8 +110,7 @@ class Files:
                 file.seek(0)
                 file.truncate()
                 async with self._transport.download(_path("download/", scope), query) as download:
-                    async for part in _reported(_gathered(download.parts), download.size, progress):
-                        await anyio.to_thread.run_sync(file.write, part)
+                    await _write(_batches(download.parts), file, download.size, progress)
                 return file.tell()
 
             return await self._transport.repeated(fetch)
@@ -228,18 +230,40 @@ async def _read(file: IO[bytes], left: int) -> AsyncIterator[bytes]:
         yield part
 
 
-async def _gathered(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same in larger parts, since each is written by a thread."""
-    gathered: list[bytes] = []
+async def _batches(parts: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """The small parts of a network, as many at a time as are worth a thread's while; never copied together."""
+    batch: list[bytes] = []
     size = 0
     async for part in parts:
-        gathered.append(part)
+        batch.append(part)
         size += len(part)
         if size >= _PART_BYTES:
-            yield b"".join(gathered)
-            gathered, size = [], 0
-    if gathered:
-        yield b"".join(gathered)
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+async def _write(
+    batches: AsyncIterator[list[bytes]], file: IO[bytes], size: int | None, progress: Progress | None
+) -> None:
+    """Write in threads while the next batches arrive."""
+    send, receive = anyio.create_memory_object_stream[list[bytes]](_AHEAD)
+
+    async def write() -> None:
+        async with receive:
+            async for batch in receive:
+                await anyio.to_thread.run_sync(file.writelines, batch)
+                if progress:
+                    await progress(file.tell(), size)
+
+    try:
+        async with anyio.create_task_group() as group, send:
+            group.start_soon(write)
+            async for batch in batches:
+                await send.send(batch)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 async def _reported(parts: AsyncIterator[bytes], size: int | None, progress: Progress | None) -> AsyncIterator[bytes]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -173,6 +174,12 @@ class Jobs:
             raise GatewayFault("the gateway answered with another job", status=answer.status, next_step="Ask again.")
         return job
 
+    async def recent(self, job_id: str) -> Job:
+        """As ``get``, but what somebody else who waits for the job has just heard is new enough."""
+        job_id = checked_id(job_id)
+        with self._sharing(job_id) as shared:
+            return await self._no_older_than(shared, job_id, _SHORTEST_POLL)
+
     async def events(self, job_id: str, *, errors_only: bool = False) -> list[JobEvent]:
         """What happened to the job, newest first."""
         params = {"type": "ERROR"} if errors_only else {}
@@ -279,11 +286,9 @@ class Jobs:
         All watchers of one job share its polling.
         """
         job_id = checked_id(job_id)
-        shared = self._shared.setdefault(job_id, _Shared())
-        shared.watchers += 1
         begun = time.monotonic()
         last: Job | None = None
-        try:
+        with self._sharing(job_id) as shared:
             while True:
                 pause = min(max((time.monotonic() - begun) / 10, _SHORTEST_POLL), _LONGEST_POLL)
                 job = await self._no_older_than(shared, job_id, pause)
@@ -293,6 +298,13 @@ class Jobs:
                     return
                 last = job
                 await anyio.sleep(pause)
+
+    @contextmanager
+    def _sharing(self, job_id: str) -> Iterator[_Shared]:
+        shared = self._shared.setdefault(job_id, _Shared())
+        shared.watchers += 1
+        try:
+            yield shared
         finally:
             shared.watchers -= 1
             if not shared.watchers:

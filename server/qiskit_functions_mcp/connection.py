@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -59,7 +60,14 @@ class Connection:
 
     def _account(self) -> Account:
         chosen = self.settings
-        return Account.resolve(channel=chosen.channel, host=chosen.host, instance=chosen.instance, name=chosen.account)
+        return Account.resolve(
+            channel=chosen.channel,
+            host=chosen.host,
+            # No setting, so that nothing that shows settings shows it, but of one source with them.
+            token=os.environ.get("QISKIT_FUNCTIONS_TOKEN", ""),
+            instance=chosen.instance,
+            name=chosen.account,
+        )
 
     async def _close(self) -> None:
         self._client = None

@@ -167,7 +167,7 @@ async def test_a_result_is_unwrapped_from_the_gateways_json() -> None:
 async def test_a_missing_result_says_why_there_is_none() -> None:
     async with answers_in_turn(capture("215"), capture("214")) as transport:
         with pytest.raises(ResultNotReady, match="failed before it saved one"):
-            await Jobs(transport).result(JOB_ID)
+            await Jobs(transport).result(capture("214").body["id"])
 
 
 async def test_logs_behind_a_redirect_are_bare_text_and_the_store_sees_none_of_our_headers() -> None:

@@ -30,7 +30,13 @@ OFFICIAL = (
     RunnableQiskitFunction,
     GatewayFilesClient,
 )
-OURS: dict[str, object] = {"Files": Files, "Functions": Functions, "Jobs": Jobs, "Listing": Listing, "Platform": Platform}
+OURS: dict[str, object] = {
+    "Files": Files,
+    "Functions": Functions,
+    "Jobs": Jobs,
+    "Listing": Listing,
+    "Platform": Platform,
+}
 OURS |= {"least_busy": least_busy}
 
 

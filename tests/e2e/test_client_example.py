@@ -12,7 +12,9 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "client.py"
 
 def test_the_example_runs_a_bell_circuit_and_sends_a_file_to_and_fro(tmp_path: Path) -> None:
     environ = {**os.environ, "QISKIT_FUNCTIONS_HOME": str(tmp_path)}
-    ran = subprocess.run([sys.executable, EXAMPLE], env=environ, capture_output=True, text=True, check=False, timeout=300)
+    ran = subprocess.run(
+        [sys.executable, EXAMPLE], env=environ, capture_output=True, text=True, check=False, timeout=300
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "is DONE" in ran.stdout
     assert '"00"' in ran.stdout

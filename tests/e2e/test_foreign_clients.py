@@ -44,8 +44,8 @@ def installed(package: str) -> Path:
     return folder
 
 
-def output(*command: str, **environ: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=os.environ | environ)
+def output(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -56,24 +56,29 @@ def server(folder: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "qiskit_functions_mcp", "--channel", "local", *home, *options]
 
 
-def test_the_typescript_sdk_runs_a_job_and_asks_the_person(tmp_path: Path) -> None:
-    seen = json.loads(output(str(NODE), str(CLIENT), str(installed(SDK)), *server(tmp_path)))
-    assert seen["server"] == "qiskit-functions"
-    assert "run_function" in seen["tools"]
-    assert len(seen["questions"]) == 1
-    assert "double" in seen["questions"][0]
-    assert seen["uploaded"]["name"] == "double"
-    assert seen["job"]["status"] == "DONE"
-    assert seen["progress"]
-    assert seen["result"]["parts"][0]["value"] == {"doubled": 42}
-    assert seen["log"].endswith("doubling 21")
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the TypeScript SDK's client saw."""
+    command = server(tmp_path_factory.mktemp("session"))
+    return dict(json.loads(output(str(NODE), str(CLIENT), str(installed(SDK)), *command)))
 
 
-def test_the_typescript_sdk_shows_the_model_a_failed_call(tmp_path: Path) -> None:
+def test_the_typescript_sdk_runs_a_job_and_asks_the_person(session: dict[str, Any]) -> None:
+    assert session["server"] == "qiskit-functions"
+    assert "run_function" in session["tools"]
+    (question,) = session["questions"]
+    assert "double" in question
+    assert session["uploaded"]["name"] == "double"
+    assert session["job"]["status"] == "DONE"
+    assert session["progress"]
+    assert session["result"]["parts"][0]["value"] == {"doubled": 42}
+    assert session["log"].endswith("doubling 21")
+
+
+def test_the_typescript_sdk_shows_the_model_a_failed_call(session: dict[str, Any]) -> None:
     """It checks the answers of failed calls against the output schema as well, and hides what does not fit."""
-    refused = json.loads(output(str(NODE), str(CLIENT), str(installed(SDK)), *server(tmp_path)))["refused"]
-    assert refused["isError"] is True
-    assert refused["structuredContent"]["code"] == "not_found"
+    assert session["refused"]["isError"] is True
+    assert session["refused"]["structuredContent"]["code"] == "not_found"
 
 
 class Inspector:
@@ -92,7 +97,9 @@ class Inspector:
 
     def call(self, tool: str, **arguments: Any) -> tuple[int, dict[str, Any]]:
         """Its exit code, and the structured answer."""
-        given = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in arguments.items()]
+        given = [
+            f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in arguments.items()
+        ]
         options = [option for pair in given for option in ("--tool-arg", pair)]
         done = self("tools/call", "--tool-name", tool, *options)
         assert done.stdout, done.stderr

@@ -101,8 +101,8 @@ class FakeJobsApi:
 
 
 @pytest.fixture
-def ray_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobsApi]:
-    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+def ray_api(ray: Cluster) -> Iterator[FakeJobsApi]:
+    """Never before the real one, whose way to authenticate Ray's client keeps."""
     fake = FakeJobsApi()
     with serving(fake.app) as address:
         fake.cluster = Cluster(address)
@@ -146,7 +146,7 @@ def processes_with(text: str) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("is_shared", [False, True], ids=["through-the-api", "in-a-shared-folder"])
-async def test_a_job_has_its_arguments_and_files_and_gives_its_result_and_files(
+async def test_a_job_has_its_arguments_and_files_and_gives_result_and_files(
     home: Path, ray: Cluster, is_shared: bool
 ) -> None:
     source = f"""{CALL}

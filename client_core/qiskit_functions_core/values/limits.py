@@ -25,9 +25,9 @@ class Limits:
     max_array_elements: int = 2**28
     # All QPY of one text together: 1,000 circuits of 20 qubits and 900 gates. Loaded it takes five times that.
     max_qpy: int = 48 * MIB
-    # Of all QPY of one text: what Qiskit makes Python objects of takes it 5 µs for each named parameter or value, 40 µs
-    # for each gate that is not of its standard ones, which count as 8.
-    max_qpy_parts: int = 250_000
+    # Of one text: what Qiskit builds with Python, in microseconds that it takes. Plain gates and arrays are not counted:
+    # the bounds on bytes hold them.
+    max_effort: int = 1_200_000
     # Ten times the largest device. QPY and OpenQASM allocate every declared qubit, so a header is enough.
     max_qubits: int = 10_000
     # Of all nested circuits and registers of one QPY together; a bit takes about 100 bytes of memory.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qiskit import QuantumCircuit
 
+# A multiple of 4, which is where base64 may be cut.
 _CHUNK = 2**20
 # NumPy refuses longer headers as well, because they go through a Python parser.
 _MAX_NPY_HEADER = 10_000
@@ -40,16 +41,17 @@ class Payloads:
         self.limits = limits
         self._left = limits.max_decompressed
         self._qpy_left = limits.max_qpy
-        self._claims = Claims(limits)
+        self.claims = Claims(limits)
 
     def array(self, payload: str) -> NDArray[Any]:
         """An array from base64 of zlib of ``.npy``; never an object array, never unpickled."""
-        chunks = _Chunks(_inflate(binascii.a2b_base64(payload)))
-        return self._read_npy(chunks)
+        return self._read_npy(_Chunks(_inflate(payload)))
 
     def circuits(self, payload: str) -> list[QuantumCircuit]:
         """The circuits of base64 of zlib of QPY."""
         inflater = zlib.decompressobj()
+        if len(payload) > 2 * self.limits.max_qpy:
+            raise ValueError(f"more than {2 * self.limits.max_qpy:,} characters for a circuit")
         data = inflater.decompress(binascii.a2b_base64(payload), self._qpy_left + 1)
         if len(data) > self._qpy_left:
             raise ValueError(f"the circuits unpack to more than {self.limits.max_qpy:,} bytes of QPY")
@@ -66,7 +68,7 @@ class Payloads:
             raise ValueError("not QPY")
         if not _MIN_QPY_VERSION <= data[6] <= qpy.QPY_VERSION:
             raise ValueError(f"QPY version {data[6]}; {_MIN_QPY_VERSION} to {qpy.QPY_VERSION} can be read here")
-        check_qpy(data, self._claims)
+        check_qpy(data, self.claims)
         try:
             circuits: list[QuantumCircuit] = qpy.load(io.BytesIO(data))
         except BaseException as error:
@@ -81,6 +83,7 @@ class Payloads:
         from scipy.sparse import load_npz
 
         data = binascii.a2b_base64(payload)
+        self._spend(len(data))
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for entry in archive.infolist():
                 self._check_npz_entry(archive, entry)
@@ -172,11 +175,11 @@ class _Chunks:
             raise ValueError(f"the array's header says {len(target):,} bytes, {filled:,} are there")
 
 
-def _inflate(data: bytes) -> Iterator[bytes]:
-    """Decompress piece by piece, so that whoever reads can stop."""
+def _inflate(payload: str) -> Iterator[bytes]:
+    """Decode and decompress piece by piece, so that whoever reads can stop and nothing is held twice."""
     inflater = zlib.decompressobj()
-    for start in range(0, len(data), _CHUNK):
-        piece = data[start : start + _CHUNK]
+    for start in range(0, len(payload), _CHUNK):
+        piece = binascii.a2b_base64(payload[start : start + _CHUNK])
         while piece and not inflater.eof:
             yield inflater.decompress(piece, _CHUNK)
             piece = inflater.unconsumed_tail

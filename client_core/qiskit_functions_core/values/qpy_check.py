@@ -19,7 +19,8 @@ _VECTOR_TABLE_SINCE = 18
 _MAX_NESTING = 30
 _EXPRESSION_CONDITION = 2
 _HAS_ANNOTATIONS = 0b1000_0000
-_MADE_IN_PYTHON = 8
+# Microseconds for a named parameter, a part of an expression, a gate of Qiskit's own; and for a gate that Python makes.
+_PART, _MADE_IN_PYTHON = 5, 40
 _CUSTOM = frozenset({b"Gate", b"Instruction", b"ControlledGate"})
 
 _FILE = Struct("!6sBBBBQcc")
@@ -37,24 +38,25 @@ _U16, _U32, _U64 = Struct("!H"), Struct("!I"), Struct("!Q")
 
 
 class Claims:
-    """What the headers of all QPY of one text claim together, since many modest claims add up."""
+    """What all values of one text claim together, since many modest claims add up."""
 
     def __init__(self, limits: Limits) -> None:
         self.most = limits.max_qubits
         self._bits_left = limits.max_qpy_bits
-        self._parts_left = limits.max_qpy_parts
+        self._effort_left = limits.max_effort
         self._vectors: set[tuple[int, int]] = set()
 
     def bits(self, *counts: int) -> None:
+        """Qubits, clbits or parameters that a header of QPY says are there."""
         self._bits_left -= sum(counts)
         if max(counts) > self.most or self._bits_left < 0:
             raise ValueError(f"QPY that claims {max(counts):,} qubits, bits or parameters, or too many together")
 
-    def part(self, weight: int = 1) -> None:
-        """Something that is neither a plain gate nor a plain number."""
-        self._parts_left -= weight
-        if self._parts_left < 0:
-            raise ValueError("QPY with more parameters and made-up gates than can be looked at")
+    def effort(self, microseconds: int) -> None:
+        """Something that takes so long to build."""
+        self._effort_left -= microseconds
+        if self._effort_left < 0:
+            raise ValueError("it would take too long to read, with what came before")
 
     def vector(self, size: int, uuid: bytes, index: int) -> None:
         """A parameter vector; each of its elements tells it again, with the vector's id plus the index as its own."""
@@ -136,7 +138,7 @@ class _Walk:
         name, label, parameters, qargs, cargs, extras, condition, _, controls, _ = self._take(_INSTRUCTION)
         if controls > self._claims.most:
             self._claims.bits(controls)
-        self._claims.part(_weight(self._bytes(name)))
+        self._claims.effort(_effort_of(self._bytes(name)))
         self._skip(label + condition)
         if extras & 0b11 == _EXPRESSION_CONDITION:
             self._typed()
@@ -160,7 +162,7 @@ class _Walk:
         self._skip(name + indices)
 
     def _variable(self) -> None:
-        self._claims.part()
+        self._claims.effort(_PART)
         *_, name, kind = self._take(_VARIABLE)
         self._skip(name + (4 if kind == b"u" else 0))
 
@@ -171,7 +173,7 @@ class _Walk:
             self._skip(name)
 
     def _definition(self) -> None:
-        self._claims.part()
+        self._claims.effort(_PART)
         name, _, qubits, clbits, defined, size, controls, _, base = self._take(_DEFINITION)
         self._claims.bits(qubits, clbits, controls)
         evolution = self._bytes(name).startswith(b"###PauliEvolutionGate_")
@@ -202,7 +204,7 @@ class _Walk:
         self._skip(size)
         if kind not in b"pvqte":
             return
-        self._claims.part()
+        self._claims.effort(_PART)
         if kind in b"qte":
             self._inside(self._data[start : start + size])._look_into(kind)
         elif kind == b"v" and self._version < _VECTOR_TABLE_SINCE:
@@ -214,7 +216,7 @@ class _Walk:
             self.circuit()
         elif kind == b"t":
             for _ in self._times(*self._take(_U64)):
-                self._claims.part()
+                self._claims.effort(_PART)
                 self._typed()
         else:
             self._expression()
@@ -223,7 +225,7 @@ class _Walk:
         symbols, size = self._take(_EXPRESSION)
         self._skip(size)
         for _ in self._times(symbols):
-            self._claims.part()
+            self._claims.effort(_PART)
             symbol, kind, value = self._take(_SYMBOL)
             self._symbol(symbol)
             payload = self._bytes(value)
@@ -268,11 +270,11 @@ class _Walk:
 
 
 @lru_cache(maxsize=1_000)
-def _weight(name: bytes) -> int:
-    """What an instruction counts. The reader calls what Qiskit's library has under that name; it must be one."""
+def _effort_of(name: bytes) -> int:
+    """How long an instruction takes. The reader calls what Qiskit's library has under its name; it must be one."""
     from qiskit.circuit import Instruction, library
 
     found = getattr(library, name.decode(), Instruction)
     if name not in _CUSTOM and not (isinstance(found, type) and issubclass(found, Instruction)):
         raise ValueError(f"QPY with {name!r} as an instruction")
-    return 1 if name in standard_names() else _MADE_IN_PYTHON
+    return _PART if name in standard_names() else _MADE_IN_PYTHON

@@ -26,6 +26,7 @@ _NOISE_LEARNER = (
 _MAX_NAME = 100
 _MAX_PARAMETER = 100_000
 _MAX_DIGITS = 40
+_LETTERS_A_MICROSECOND = 20
 
 
 def name_of(tree: dict[str, Any]) -> str:
@@ -111,17 +112,20 @@ def _sparse_matrix(value: Any, payloads: Payloads) -> Any:
     return payloads.sparse_matrix(_text(value))
 
 
-def _pauli_label(value: Any, _: Payloads) -> Any:
+def _pauli_label(value: Any, payloads: Payloads) -> Any:
     from qiskit.quantum_info import Pauli
 
-    return Pauli(_text(*_mapping(value, "data")))
+    label = _text(*_mapping(value, "data"))
+    payloads.claims.effort(len(label) // _LETTERS_A_MICROSECOND)
+    return Pauli(label)
 
 
-def _pauli_list(value: Any, _: Payloads) -> Any:
+def _pauli_list(value: Any, payloads: Payloads) -> Any:
     from qiskit.quantum_info import PauliList
 
     (labels,) = _mapping(value, "data")
-    return PauliList([_text(label) for label in labels])
+    payloads.claims.effort(sum(1 + len(_text(label)) // _LETTERS_A_MICROSECOND for label in labels))
+    return PauliList(labels)
 
 
 def _sparse_pauli_op(value: Any, _: Payloads) -> Any:
@@ -214,10 +218,18 @@ def _v1_result(class_name: str, data: str) -> Reader:
     return read
 
 
-def _observables_array(value: Any, _: Payloads) -> Any:
+def _observables_array(value: Any, payloads: Payloads) -> Any:
     from qiskit.primitives.containers.observables_array import ObservablesArray
 
+    payloads.claims.effort(_effort_of_observables(value))
     return ObservablesArray(value)
+
+
+def _effort_of_observables(value: Any) -> int:
+    """Microseconds: about 30 for an observable, and 1 for a letter of its labels."""
+    if isinstance(value, list):
+        return sum(map(_effort_of_observables, value))
+    return 30 + sum(map(len, map(_text, value if isinstance(value, dict) else [value])))
 
 
 def _bindings_array(value: Any, _: Payloads) -> Any:
@@ -260,14 +272,19 @@ def _noise_model(value: Any, _: Payloads) -> Any:
     return value
 
 
-def _official(type_name: str, most: int | None = None) -> Reader:
-    """Types whose payload holds nothing that can grow; the official decoder knows their details."""
+def _official(type_name: str, effort: int, most: int | None = None) -> Reader:
+    """Types whose payload holds nothing that can grow; the official decoder knows their details.
 
-    def read(value: Any, _: Payloads) -> Any:
+    ``effort`` is in microseconds, for each value and each part of a list in it.
+    """
+
+    def read(value: Any, payloads: Payloads) -> Any:
         from qiskit_ibm_runtime import RuntimeDecoder
 
         if most is not None:
             _text(value, most)
+        lists = [part for part in value.values() if isinstance(part, list)] if isinstance(value, dict) else []
+        payloads.claims.effort(effort * (1 + sum(map(len, lists))))
         return RuntimeDecoder().object_hook({"__type__": type_name, "__value__": value})
 
     return read
@@ -292,7 +309,7 @@ READERS: dict[str, Reader] = {
     "spmatrix": _sparse_matrix,
     "QuantumCircuit": _circuit,
     "Instruction": _instruction,
-    "Parameter": _official("Parameter", _MAX_PARAMETER),
+    "Parameter": _official("Parameter", 20, _MAX_PARAMETER),
     "quantum_info.Pauli": _pauli_label,
     "quantum_info.PauliList": _pauli_list,
     "quantum_info.SparsePauliOp": _sparse_pauli_op,
@@ -305,7 +322,7 @@ READERS: dict[str, Reader] = {
     "PrimitiveResult": _primitive_result,
     "SamplerResult": _v1_result("SamplerResult", "quasi_dists"),
     "EstimatorResult": _v1_result("EstimatorResult", "values"),
-    "Result": _official("Result"),
+    "Result": _official("Result", 60),
     "ObservablesArray": _observables_array,
     "BindingsArray": _bindings_array,
     "PauliLindbladMap": _pauli_lindblad_map,
@@ -313,5 +330,5 @@ READERS: dict[str, Reader] = {
     "noise_learner.PauliLindbladError": _pauli_lindblad_error,
     "noise_learner.LayerError": _layer_error,
     "NoiseModel": _noise_model,
-    **{name: _official(name) for name in _SPANS},
+    **{name: _official(name, 5) for name in _SPANS},
 }

@@ -114,7 +114,7 @@ async def wait_for_job(
 ) -> Annotated[CallToolResult, JobReply]:
     here = connection(ctx)
     client = await here.client()
-    job = await client.jobs.get(job_id)
+    job = await client.jobs.recent(job_id)
     if not job.status.is_final:
         job = await follow(ctx, client, job, timeout_seconds)
     return reply(await job_reply(client, job, here.settings.reply_characters))

@@ -1,0 +1,183 @@
+"""What the server adds to its core: time per call, requests to the gateway, calls in each other's way.
+
+    uv run benchmarks/mcp.py
+
+Prints the figures and their bounds; exits with 1 when one is missed.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+# This folder comes first, and in it this file, which has the name of the package.
+sys.path.pop(0)
+
+import anyio
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp_types import CallToolResult
+
+from qiskit_functions_core import Account, FunctionsClient
+from qiskit_functions_mcp.app import build_server
+from qiskit_functions_mcp.settings import Settings
+
+CALLS = 200
+MAX_OVERHEAD = 1.5
+"""Times the call of an empty tool of a bare server of the same SDK."""
+
+WAITS, SECONDS = 100, 5.0
+MAX_REQUESTS = 2.0
+"""Times those of a single wait, for 100 of one job: two who share an answer may take one half as old."""
+
+BLOCKING, ROUNDS = 45, 7
+MAX_DELAY_MS = 50.0
+
+BARE = """
+from mcp.server import MCPServer
+server = MCPServer("bare")
+@server.tool()
+async def nothing() -> str:
+    return ""
+server.run("stdio")
+"""
+
+
+@asynccontextmanager
+async def spoken_to(*arguments: str) -> AsyncIterator[Client]:
+    """A client of a server that is a process of its own."""
+    parameters = StdioServerParameters(command=sys.executable, args=list(arguments))
+    with tempfile.TemporaryFile("w+") as log:
+        async with Client(stdio_client(parameters, errlog=log)) as client:
+            yield client
+
+
+def ours(home: Path) -> tuple[str, ...]:
+    return ("-m", "qiskit_functions_mcp", "--channel", "local", "--home", str(home), "--consent", "never")
+
+
+async def milliseconds(call: Callable[[], Awaitable[Any]]) -> float:
+    begun = time.perf_counter()
+    await call()
+    return (time.perf_counter() - begun) * 1000
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> CallToolResult:
+    answer = await client.call_tool(tool, arguments)
+    assert not answer.is_error, answer
+    return answer
+
+
+async def overhead(home: Path) -> bool:
+    """get_usage through the server, less the same through the core, against an empty tool."""
+    async with (
+        spoken_to(*ours(home)) as server,
+        spoken_to("-c", BARE) as bare,
+        FunctionsClient(Account.local(), home=home) as core,
+    ):
+        calls = (lambda: call(server, "get_usage"), core.quota, lambda: call(bare, "nothing"))
+        for each in calls:
+            await each()  # connections, caches
+        times = [[await milliseconds(each) for each in calls] for _ in range(CALLS)]
+    whole, own, floor = (statistics.median(column) for column in zip(*times, strict=True))
+    ratio = (whole - own) / floor
+    print(f"a call: {whole:.2f} ms, the core's part {own:.2f} ms, an empty tool {floor:.2f} ms")
+    return verdict("overhead over the SDK's floor", ratio, MAX_OVERHEAD)
+
+
+class Requests(logging.Handler):
+    """Counts what httpx says that it has sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+    def about(self, job_id: str) -> int:
+        return sum(f"/jobs/{job_id}/ " in text for text in self.texts)
+
+
+async def one_poller(home: Path) -> bool:
+    """Requests to the gateway while one waits for a job, and while a hundred do."""
+    counter, httpx = Requests(), logging.getLogger("httpx")
+    httpx.addHandler(counter)
+    httpx.setLevel(logging.INFO)
+    httpx.propagate = False
+    settings = Settings(channel="local", home=home, consent="never")
+    async with Client(build_server(settings)) as client:
+        await call(client, "upload_function", title="endless", source="import time\nwhile True: time.sleep(1)\n")
+        counts = [await _requests(client, counter, waits) for waits in (1, WAITS)]
+    print(f"requests in {SECONDS:g} s: {counts[0]} of one wait, {counts[1]} of {WAITS} for one job")
+    return verdict("requests of many over those of one", counts[1] / counts[0], MAX_REQUESTS)
+
+
+async def _requests(client: Client, counter: Requests, waits: int) -> int:
+    job = (await call(client, "run_function", function="endless")).structured_content
+    assert isinstance(job, dict)
+    job_id = str(job["job_id"])
+
+    async def wait() -> None:
+        await call(client, "wait_for_job", job_id=job_id, timeout_seconds=SECONDS)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(waits):
+            group.start_soon(wait)
+    count = counter.about(job_id)
+    await call(client, "stop_job", job_id=job_id)
+    return count
+
+
+async def in_each_others_way(home: Path) -> bool:
+    """A call that needs nothing, alone and beside 45 that read the backends' files anew."""
+    async with spoken_to(*ours(home)) as client:
+        await call(client, "list_backends")
+
+        async def trivial() -> None:
+            assert (await client.call_tool("get_job", {"job_id": "none"})).is_error
+
+        alone = statistics.median([await milliseconds(trivial) for _ in range(ROUNDS)])
+        beside = statistics.median([await _beside_blocking_calls(client, trivial) for _ in range(ROUNDS)])
+    print(f"a trivial call: {alone:.1f} ms alone, {beside:.1f} ms beside {BLOCKING} blocking ones")
+    return verdict("its delay in ms", beside - alone, MAX_DELAY_MS)
+
+
+async def _beside_blocking_calls(client: Client, trivial: Callable[[], Awaitable[None]]) -> float:
+    answered, one_answered = 0, anyio.Event()
+
+    async def blocking() -> None:
+        nonlocal answered
+        await call(client, "list_backends", refresh=True, limit=1)
+        answered += 1
+        one_answered.set()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(BLOCKING):
+            group.start_soon(blocking)
+        await one_answered.wait()  # the others are under way
+        taken = await milliseconds(trivial)
+        assert answered < BLOCKING, "the blocking calls were over before the trivial one"
+    return taken
+
+
+def verdict(name: str, figure: float, bound: float) -> bool:
+    met = figure <= bound
+    print(f"{'ok    ' if met else 'MISSED'} {name}: {figure:.2f}, at most {bound:g}\n")
+    return met
+
+
+async def measured() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        return all([await measure(Path(folder)) for measure in (overhead, one_poller, in_each_others_way)])
+
+
+if __name__ == "__main__":
+    sys.exit(0 if anyio.run(measured) else 1)
