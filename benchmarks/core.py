@@ -159,7 +159,7 @@ def status_reads(folder: Path) -> bool:
         cpus = (ours[1] / official[1], many[1] / officials[1])
         print(
             f"status reads, {'20 ms a request, 40 ms a connection' if delayed else 'no delays'}: "
-            f"one after another {ours[0] * 1000:.1f} ms, {faster:.1f} × faster, CPU {cpus[0]:.2f}; "
+            f"one after another {ours[0] * 1000:.1f} ms, {faster:.1f} times faster, CPU {cpus[0]:.2f}; "
             f"{CALLERS} at once {many[0] * 1000:.1f} ms, {throughput:.1f} times the throughput, CPU {cpus[1]:.2f}"
         )
         good = not delayed or (faster >= MIN_FASTER and throughput >= MIN_THROUGHPUT and max(cpus) <= MAX_CPU)
@@ -208,7 +208,7 @@ def runs(folder: Path) -> bool:
                 faster = statistics.median(official / own for own, official in pairs)
                 print(
                     f"run() from process start, {delay * 1000:.0f} ms a request: "
-                    f"{ours:.2f} s with {counts[0]} requests, {faster:.1f} × faster than the official {counts[1]}"
+                    f"{ours:.2f} s with {counts[0]} requests, {faster:.1f} times faster than the official {counts[1]}"
                 )
                 good = counts[0] <= MAX_REQUESTS and (not delay or faster >= MIN_RUN)
     return good

@@ -24,6 +24,7 @@ from qiskit_functions_core.embedded.runners import Cluster
 from qiskit_functions_core.embedded.server import Address, EmbeddedGateway
 from qiskit_functions_core.embedded.store import ACTIVE, Store
 from qiskit_functions_core.errors import EmbeddedGatewayError
+from qiskit_functions_mcp.cli import main
 from support.gateways import SAVE, WAIT, User, archive, speaking
 from support.ray_cluster import START_TIMEOUT, free_port, ray_cluster
 from support.serving import eventually, serving
@@ -399,6 +400,11 @@ async def test_a_job_that_was_stopped_in_the_cluster_is_stopped_here(home: Path,
         ray_api.says = {"status": "STOPPED"}
         assert await user.ended(job) == "STOPPED"
     assert is_settled(home)
+
+
+def test_a_runner_without_its_cluster_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gateway", "--runner", "ray"]) == 2
+    assert "--ray-address" in capsys.readouterr().err
 
 
 async def test_only_what_is_the_jobs_own_is_open_to_its_token(home: Path) -> None:

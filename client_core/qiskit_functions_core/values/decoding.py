@@ -11,9 +11,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..native import hold_qiskit
 from . import readers
 from .limits import Limits
 from .payloads import Payloads
+
+hold_qiskit()
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Decoder:
             return self._refuse("text", len(text), f"longer than {self._limits.max_text:,} characters")
         if text.count("{") + text.count("[") > self._limits.max_containers or text.count(",") > self._limits.max_items:
             return self._refuse("JSON", len(text), "more objects, lists or items than are read")
+        self._payloads.spend(len(text))
         try:
             tree = _load(text)
         except json.JSONDecodeError:

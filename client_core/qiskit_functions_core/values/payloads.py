@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .limits import Limits
+from .limits import QPY_GROWTH, Limits
 from .qpy_check import Claims, check_qpy
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ class Payloads:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._left = limits.max_decompressed
-        self._qpy_left = limits.max_qpy
+        self._left = limits.max_memory
         self.claims = Claims(limits)
 
     def array(self, payload: str) -> NDArray[Any]:
@@ -49,15 +48,16 @@ class Payloads:
 
     def circuits(self, payload: str) -> list[QuantumCircuit]:
         """The circuits of base64 of zlib of QPY."""
-        inflater = zlib.decompressobj()
         if len(payload) > 2 * self.limits.max_qpy:
-            raise ValueError(f"more than {2 * self.limits.max_qpy:,} characters for a circuit")
-        data = inflater.decompress(binascii.a2b_base64(payload), self._qpy_left + 1)
-        if len(data) > self._qpy_left:
-            raise ValueError(f"the circuits unpack to more than {self.limits.max_qpy:,} bytes of QPY")
+            raise ValueError(f"more than {2 * self.limits.max_qpy:,} characters for circuits")
+        inflater = zlib.decompressobj()
+        most = self._left // QPY_GROWTH
+        data = inflater.decompress(binascii.a2b_base64(payload), most + 1)
+        if len(data) > most:
+            raise ValueError(f"the circuits unpack to more than {most:,} bytes of QPY")
         if not inflater.eof:
             raise ValueError("the compressed data breaks off")
-        self._qpy_left -= len(data)
+        self.spend(QPY_GROWTH * len(data))
         return self.qpy(data)
 
     def qpy(self, data: bytes) -> list[QuantumCircuit]:
@@ -83,7 +83,7 @@ class Payloads:
         from scipy.sparse import load_npz
 
         data = binascii.a2b_base64(payload)
-        self._spend(len(data))
+        self.spend(len(data))
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for entry in archive.infolist():
                 self._check_npz_entry(archive, entry)
@@ -135,9 +135,10 @@ class Payloads:
         count = math.prod(shape)
         if count > self.limits.max_array_elements:
             raise ValueError(f"an array that claims {count:,} elements")
-        self._spend(count * itemsize)
+        self.spend(count * itemsize)
 
-    def _spend(self, size: int) -> None:
+    def spend(self, size: int) -> None:
+        """Count bytes that the values of the text take."""
         if size > self._left:
             raise ValueError(f"needs {size:,} bytes, {self._left:,} are left of the bound")
         self._left -= size

@@ -26,7 +26,8 @@ _NOISE_LEARNER = (
 _MAX_NAME = 100
 _MAX_PARAMETER = 100_000
 _MAX_DIGITS = 40
-_LETTERS_A_MICROSECOND = 20
+# What a Pauli label takes beside its letters, in microseconds.
+_LABEL, _LETTERS_A_MICROSECOND = 15, 20
 
 
 def name_of(tree: dict[str, Any]) -> str:
@@ -124,7 +125,7 @@ def _pauli_list(value: Any, payloads: Payloads) -> Any:
     from qiskit.quantum_info import PauliList
 
     (labels,) = _mapping(value, "data")
-    payloads.claims.effort(sum(1 + len(_text(label)) // _LETTERS_A_MICROSECOND for label in labels))
+    payloads.claims.effort(sum(_LABEL + len(_text(label)) // _LETTERS_A_MICROSECOND for label in labels))
     return PauliList(labels)
 
 
@@ -309,7 +310,7 @@ READERS: dict[str, Reader] = {
     "spmatrix": _sparse_matrix,
     "QuantumCircuit": _circuit,
     "Instruction": _instruction,
-    "Parameter": _official("Parameter", 20, _MAX_PARAMETER),
+    "Parameter": _official("Parameter", 40, _MAX_PARAMETER),
     "quantum_info.Pauli": _pauli_label,
     "quantum_info.PauliList": _pauli_list,
     "quantum_info.SparsePauliOp": _sparse_pauli_op,

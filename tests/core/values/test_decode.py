@@ -216,5 +216,6 @@ def test_text_longer_than_the_limit_is_not_parsed() -> None:
 
 def test_the_bound_on_payloads_counts_all_of_one_text() -> None:
     array = np.zeros(1000)
-    got = decode(encoded([array] * 3), limits=Limits(max_decompressed=2 * array.nbytes + 1))
+    text = encoded([array] * 3)
+    got = decode(text, limits=Limits(max_memory=2 * array.nbytes + len(text)))
     assert [isinstance(item, Opaque) for item in got] == [False, False, True]

@@ -2,129 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
+import os
 import random
 import socket
-import struct
+import subprocess
+import sys
 import tracemalloc
-import zipfile
-import zlib
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit, qpy
-from qiskit.circuit import Parameter, ParameterVector
+from qiskit import QuantumCircuit
+from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from qiskit_functions_core.values import Opaque, decode, summarize
 from qiskit_functions_core.values.limits import MIB, Limits
 from qiskit_functions_core.values.payloads import load_qpy
 from qiskit_functions_core.values.qpy_check import Claims, check_qpy
-
-QPY_VERSIONS = range(13, qpy.QPY_VERSION + 1)
-
-
-def tagged(kind: Any, value: Any, **more: Any) -> str:
-    return json.dumps({"__type__": kind, "__value__": value, **more})
-
-
-def packed(data: bytes) -> str:
-    return base64.b64encode(zlib.compress(data, 1)).decode()
-
-
-def npy(shape: tuple[int, ...], dtype: str = "|u1", data: bytes = b"") -> bytes:
-    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
-
-
-def inflating(head: bytes, size: int) -> str:
-    """A payload that unpacks to ``size`` zero bytes after its head, made without holding them."""
-    deflater = zlib.compressobj(1)
-    pieces = [deflater.compress(head), *(deflater.compress(bytes(MIB)) for _ in range(size // MIB))]
-    return base64.b64encode(b"".join([*pieces, deflater.flush()])).decode()
-
-
-def npz(**members: bytes) -> str:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(f"{name}.npy", data)
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def circuit() -> QuantumCircuit:
-    made = QuantumCircuit(3, 3, name="made", global_phase=Parameter("g"))
-    made.h(0)
-    made.rz(ParameterVector("v", 3)[1] * 2 + Parameter("a"), 1)
-    made.rx(ParameterVector("w", 2)[0], 2)
-    with made.if_test((0, True)):
-        made.x(1)
-    inner = QuantumCircuit(2, name="inner")
-    inner.cz(0, 1)
-    made.append(inner.to_gate().control(1), [0, 1, 2])
-    made.measure([0, 1, 2], [0, 1, 2])
-    return made
-
-
-def as_qpy(value: QuantumCircuit, version: int) -> bytes:
-    file = io.BytesIO()
-    qpy.dump(value, file, version=version)
-    return file.getvalue()
-
-
-PAULI_LIST = {"__module__": "qiskit.quantum_info.operators.symplectic.pauli_list", "__class__": "PauliList"}
-OPERATOR = {"__module__": "qiskit.quantum_info.operators.operator", "__class__": "Operator"}
-WIDE = {"__type__": "QuantumCircuit", "__value__": packed(as_qpy(QuantumCircuit(60), 17))}
-
-HOSTILE = {
-    "an array that claims 10^12 elements": tagged("ndarray", packed(npy((10**12,), "<f8"))),
-    "10^12 elements without size": tagged("ndarray", packed(npy((10**12,), "|S0"))),
-    "an element of 10^12 bytes": tagged("ndarray", packed(npy((1,), "|V1000000000000"))),
-    "an object array": tagged("ndarray", packed(npy((1,), "|O", b"cos\nsystem\n(S'true'\ntR."))),
-    "a negative length": tagged("ndarray", packed(npy((-1,)))),
-    "a header of 2 GiB": tagged("ndarray", packed(b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**31) + b"(" * 99999)),
-    "less data than claimed": tagged("ndarray", packed(npy((10,), data=b"123"))),
-    "more data than claimed": tagged("ndarray", packed(npy((2,), data=b"123"))),
-    "a bomb": tagged("ndarray", inflating(npy((2**30,)), 256 * MIB)),
-    "a bomb behind a small header": tagged("ndarray", inflating(npy((8,)), 128 * MIB)),
-    "a bomb of QPY": tagged("QuantumCircuit", inflating(b"QISKIT\x11", 64 * MIB)),
-    "a ring of a bomb": tagged("ndarray", packed(zlib.compress(bytes(16 * MIB)))),
-    "truncated zlib": tagged("ndarray", packed(npy((8,), data=bytes(8)))[:-12]),
-    "a sparse matrix that claims": tagged("spmatrix", npz(format=npy((10**10,)), data=npy((1,), data=b"1"))),
-    "sparse indices out of range": tagged(
-        "spmatrix",
-        npz(
-            format=npy((), "|S3", b"csr"),
-            shape=npy((2,), "<i8", struct.pack("<qq", 2, 2)),
-            data=npy((1,), "<f8", bytes(8)),
-            indices=npy((1,), "<i4", struct.pack("<i", 10**6)),
-            indptr=npy((3,), "<i4", struct.pack("<iii", 0, 1, 1)),
-        ),
-    ),
-    "10^6 deep": "[" * 10**6,
-    "tagged values 300 deep": '{"__type__":"set","__value__":' * 300 + "[]" + "}" * 300,
-    "a module": tagged("settings", {"args": ["true"]}, __module__="subprocess", __class__="Popen"),
-    "a class outside the list": tagged("settings", {}, __module__="qiskit.quantum_info.x", __class__="os"),
-    "a class of noise results": tagged(
-        "_json", {}, __module__="qiskit_ibm_runtime.results.noise_learner", __class__="np"
-    ),
-    "keys that collide": tagged("settings", {"__int_keys__": True, "1": 1, "01": 2, "data": ["X"]}, **PAULI_LIST),
-    "an operator that is a circuit of 60 qubits": tagged("settings", {"data": WIDE}, **OPERATOR),
-    "a label that is a number": tagged("settings", {"data": [1]}, **PAULI_LIST),
-    "more bits than bytes": tagged("BitArray", {"array": [[1]], "num_bits": 10**9}),
-    "integers that collide": tagged("set", [k * (2**61 - 1) for k in range(10_001)]),
-    "a set of sets": tagged("set", [[1]]),
-    "a date of 10^5 digits": tagged("datetime", "1" * 10**5),
-    "no value": '{"__type__": "set"}',
-    "a type that is an object": tagged({"a": 1}, 1),
-    "2^32 qubits": tagged("PauliLindbladMap", {"paulis": [["X", [2**33], 0.1]], "num_qubits": 2**32}),
-    "a field named as a method": tagged("DataBin", {"field_names": [], "shape": [], "fields": {"items": 1}}),
-    "a result of numbers": tagged("PrimitiveResult", {"pub_results": 3, "metadata": {}}),
-    "bindings of encoded names": tagged("BindingsArray", {"shape": [], "data": {json.dumps([[WIDE]]): 1}}),
-}
+from support.hostile import HOSTILE, QPY_VERSIONS, as_qpy, changed, circuit, inflating, npy, packed, tagged
 
 
 @pytest.fixture
@@ -156,6 +54,20 @@ def test_many_small_bombs_share_one_bound() -> None:
     bomb = json.loads(tagged("ndarray", inflating(npy((90 * MIB,)), 90 * MIB)))
     got = decode(json.dumps([bomb] * 20))
     assert sum(isinstance(item, np.ndarray) for item in got) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the most memory since a moment")
+def test_each_takes_at_most_2_seconds_of_cpu_and_300_mib_in_one_process() -> None:
+    paths = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    shown = subprocess.run(
+        [sys.executable, "-m", "support.hostile"],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        check=True,
+    )
+    measured = json.loads(shown.stdout)
+    assert len(measured) > 50
+    assert {name: cost for name, cost in measured.items() if cost[0] > 2 or cost[1] > 300} == {}
 
 
 def test_numbers_of_100000_digits_do_not_hide_the_rest() -> None:
@@ -205,15 +117,22 @@ def test_qpy_with_absurd_counts_is_refused_before_it_is_loaded(version: int) -> 
         decode(tagged("QuantumCircuit", packed(changed)))
 
 
-def test_random_changes_to_qpy_are_survived() -> None:
-    chance = random.Random(20260131)
-    for version in QPY_VERSIONS:
-        whole = as_qpy(circuit(), version)
-        for _ in range(200):
-            changed = bytearray(whole)
-            for _ in range(chance.randint(1, 4)):
-                changed[chance.randrange(7, len(changed))] = chance.randrange(256)
-            decode(tagged("QuantumCircuit", packed(bytes(changed))))
+@pytest.mark.parametrize("version", QPY_VERSIONS)
+def test_random_changes_to_qpy_are_survived(version: int) -> None:
+    rounds = int(os.environ.get("FUZZ_ROUNDS", "200"))
+    chance = random.Random(int(os.environ.get("FUZZ_SEED", "20260131")))
+    whole = as_qpy(circuit(), version)
+    for _ in range(rounds):
+        decode(tagged("QuantumCircuit", packed(changed(chance, whole))))
+
+
+def test_random_changes_to_results_are_survived() -> None:
+    """Bytes of whole results, base64 and brackets alike."""
+    rounds = int(os.environ.get("FUZZ_ROUNDS", "200"))
+    chance = random.Random(int(os.environ.get("FUZZ_SEED", "20260131")))
+    whole = json.dumps([json.loads(text) for text in HOSTILE.values() if len(text) < 1_000 and text.endswith("}")])
+    for _ in range(rounds):
+        summarize(changed(chance, whole.encode()).decode("latin-1"))
 
 
 def test_qpy_of_an_old_version_is_refused() -> None:
@@ -221,6 +140,32 @@ def test_qpy_of_an_old_version_is_refused() -> None:
     changed[6] = 12
     got = decode(tagged("QuantumCircuit", packed(bytes(changed))))
     assert "QPY version 12" in got.reason
+
+
+def test_runs_of_plain_gates_are_counted_as_the_header_says() -> None:
+    """A run that goes on after the last instruction would hide what the reader takes for the rest of the circuit."""
+    made = QuantumCircuit(2)
+    for _ in range(150):
+        made.rz(0.5, 0)
+        made.cx(0, 1)
+    whole = as_qpy(made, 17)
+    check_qpy(whole, Claims(Limits()))
+    for claimed in (0, 1, 64, 299, 301, 320, 10_000):
+        lying = whole.replace((300).to_bytes(8, "big"), claimed.to_bytes(8, "big"), 1)
+        with pytest.raises(ValueError, match="QPY"):
+            check_qpy(lying, Claims(Limits()))
+
+
+def test_every_standard_gate_passes_as_a_plain_one() -> None:
+    made = QuantumCircuit(5, 1)
+    for gate in get_standard_gate_name_mapping().values():
+        if gate.name not in ("delay", "measure", "reset"):
+            plain = gate.base_class(*[0.5] * len(gate.params)) if gate.params else gate
+            made.append(plain, range(gate.num_qubits))
+    made.reset(0)
+    made.measure(0, 0)
+    whole = as_qpy(made, 17)
+    check_qpy(whole, Claims(Limits(max_effort=20)))
 
 
 def test_qpy_that_names_a_function_of_the_library_is_refused() -> None:

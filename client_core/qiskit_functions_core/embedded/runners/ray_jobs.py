@@ -140,7 +140,7 @@ def _asking() -> Iterator[None]:
 def _client(address: str) -> Any:
     from ray.job_submission import JobSubmissionClient
 
-    class Client(JobSubmissionClient):
+    class Client(JobSubmissionClient):  # type: ignore[misc, unused-ignore] # Ray may be not installed
         """With a time-out, which Ray's has not: a cluster that falls silent would hold us for ever."""
 
         def _do_request(self, *args: Any, **more: Any) -> Any:
