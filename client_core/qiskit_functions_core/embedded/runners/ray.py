@@ -248,12 +248,15 @@ class RayRunner:
         partial.replace(target)
 
     def _fail(self, job: JobRow, failure: Failure | None) -> None:
-        if not self._move(job, "FAILED", since=ACTIVE) or failure is None:
+        """The reason comes first: whoever sees that the job has failed finds it."""
+        if job.status not in ACTIVE:
             return
-        self._store.add_error(job.id, error_data(failure.code, failure.message), origin="SCHEDULER")
-        log = BoundedLog(self._home.job(job.id).log, self._limits.log_bytes)
-        log.say(failure.message)
-        log.close()
+        if failure:
+            self._store.add_error(job.id, error_data(failure.code, failure.message), origin="SCHEDULER")
+            log = BoundedLog(self._home.job(job.id).log, self._limits.log_bytes)
+            log.say(failure.message)
+            log.close()
+        self._move(job, "FAILED", since=ACTIVE)
 
     def _move(self, job: JobRow, status: str, *, since: tuple[str, ...]) -> bool:
         return self._store.move(job.id, status, since=since, origin="SCHEDULER", context="UPDATE_JOB_STATUS")
