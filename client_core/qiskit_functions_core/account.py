@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from .account_store import SAVED_ACCOUNTS, choose, read_entries
 from .errors import AccountError
+from .redaction import redact
 
 IBM_HOST = "https://qiskit-serverless.quantum.ibm.com"
 """The gateway of IBM Quantum Platform (``IBM_SERVERLESS_HOST_URL_DEFAULT`` of qiskit-serverless 0.37)."""
@@ -54,6 +56,11 @@ class Account(BaseModel):
     url: str | None = None
     api_version: str = "v1"
     source: str = ""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What ``repr`` and ``str`` show: not the account inside a CRN."""
+        for name, value in super().__repr_args__():
+            yield name, redact(value) if isinstance(value, str) else value
 
     @property
     def is_embedded(self) -> bool:

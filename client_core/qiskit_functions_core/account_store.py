@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import AccountError
+from .native import hold_qiskit
 
 SAVED_ACCOUNTS = Path("~/.qiskit/qiskit-ibm.json")
 """Where qiskit-ibm-runtime saves accounts."""
@@ -68,6 +69,7 @@ def save_account(
             "an account to save needs a token and an instance (a CRN), since quota and backends belong to it",
             next_step="https://quantum.cloud.ibm.com/instances shows the CRN.",
         )
+    hold_qiskit()
     from qiskit_ibm_runtime import QiskitRuntimeService
     from qiskit_ibm_runtime.accounts import AccountAlreadyExistsError, InvalidAccountError
 
@@ -99,6 +101,7 @@ def delete_account(name: str | None = None, *, channel: str | None = None, path:
     """Delete a saved account, by default the channel's default one; whether there was one."""
     if not _file(path).exists():
         return False
+    hold_qiskit()
     from qiskit_ibm_runtime import QiskitRuntimeService
 
     return bool(QiskitRuntimeService.delete_account(name=name, channel=channel, filename=str(_file(path))))

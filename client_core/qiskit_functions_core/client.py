@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import anyio
-import anyio.to_thread
 from pydantic import SecretStr
 
 from .account import Account
+from .computing import computed
 from .errors import PlatformAbsent, QiskitFunctionsError
 from .files import Files
 from .functions import Functions, split_name
@@ -202,9 +202,7 @@ class FunctionsClient:
         self, name: str, arguments: Mapping[str, Any], suppress_low_usage_warning: bool
     ) -> tuple[Function, str, Verdict]:
         """The function, the encoded arguments, and the verdict on running it with them."""
-        encoded = await anyio.to_thread.run_sync(
-            partial(encode_arguments, dict(arguments), allowed_folders=self._allowed_folders)
-        )
+        encoded = await computed(partial(encode_arguments, dict(arguments), allowed_folders=self._allowed_folders))
         function, usage, backend = await _together(
             lambda: self.functions.get(name),
             lambda: _ask(self.platform.usage),
@@ -216,8 +214,7 @@ class FunctionsClient:
             instance=self.instance,
             suppress_low_usage_warning=suppress_low_usage_warning,
         )
-        schema = function.arguments_schema
-        fit = await anyio.to_thread.run_sync(check_arguments, schema, encoded)
+        fit = await computed(partial(check_arguments, function.arguments_schema, encoded))
         return function, encoded, Verdict(checks=[fit, quota, backend])
 
     async def _check_backend(self, name: object) -> Check:

@@ -145,6 +145,7 @@ async def test_a_refused_run_sends_nothing_and_hides_the_account(
 async def test_an_instance_is_called_by_its_crn_without_the_account(world: World) -> None:
     async with world.client() as client:
         assert client.instance == CRN.replace(ACCOUNT_IN_CRN, "***")
+        assert ACCOUNT_IN_CRN not in f"{client.account!r} {client.account}"
 
 
 async def test_arguments_larger_than_a_gateway_takes_are_refused_before_anything_is_submitted(world: World) -> None:
@@ -177,9 +178,6 @@ async def test_an_account_that_the_gateway_refuses_is_told_in_its_words_with_wha
             await client.run("f", {})
     for part in ("token", "instance", "channel"):
         assert part in raised.value.next_step
-
-
-# Whose clock counts
 
 
 @dataclass

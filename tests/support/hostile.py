@@ -1,7 +1,7 @@
 """Data from strangers, each with a name; and, run as a module, what reading each takes of a process.
 
-``python -m support.hostile`` prints a JSON object: for each name the seconds of CPU and the MiB by which the process grew
-at most, in one process.
+``python -m support.hostile`` prints a JSON object: for each name the seconds of CPU and the MiB by which the process
+grew at most, in one process.
 """
 
 from __future__ import annotations
@@ -150,6 +150,10 @@ def costly() -> Iterator[tuple[str, str]]:
     yield "lone surrogates", '["\\ud800"' + ',"\\udfff"' * 10**5 + "]"
     yield "many arrays of nothing", f"[{','.join([tagged('ndarray', packed(npy((0,))))] * 5_000)}]"
     yield "many small bombs", f"[{','.join([tagged('ndarray', inflating(npy((90 * MIB,)), 90 * MIB))] * 20)}]"
+    yield "many observables", tagged("ObservablesArray", [{"X": 1.0}] * 240_000)
+    yield "long observables", tagged("ObservablesArray", ["X" * 100_000] * 500)
+    yield "many Pauli labels", tagged("settings", {"data": ["X"] * 900_000}, **PAULI_LIST)
+    yield "refused values in each other", '{"__type__":"set","__value__":[' * 40 + f'"{"x" * MIB}"' + "]}" * 40
     yield "380,000 gates", tagged("QuantumCircuit", packed(as_qpy(_repeated("x", 380_000), 17)))
     yield "100,000 named parameters", tagged("QuantumCircuit", packed(as_qpy(_with_parameters(100_000), 17)))
     yield "40,000 gates made in Python", tagged("QuantumCircuit", packed(_paulis(40_000)))

@@ -271,10 +271,12 @@ class _Walk:
 
 @lru_cache(maxsize=1_000)
 def _effort_of(name: bytes) -> int:
-    """How long an instruction takes. The reader calls what Qiskit's library has under its name; it must be one."""
-    from qiskit.circuit import Instruction, library
+    """How long an instruction takes. The reader calls what these modules have under its name; it must be one."""
+    from qiskit import circuit
+    from qiskit.circuit import controlflow, library
 
-    found = getattr(library, name.decode(), Instruction)
-    if name not in _CUSTOM and not (isinstance(found, type) and issubclass(found, Instruction)):
+    places = [vars(module) for module in (library, circuit, controlflow)]
+    found = [place[name.decode()] for place in places if name.decode() in place]
+    if name not in _CUSTOM and not all(isinstance(cls, type) and issubclass(cls, circuit.Instruction) for cls in found):
         raise ValueError(f"QPY with {name!r} as an instruction")
     return _PART if name in standard_names() else _MADE_IN_PYTHON

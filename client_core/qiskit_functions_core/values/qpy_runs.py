@@ -12,9 +12,9 @@ from collections import defaultdict
 from functools import lru_cache
 from itertools import groupby
 
-# An instruction begins: lengths of its name and label (2 bytes each), how many parameters (2), qubits and clbits (4 each),
-# what conditions it has (1), the length of the condition (2) and its value (8), control qubits (4), their state (4).
-# The first five end in a byte that tells kinds apart, with three zeros between them; here is what follows them.
+# An instruction begins: lengths of its name and label (2 bytes each), how many parameters (2), qubits and clbits (4
+# each), what conditions it has (1), the length of the condition (2) and its value (8), control qubits (4), their state
+# (4). The first five end in a byte that tells kinds apart, with three zeros between them; here is what follows them.
 _REST = rb".{8}+\0\0.{6}+"
 _QUBIT, _CLBIT = rb"q.{4}+", rb"c.{4}+"
 # A float or an integer of 8 bytes.

@@ -94,6 +94,8 @@ def _holds_text(value: Any) -> bool:
 
 def _extrapolator(value: Any) -> str | None:
     """Estimator results name their extrapolators in arrays, which the encoder writes as bare names."""
+    if not isinstance(value, str) or len(value) > _MAX_NAME:
+        return None
     from typing import get_args
 
     from qiskit_ibm_runtime.options.zne_options import ExtrapolatorType
@@ -233,10 +235,11 @@ def _effort_of_observables(value: Any) -> int:
     return 30 + sum(map(len, map(_text, value if isinstance(value, dict) else [value])))
 
 
-def _bindings_array(value: Any, _: Payloads) -> Any:
+def _bindings_array(value: Any, payloads: Payloads) -> Any:
     from qiskit.primitives.containers.bindings_array import BindingsArray
 
     data, shape = _mapping(value, "data", "shape")
+    payloads.claims.effort(10 * len(data))
     named = {tuple(_text(name) for name in json.loads(names)): values for names, values in data.items()}
     return BindingsArray(named, shape=tuple(shape))
 

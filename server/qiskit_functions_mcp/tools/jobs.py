@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import anyio.to_thread
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from qiskit_functions_core import JobEvent, JobStatus
+from qiskit_functions_core.computing import computed
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.job_texts import filter_lines
 from qiskit_functions_core.paths import allowed_path
@@ -158,7 +158,7 @@ async def get_job_result(
         summary.saved = result.save(target) if target else None
         return summary, picture
 
-    summary, picture = await anyio.to_thread.run_sync(read)
+    summary, picture = await computed(read)
     answer = reply(summary)
     if picture:
         answer.content.append(image_of(picture.data, picture.mime_type))

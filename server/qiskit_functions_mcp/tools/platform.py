@@ -79,7 +79,7 @@ async def get_usage(ctx: Ctx) -> Annotated[CallToolResult, UsageReply]:
     account = AccountReply(
         channel=client.account.channel,
         host=client.account.host or "this machine",
-        instance=client.account.instance,
+        instance=client.instance if client.account.instance else None,
         source=client.account.source,
     )
     answer = UsageReply(account=account, standing=check.outcome, message=check.message)
