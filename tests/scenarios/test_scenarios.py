@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.over_stdio import assistant
-from support.scenario import Era, Scenario, filled, misfits, play
+from support.scenario import Era, Scenario, filled, kept_part, misfits, play
 
 FILES = sorted(Path(__file__).parent.glob("*.json"))
 
@@ -86,3 +86,9 @@ def test_kept_values_and_lines_take_their_places() -> None:
         "source": "a\nb\n",
         "n": [1],
     }
+
+
+def test_what_is_kept_is_found_by_pointer_or_by_expression() -> None:
+    answer = {"jobs": [{"job_id": "j"}], "next_step": "Call it with confirm='token'."}
+    assert kept_part(answer, "/jobs/0/job_id") == "j"
+    assert kept_part(answer, "/next_step ~ confirm='([^']+)'") == "token"

@@ -155,7 +155,7 @@ def costly() -> Iterator[tuple[str, str]]:
     yield "many Pauli labels", tagged("settings", {"data": ["X"] * 900_000}, **PAULI_LIST)
     yield "refused values in each other", '{"__type__":"set","__value__":[' * 40 + f'"{"x" * MIB}"' + "]}" * 40
     yield "380,000 gates", tagged("QuantumCircuit", packed(as_qpy(_repeated("x", 380_000), 17)))
-    yield "100,000 named parameters", tagged("QuantumCircuit", packed(as_qpy(_with_parameters(100_000), 17)))
+    yield "60,000 named parameters", tagged("QuantumCircuit", packed(as_qpy(_with_parameters(60_000), 17)))
     yield "40,000 gates made in Python", tagged("QuantumCircuit", packed(_paulis(40_000)))
     chance = random.Random(20260131)
     for version in QPY_VERSIONS:

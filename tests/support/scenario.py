@@ -11,11 +11,13 @@ What an answer must hold is a pattern, see ``misfits``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from string import Template
 from typing import Any, Literal, Self
 
+import anyio
 from mcp_types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,7 +25,7 @@ from .over_stdio import Assistant, text_of
 
 Era = Literal["auto", "legacy"]
 
-MOST_CALLS = 100
+MOST_SECONDS = 90
 """Of one call that is repeated until its answer fits."""
 
 MOST_CHARACTERS = 20_000
@@ -40,7 +42,8 @@ class Call(BaseModel):
         until: the same call is made again until its answer fits this.
         answers, fails, says: what must be in the structured answer, in the error, in an answer that is
             only text; one of them.
-        keep: names for parts of the answer, given by JSON pointer.
+        keep: names for parts of the answer, given by JSON pointer; after " ~ ", a regular expression whose
+            group is the part of a text.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -115,23 +118,28 @@ async def play(scenario: Scenario, assistant: Assistant, folder: Path) -> str:
     kept = {"folder": str(folder)}
     for number, call in enumerate([*scenario.given, *scenario.talk], 1):
         answer = await _answer(assistant, call, filled(call.with_, kept))
-        content = text_of(answer) if answer.structured_content is None else answer.structured_content
+        content = read(answer)
         problems = [*_common_problems(call, answer), *misfits(filled(call.expected, kept), content)]
         if problems:
             return "\n".join([f"call {number}, {call.call}: {call.why}", *problems, f"the answer: {content}"])
-        kept |= {name: str(at(content, pointer)) for name, pointer in call.keep.items()}
+        kept |= {name: kept_part(content, where) for name, where in call.keep.items()}
     end = await _end(assistant)
     return "" if end == scenario.in_the_end else f"in the end there is {end}"
 
 
 async def _answer(assistant: Assistant, call: Call, arguments: dict[str, Any]) -> CallToolResult:
-    """The first that the call waits for; the last one when it never comes."""
-    for _ in range(MOST_CALLS):
-        answer = await assistant.call(call.call, **arguments)
-        content = text_of(answer) if answer.structured_content is None else answer.structured_content
-        if call.until is None or not list(misfits(call.until, content)):
-            break
+    """The first that the call waits for; the last one when it does not come."""
+    answer = await assistant.call(call.call, **arguments)
+    with anyio.move_on_after(MOST_SECONDS):
+        while call.until is not None and list(misfits(call.until, read(answer))):
+            await anyio.sleep(0.02)
+            answer = await assistant.call(call.call, **arguments)
     return answer
+
+
+def read(answer: CallToolResult) -> Any:
+    """What a model reads: the structured content, else the text."""
+    return text_of(answer) if answer.structured_content is None else answer.structured_content
 
 
 def _common_problems(call: Call, answer: CallToolResult) -> Iterator[str]:
@@ -171,11 +179,12 @@ def filled(value: Any, kept: Mapping[str, str]) -> Any:
     return {key: filled(item, kept) for key, item in value.items()}
 
 
-def at(value: Any, pointer: str) -> Any:
-    """What is at a JSON pointer without escapes."""
+def kept_part(value: Any, where: str) -> str:
+    """What is at a JSON pointer without escapes, or what a regular expression finds there."""
+    pointer, _, expression = where.partition(" ~ ")
     for step in pointer.split("/")[1:]:
         value = value[int(step)] if isinstance(value, list) else value[step]
-    return value
+    return re.findall(expression, value)[0] if expression else str(value)
 
 
 def misfits(pattern: Any, value: Any, place: str = "") -> Iterator[str]:

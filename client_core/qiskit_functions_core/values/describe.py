@@ -9,6 +9,7 @@ from typing import Any
 from . import describe_circuits, describe_data, navigate, plain
 from .decoding import Opaque
 from .page import FIRST, ROWS, Page
+from .panics import panics_as_errors
 from .summary_models import ValueSummary
 
 _TEXT = 2_000
@@ -21,7 +22,8 @@ def describe(value: Any, pointer: str, page: Page = FIRST) -> ValueSummary:
     for name in navigate.class_names(value):
         if name in _DESCRIBERS:
             try:
-                return _DESCRIBERS[name](value, pointer, page)
+                with panics_as_errors():
+                    return _DESCRIBERS[name](value, pointer, page)
             except Exception as error:  # values from strangers can break in any method; the rest must show
                 return _opaque(Opaque(name, 0, f"it cannot be summarised: {error}"[:300]), pointer, page)
     return _other(value, pointer, page)

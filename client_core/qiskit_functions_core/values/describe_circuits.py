@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import plain
 from .page import FIRST, ROWS, Page
+from .qpy_runs import standard_names
 from .summary_models import ValueSummary
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _openqasm(circuit: QuantumCircuit, page: Page) -> dict[str, Any]:
     """OpenQASM 3 when it is short, or the piece of it that a page asks for."""
     from qiskit import qasm3
 
-    if len(circuit.data) > _MAX_EXPORTED:
+    if len(circuit.data) > _MAX_EXPORTED or not has_all_definitions(circuit):
         return {}
     try:
         text = plain.text(qasm3.dumps(circuit))
@@ -74,6 +75,30 @@ def _openqasm(circuit: QuantumCircuit, page: Page) -> dict[str, Any]:
         return {"omitted": len(text), "next_offset": 0}
     shown = text[page.offset : page.end(OPENQASM_SHOWN)]
     return {"openqasm": shown, **page.rest(len(text), len(shown))}
+
+
+def has_all_definitions(circuit: QuantumCircuit) -> bool:
+    """Whether OpenQASM can be written without computing how gates are made, which takes minutes for a large unitary."""
+    waiting, looked_at = [circuit], 0
+    while waiting:
+        for row in waiting.pop().data:
+            looked_at += 1
+            inside = _definitions(row.operation)
+            if inside is None or looked_at > 2 * _MAX_EXPORTED:
+                return False
+            waiting += inside
+    return True
+
+
+def _definitions(operation: Any) -> list[QuantumCircuit] | None:
+    """The circuits that an operation consists of, none for a standard one; None if they would have to be computed."""
+    if operation.base_class.__name__.encode() in standard_names():
+        return []
+    if (blocks := getattr(operation, "blocks", None)) is not None:
+        return list(blocks)
+    # The public property would compute it.
+    definition = getattr(operation, "_definition", None)
+    return None if definition is None else [definition]
 
 
 def pauli_operator(operator: Any, pointer: str, page: Page) -> ValueSummary:

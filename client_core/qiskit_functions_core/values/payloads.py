@@ -16,6 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .limits import QPY_GROWTH, Limits
+from .panics import panics_as_errors
 from .qpy_check import Claims, check_qpy
 
 if TYPE_CHECKING:
@@ -69,13 +70,8 @@ class Payloads:
         if not _MIN_QPY_VERSION <= data[6] <= qpy.QPY_VERSION:
             raise ValueError(f"QPY version {data[6]}; {_MIN_QPY_VERSION} to {qpy.QPY_VERSION} can be read here")
         check_qpy(data, self.claims)
-        try:
+        with panics_as_errors():
             circuits: list[QuantumCircuit] = qpy.load(io.BytesIO(data))
-        except BaseException as error:
-            # A panic of Qiskit's Rust reader is no Exception, but says no more than that the data is broken.
-            if type(error).__name__ == "PanicException":
-                raise ValueError(f"QPY that cannot be read: {error}") from error
-            raise
         return circuits
 
     def sparse_matrix(self, payload: str) -> Any:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..errors import InputError
 from . import navigate, plain
 from . import pointer as pointers
+from .panics import panics_as_errors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +32,7 @@ Form = Literal["png", "svg"]
 # 8 inches of 100 dots: what chats show without shrinking it, with 10-point letters that stay legible.
 _WIDTH, _DPI = 8.0, 100
 _PANELS = 4
+_MORE = " There is more to draw: ask for a path to it."
 # Values looked at in search of something to draw.
 _LOOKED_AT = 1_000
 # Matplotlib is not thread-safe, even where figures are apart.
@@ -110,16 +112,17 @@ def _draw(value: Any, pointer: str, colors: Colors, form: Form) -> Picture:
             next_step="Give a path to counts, expectation values, an array of numbers or a circuit; "
             "the summary names them.",
         )
-    more = " There is more to draw: ask for a path to it." if len(found) > _PANELS else ""
+    more = _MORE if len(found) > _PANELS else ""
     at, first = found[0]
     try:
-        if plot_circuits.is_circuit(first):
-            more = " There is more to draw: ask for a path to it." if len(found) > 1 else ""
-            figure, caption = plot_circuits.figure(first, at, colors)
-        else:
-            panels = [panel for at, part in found[:_PANELS] if (panel := plot_panels.panel(part, at))]
-            figure, caption = _figure(panels, colors), " ".join(panel.caption for panel in panels)
-        data = _render(figure, form)
+        with panics_as_errors():
+            if plot_circuits.is_circuit(first):
+                more = _MORE if len(found) > 1 else ""
+                figure, caption = plot_circuits.figure(first, at, colors)
+            else:
+                panels = [panel for at, part in found[:_PANELS] if (panel := plot_panels.panel(part, at))]
+                figure, caption = _figure(panels, colors), " ".join(panel.caption for panel in panels)
+            data = _render(figure, form)
     except Exception as error:  # drawers fail in their own ways on values from strangers
         raise InputError(
             f"{at or '/'} cannot be drawn: {error}"[:300], next_step="Read its summary instead."

@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..paths import replacing
-from . import describe_data, navigate, plain
+from . import describe_circuits, describe_data, navigate, plain
+from .panics import panics_as_errors
 from .plot_circuits import is_circuit
 
 if TYPE_CHECKING:
@@ -131,8 +132,11 @@ def _qasm(result: Result, file: IO[bytes]) -> str:
 
     if not is_circuit(result.part):
         raise _unfit(result, "OpenQASM", "Give a path to one circuit; several go to .qpy.")
+    if not describe_circuits.has_all_definitions(result.part):
+        raise _unfit(result, "OpenQASM", "It has gates without a definition; save it as .qpy.")
     try:
-        text = qasm3.dumps(result.part)
+        with panics_as_errors():
+            text = qasm3.dumps(result.part)
     except Exception as error:  # the exporter refuses some instructions, and fails on others in its own ways
         raise _unfit(result, "OpenQASM", f"Save it as .qpy ({error}).") from error
     file.write(text.encode("utf-8", "replace"))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit import Parameter, ParameterVector, library
 from qiskit.circuit.library import CXGate
 from qiskit.circuit.random import random_circuit
 from qiskit.primitives import EstimatorResult, SamplerResult, StatevectorEstimator, StatevectorSampler
@@ -27,6 +27,7 @@ from qiskit.quantum_info import (
     PauliList,
     SparsePauliOp,
     Statevector,
+    random_clifford,
 )
 from qiskit.result import Result
 from qiskit_ibm_runtime.execution_span import (
@@ -138,6 +139,32 @@ def test_object_arrays_come_back_as_their_elements() -> None:
 def test_random_circuits_come_back(seed: int, conditional: bool) -> None:
     circuit = random_circuit(4, 4, seed=seed, conditional=conditional, measure=True)
     assert decoded(circuit) == circuit
+
+
+def test_gates_that_python_makes_come_back() -> None:
+    made = QuantumCircuit(4, 4)
+    for gate in (
+        library.UnitaryGate(np.eye(4)),
+        library.PauliGate("XYZ"),
+        library.PermutationGate([1, 0, 2]),
+        library.Initialize([0, 1]),
+        library.StatePreparation("01"),
+        library.QFTGate(3),
+        library.MCXGate(3),
+        library.MCPhaseGate(0.5, 3),
+        library.HamiltonianGate(np.eye(2), 0.5),
+        library.PauliEvolutionGate(SparsePauliOp(["XX", "ZI"]), 0.5),
+        library.LinearFunction([[1, 0], [1, 1]]),
+        random_clifford(2, seed=1),
+    ):
+        made.append(gate, range(gate.num_qubits))
+    with made.for_loop(range(3)), made.switch(made.clbits[0]) as case, case(0, 1):
+        made.x(0)
+    with made.while_loop((made.clbits[0], True)):
+        made.break_loop()
+    made.delay(10, 0)
+    made.barrier()
+    assert decoded(made) == made
 
 
 @pytest.mark.parametrize("matrix", [csr_matrix(np.eye(3)), coo_matrix(np.eye(3))])

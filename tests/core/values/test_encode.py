@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
+from qiskit.primitives.containers import BitArray
 from qiskit.quantum_info import SparseObservable, SparsePauliOp
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
@@ -41,6 +42,19 @@ print([name for name in ("qiskit", "numpy", "qiskit_ibm_runtime", "scipy") if na
 """
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_arrays_import_numpy_and_counts_no_more_of_qiskit_than_its_own_package() -> None:
+    texts = [json.dumps(value, cls=QiskitObjectsEncoder) for value in (np.eye(2), BitArray(np.ones((2, 1), "u1"), 1))]
+    program = f"""
+import sys
+from qiskit_functions_core.values import summarize
+for text in {texts!r}:
+    summarize(text)
+    print([name for name in ("qiskit", "qiskit_ibm_runtime", "scipy.stats", "matplotlib") if name in sys.modules])
+"""
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines() == ["[]", "['qiskit']"]
 
 
 def test_objects_of_python_users_are_encoded_as_the_official_client_does() -> None:

@@ -163,6 +163,33 @@ def test_circuits_tell_depths_operations_parameters_and_openqasm() -> None:
     assert part.openqasm == qasm3.dumps(circuit)
 
 
+def test_a_summary_does_not_compute_how_a_large_gate_is_made() -> None:
+    circuit = QuantumCircuit(9)
+    circuit.unitary(np.eye(2**9), range(9))
+    part = only(circuit)
+    assert (part.kind, part.operations, part.openqasm) == ("circuit", {"unitary": 1}, None)
+
+
+def test_pubs_of_many_registers_tell_twenty_and_point_at_the_others() -> None:
+    pub = SamplerPubResult(DataBin(**{f"c{index}": samples(9, 2) for index in range(50)}))
+    first, *others = summary_of(pub, budget=100_000).parts
+    assert first.registers is not None
+    assert list(first.registers) == [f"c{index}" for index in range(20)]
+    assert [part.pointer for part in others] == [f"/data/c{index}" for index in range(20, 50)]
+
+
+def test_registers_that_do_not_fit_are_pointed_at() -> None:
+    pub = SamplerPubResult(DataBin(**{f"c{index}": samples(9, 127) for index in range(20)}))
+    summary = summary_of(pub, budget=2_500)
+    (part,) = summary.parts
+    assert part.registers is not None
+    shown = len(part.registers)
+    assert 0 < shown < 20
+    assert summary.omitted_parts == 20 - shown
+    assert summary.omitted_pointers is not None
+    assert summary.omitted_pointers[0] == f"/data/c{shown}"
+
+
 def test_the_openqasm_of_a_long_circuit_is_read_in_pieces() -> None:
     circuit = QuantumCircuit(1)
     for _ in range(1000):
