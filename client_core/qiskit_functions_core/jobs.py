@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID
 
 import anyio
 
+from .computing import computed
 from .errors import Forbidden, GatewayFault, InputError, NotFound, QiskitFunctionsError, ResultNotReady
 from .functions import Kind, filters_of, split_name
 from .job_texts import error_lines, event_text, filter_lines, lines_of, stored_text
@@ -168,7 +170,11 @@ class Jobs:
 
     async def get(self, job_id: str) -> Job:
         """Raises NotFound for a job that does not exist or is someone else's."""
-        answer = await self._transport.get(f"jobs/{checked_id(job_id)}/")
+        try:
+            answer = await self._transport.get(f"jobs/{checked_id(job_id)}/")
+        except NotFound as error:
+            error.next_step = "Take a job_id of list_jobs; a job of somebody else's cannot be seen."
+            raise
         job = parsed(Job, answer.json())
         if job.id != checked_id(job_id):  # a proxy's cache, or what a stranger says
             raise GatewayFault("the gateway answered with another job", status=answer.status, next_step="Ask again.")
@@ -210,7 +216,9 @@ class Jobs:
 
     async def _no_result(self, job_id: str) -> ResultNotReady:
         status = (await self.get(job_id)).status
-        reason, next_step = _NO_RESULT.get(status, (f"it is {status}", "Wait for the job; do not run it again."))
+        reason, next_step = _NO_RESULT.get(
+            status, (f"it is {status}", "Wait for it with wait_for_job; do not run it again.")
+        )
         return ResultNotReady(f"job {job_id} has no result: {reason}", next_step=next_step)
 
     async def logs(
@@ -226,7 +234,7 @@ class Jobs:
         name = "logs" if scope == "user" else "provider-logs"
         text = stored_text(await self._transport.get(f"jobs/{checked_id(job_id)}/{name}/"), "logs")
         if include or exclude:
-            text = filter_lines(text, include=include, exclude=exclude)
+            text = await computed(partial(filter_lines, text, include=include, exclude=exclude))
         if tail is not None:
             text = "\n".join(lines_of(text)[-tail:]) if tail > 0 else ""
         return text

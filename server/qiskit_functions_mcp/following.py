@@ -29,7 +29,7 @@ _NEXT_STEPS = {
     JobStatus.ERROR: "Mend what the failure says; get_job_logs has the whole log.",
     JobStatus.CANCELED: "It was stopped; get_job_logs has what it wrote.",
 }
-_STILL_RUNNING = "The job is still running: call wait_for_job again. Do not run the function again."
+_STILL_RUNNING = "The job has not ended yet: call wait_for_job. Do not run the function again."
 
 
 async def follow(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) -> Job:

@@ -169,6 +169,10 @@ def test_lines_are_those_of_files_and_an_expression_that_is_none_is_refused() ->
         filter_lines("a", include="(")
 
 
+def test_an_expression_that_would_backtrack_for_ever_does_not() -> None:
+    assert filter_lines("a" * 50_000 + "!", include="^(a+)+$") == ""
+
+
 RUNTIME = [
     {"runtime_job": "rj1", "runtime_session": None},
     {"runtime_job": "rj2", "runtime_session": "s1"},

@@ -13,7 +13,7 @@ from pydantic import Field
 from qiskit_functions_core import JobEvent, JobStatus
 from qiskit_functions_core.computing import computed
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.job_texts import filter_lines
+from qiskit_functions_core.job_texts import lines_of
 from qiskit_functions_core.paths import allowed_path
 from qiskit_functions_core.values import Summary
 
@@ -180,8 +180,8 @@ async def get_job_logs(
     tail_lines: Annotated[int, Field(ge=1, le=10_000, description="At most so many lines, from the end")] = 200,
 ) -> CallToolResult:
     here = connection(ctx)
-    log = await (await here.client()).jobs.logs(job_id, scope=scope)
-    lines = filter_lines(log, include=include, exclude=exclude).splitlines()
+    jobs = (await here.client()).jobs
+    lines = lines_of(await jobs.logs(job_id, scope=scope, include=include, exclude=exclude))
     shown = cut_start("\n".join(lines[-tail_lines:]), here.settings.reply_characters - 200)
     left_out = len(lines) - len(lines[-tail_lines:])
     head = f"log of job {job_id}, the function's own words"
@@ -197,7 +197,7 @@ async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopRep
             message=cut(stopped.message, 1_000),
             cancelled=list(stopped.cancelled) or None,
             problems=[cut(problem, 500) for problem in stopped.problems[:10]] or None,
-            log_tail=cut_start("\n".join(stopped.logs.splitlines()[-20:]), 4_000),
+            log_tail=cut_start("\n".join(lines_of(stopped.logs)[-20:]), 4_000),
         )
     )
 
