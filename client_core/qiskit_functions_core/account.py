@@ -112,6 +112,12 @@ class Account(BaseModel):
         deciding = None if name else next((c for c in candidates if c.decides), None)
         chosen = deciding or _saved(saved_accounts, name or None)
         account = chosen.account() if chosen else cls.local()
+        asked = next((c for c in candidates[:2] if c.fields.get("channel")), None)
+        if asked and asked.channel.is_ibm and not account.channel.is_ibm:
+            raise AccountError(
+                f"channel {asked.channel} is set (from {asked.source}), but no account for it was found",
+                next_step="Set QISKIT_FUNCTIONS_TOKEN and QISKIT_FUNCTIONS_INSTANCE, or save an account.",
+            )
         overlay = next((c.fields["instance"] for c in candidates if c.fields.get("instance")), "")
         if account.instance is None and account.channel.is_ibm and overlay:
             account = account.model_copy(update={"instance": overlay})
@@ -127,11 +133,12 @@ class _Candidate:
 
     @property
     def decides(self) -> bool:
-        return any(self.fields.get(field) for field in ("channel", "host", "token"))
+        """Whether it has credentials, or says that none are needed; IBM's channel alone has neither."""
+        return bool(self.fields.get("host") or self.fields.get("token") or self.fields.get("channel") == Channel.LOCAL)
 
     def account(self) -> Account:
         host, instance = self.fields.get("host", ""), self.fields.get("instance", "")
-        channel = self._channel()
+        channel = self.channel
         if channel.is_ibm:
             host = host or IBM_HOST
         return Account(
@@ -144,7 +151,8 @@ class _Candidate:
             source=self.source,
         )
 
-    def _channel(self) -> Channel:
+    @property
+    def channel(self) -> Channel:
         name = self.fields.get("channel", "")
         if not name:
             without_runtime = self.fields.get("host") and not self.fields.get("instance")

@@ -2,8 +2,8 @@
 
 Both sides are untrusted: a schema comes from whoever owns the function, the arguments from whoever runs
 it. So nothing is fetched, and the documents are bounded as the gateway of Qiskit Serverless 0.37 bounds
-them. Patterns are matched in linear time; the few that cannot be (with look-around or back-references)
-are matched in a process of their own, which ends after a second of work.
+them. Patterns are matched in linear time. A schema with patterns that cannot be (with look-around or
+back-references), or with references, is evaluated in a process of its own, bounded in work and memory.
 
 Blocking: a megabyte of arguments against many patterns takes about a second, so call it from a thread.
 """
@@ -14,11 +14,12 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from .models import ArgumentsSchema
+if TYPE_CHECKING:
+    from .models import ArgumentsSchema
 
 MAX_SCHEMA_CHARACTERS = 64 * 1024
 MAX_ARGUMENTS_CHARACTERS = 1024 * 1024
@@ -37,7 +38,11 @@ _LINEAR = jsonschema_rs.RegexOptions()
 _BACKTRACKING = jsonschema_rs.FancyRegexOptions()
 
 _APART_SECONDS = 5.0
-"""For the process that matches backtracking patterns: a second of work, and what a busy machine adds."""
+_APART_CPU_SECONDS = 1
+_APART_BYTES = 1024**3
+"""For the process of its own: a second of work, what a busy machine adds to it, and room for the libraries."""
+
+_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 
 _SHOWN_CHARACTERS = 200
 
@@ -55,6 +60,9 @@ class Violation:
     message: str
     path: list[str | int]
     description: str = ""
+
+
+_TOO_MUCH_WORK = Violation("the schema takes too much work to check these arguments", [])
 
 
 def check_schema(text: str) -> ArgumentsSchema | None:
@@ -91,6 +99,8 @@ def violation(schema: ArgumentsSchema | None, arguments: Any) -> Violation | Non
         return None
     if _too_deep(arguments):
         return Violation(f"the arguments nest deeper than {MAX_DEPTH} levels", [])
+    if _refers(schema):
+        return _violation_apart(schema, arguments)
     try:
         validator = _validator(schema, _LINEAR)
     except (ValueError, jsonschema_rs.ReferencingError):
@@ -98,8 +108,22 @@ def violation(schema: ArgumentsSchema | None, arguments: Any) -> Violation | Non
     return _first(validator, schema, arguments)
 
 
+def _refers(schema: ArgumentsSchema) -> bool:
+    """Whether parts refer to parts: a few that refer twice to the next are as much work as a million."""
+    stack: list[Any] = [schema]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if not _REFERENCES.isdisjoint(node):
+                return True
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+    return False
+
+
 def _violation_apart(schema: ArgumentsSchema, arguments: Any) -> Violation | None:
-    """The same in a process of its own, since a backtracking match cannot be stopped in ours."""
+    """The same in a process of its own: in ours, neither a backtracking match nor a tree of references can be ended."""
     command = [sys.executable, "-m", __name__]
     try:
         process = subprocess.run(  # noqa: S603 - this very module
@@ -110,12 +134,19 @@ def _violation_apart(schema: ArgumentsSchema, arguments: Any) -> Violation | Non
             timeout=_APART_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        return Violation("the schema's patterns take too long to match these arguments", [])
-    found = json.loads(process.stdout or b"null")
+        return _TOO_MUCH_WORK
+    if process.returncode:
+        return _TOO_MUCH_WORK
+    found = json.loads(process.stdout)
     return Violation(**found) if found else None
 
 
 def _main() -> None:
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (_APART_CPU_SECONDS, _APART_CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_AS, (_APART_BYTES, _APART_BYTES))
     schema, arguments = json.load(sys.stdin)
     try:
         found = _first(_validator(schema, _BACKTRACKING), schema, arguments)

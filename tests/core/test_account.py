@@ -124,9 +124,17 @@ def test_ibm_channels_demand_an_instance_and_say_why(channel: str) -> None:
         resolve(channel=channel, token="t")
 
 
+def test_ibms_channel_alone_finds_the_account_wherever_it_is(saved: Path) -> None:
+    assert token(resolve(saved=saved, channel="ibm_quantum_platform")) == "saved-token"
+    with pytest.raises(AccountError, match="no account for it was found"):
+        resolve(channel="ibm_quantum_platform")
+
+
 def test_an_unknown_channel_is_refused_with_the_known_ones() -> None:
     with pytest.raises(AccountError, match="ibm_quantum") as error:
         resolve(channel="ibm_quantum", token="t")
+    with pytest.raises(AccountError, match="ibm_quantum"):
+        resolve(channel="ibm_quantum")
     assert "ibm_quantum_platform" in error.value.next_step
 
 

@@ -74,6 +74,15 @@ def test_a_reference_inside_the_schema_is_followed() -> None:
     assert found.path == ["x"]
 
 
+@pytest.mark.parametrize("keyword", ["allOf", "anyOf"])
+def test_references_that_double_the_work_at_every_level_are_given_up(keyword: str) -> None:
+    levels = {str(n): {keyword: [{"$ref": f"#/$defs/{n + 1}"}] * 2} for n in range(40)}
+    schema = {"$defs": {**levels, "40": {"type": "string"}}, "$ref": "#/$defs/0"}
+    found = violation(schema, {})
+    assert found is not None
+    assert "too much work" in found.message
+
+
 def test_a_reference_to_elsewhere_is_never_fetched() -> None:
     with pytest.raises(ValueError, match="cannot be used"):
         check_schema('{"$ref": "http://127.0.0.1:9/schema.json"}')

@@ -6,6 +6,7 @@ import os
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
+import anyio
 import pytest
 
 from qiskit_functions_core.embedded.home import Home
@@ -16,6 +17,7 @@ from support.gateways import (
     WAIT,
     Gate,
     Ran,
+    archive,
     assert_in_order,
     function_of,
     gateway_process,
@@ -69,6 +71,34 @@ async def test_a_stop_ends_the_whole_tree_also_what_ignores_it_and_what_left_it(
         assert await user.status(job) == "STOPPED"
         assert not [member for member in members if member.is_running()]
         assert "daemon" in await user.log(job)
+
+
+async def test_a_result_that_is_half_written_is_shown_neither_while_the_job_runs_nor_while_it_is_stopped(
+    home: Path,
+) -> None:
+    source = (
+        "import os, pathlib, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "pathlib.Path(os.environ['RESULTS_PATH']).write_text('{\"half\": ')\n"
+        "print('begun', flush=True)\ntime.sleep(600)\n"
+    )
+    async with user_of(home) as user:
+        await user.upload("half", source)
+        job = await user.run("half")
+        await user.says(job, "begun")
+        assert await user.result(job) is None
+        async with anyio.create_task_group() as group:
+            group.start_soon(user.stop, job)
+            await user.becomes(job, "STOPPED")
+            assert await user.result(job) is None
+        assert await user.result(job) is None
+
+
+async def test_an_entry_point_that_looks_like_an_option_is_a_script_all_the_same(home: Path) -> None:
+    async with user_of(home) as user:
+        await user.upload_archive("dashing", archive({"-c.py": b"print('a script')\n"}), entrypoint="-c.py")
+        job = await user.run("dashing")
+        assert await user.ended(job) == "SUCCEEDED"
+        assert "a script" in await user.log(job)
 
 
 async def test_what_a_function_leaves_behind_is_ended_with_it(home: Path) -> None:

@@ -227,3 +227,13 @@ def test_only_line_feeds_end_lines_of_a_log() -> None:
     assert of_own_function(log) == "a\x0c[PUBLIC] b\r\nc\u2028d\nbare"
     assert public_part(log) == "a\x0c[PUBLIC] b\r\n"
     assert private_part(log) == "c\u2028d\nbare"
+
+
+def test_what_is_kept_is_nobody_elses_to_read_also_in_a_folder_that_is_open_to_all(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    home = Home(tmp_path)
+    home.prepare()
+    with closing(Store(home.database)):
+        inside = [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
+        assert home.database in inside
+        assert {path.name: oct(path.stat().st_mode & 0o077) for path in inside if path.stat().st_mode & 0o077} == {}

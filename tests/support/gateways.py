@@ -80,7 +80,7 @@ class User:
         await self.upload_archive(title, archive({"main.py": source.encode()}), **fields)
 
     async def upload_archive(self, title: str, content: bytes, **fields: Any) -> None:
-        texts = {name: json.dumps(value) for name, value in fields.items()}
+        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
         form = {"title": title, "entrypoint": "main.py", **texts}
         files = {"artifact": ("artifact.tar", content)}
         await self._json("POST", "programs/upload/", data=form, files=files)

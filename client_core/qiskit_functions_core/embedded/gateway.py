@@ -42,13 +42,14 @@ class Records:
     def result(self, job: JobRow) -> str | None:
         """What the job saved, or none.
 
-        While the function runs it may be in the middle of writing, so only a whole JSON text counts then.
+        While the function runs, or is being stopped, it may be in the middle of writing, so only a whole JSON text
+        counts then.
         """
         kept, fresh = self.home.job(job.id).result, self.home.data(job.provider, job.title).result(job.id)
         for path in (kept, fresh):
             text = read_saved(path)
             if text is not None:
-                return text if path is kept or job.status != "RUNNING" or is_json(text) else None
+                return text if path is kept or job.status in ("SUCCEEDED", "FAILED") or is_json(text) else None
         return None
 
 

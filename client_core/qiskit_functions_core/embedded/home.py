@@ -110,7 +110,10 @@ class Home:
         try:
             # Other people's functions and results are nobody else's business.
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.artifacts.mkdir(exist_ok=True)
+            # So it is inside a folder that was there before, and may be open to all.
+            for folder in (self.artifacts, self.path / "jobs", self.path / "data", self.path / "uploads"):
+                folder.mkdir(exist_ok=True, mode=0o700)
+            self.database.touch(mode=0o600)
             probe = self.path / f".probe-{_random_hex()}"
             probe.touch()
             probe.unlink()

@@ -82,5 +82,5 @@ def _path(gateway: Gateway, job: JobRow, request: Request) -> Path:
 
 
 def _is_of(job: JobRow, name: str) -> bool:
-    place = PurePosixPath(name).parts[0]
-    return place not in ("arguments", "results") or name == f"results/{job.id}.json"
+    place = next(iter(PurePosixPath(name).parts), "")
+    return (bool(place) and place not in ("arguments", "results")) or name == f"results/{job.id}.json"

@@ -153,7 +153,7 @@ class EmbeddedGateway:
             self._wake.clear()
             try:
                 self._runner.dispatch()
-            except (EmbeddedGatewayError, OSError):
+            except Exception:  # whatever it is, the queue must go on
                 logger.exception("the queue could not be looked at; trying again")
             self._wake.wait(_DISPATCH_SECONDS)
 

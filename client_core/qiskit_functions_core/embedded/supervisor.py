@@ -114,7 +114,8 @@ class _Supervision:
             signal.signal(signal.SIGTERM, self._on_terminate)
             self._begun = self._booked = time.monotonic()
             port = listener.getsockname()[1]
-            command = [str(environment.python) if environment else sys.executable, self._job.entrypoint]
+            # "./", so that no entry point is taken for an option.
+            command = [str(environment.python) if environment else sys.executable, f"./{self._job.entrypoint}"]
             given = variables.for_function(self._home, self._job, port, environment)
             function = start(command, self._folder.work, given)
             threading.Thread(target=self._answer_calls_home, args=(listener,), daemon=True).start()
