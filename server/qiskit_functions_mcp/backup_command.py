@@ -16,7 +16,7 @@ def main(file: Path, home: str | None) -> int:
     try:
         backup(Home(Path(home) if home else data_folder()), file)
     except EmbeddedGatewayError as error:
-        print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)  # noqa: T201 - a command's answer
+        print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)
         return 1
-    print(f"{file} ({file.stat().st_size / 1024**2:.1f} MiB)")  # noqa: T201 - as above
+    print(f"{file} ({file.stat().st_size / 1024**2:.1f} MiB)")
     return 0

@@ -128,7 +128,7 @@ def _settings(flags: dict[str, Any]) -> Settings | None:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         for problem in error.errors():
-            print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+            print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)
         return None
     configure_logging(settings.log_level, settings.log_format)
     return settings

@@ -82,7 +82,7 @@ def main() -> int:
 
 
 def say(text: str = "") -> None:
-    print(text, flush=True)  # noqa: T201 - a demo is for the terminal
+    print(text, flush=True)
 
 
 async def _demo() -> None:

@@ -37,7 +37,7 @@ def main(host: str, port: int, token: str | None, settings: Settings) -> int:
     if settings.runner == "ray" and not settings.ray_address:
         problem = "--runner ray needs a cluster: --ray-address with its dashboard, such as http://head:8265"
     if problem:
-        print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        print(f"error: {problem}", file=sys.stderr)
         return 2
     folder = settings.home or data_folder()
     gateway = EmbeddedGateway(
@@ -50,7 +50,7 @@ def main(host: str, port: int, token: str | None, settings: Settings) -> int:
     try:
         anyio.run(_serve, gateway, f"given by --token or {TOKEN_VARIABLE}" if token else f"in {folder / 'token'}")
     except EmbeddedGatewayError as error:
-        print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)  # noqa: T201
+        print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)
         return 1
     return 0
 
@@ -83,6 +83,6 @@ def _is_loopback(host: str) -> bool:
 async def _serve(gateway: EmbeddedGateway, where_the_token_is: str) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with gateway:
-            print(f"serving on {gateway.host}\nthe token is {where_the_token_is}", file=sys.stderr)  # noqa: T201
+            print(f"serving on {gateway.host}\nthe token is {where_the_token_is}", file=sys.stderr)
             async for _ in signals:
                 break

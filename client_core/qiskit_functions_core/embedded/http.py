@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -155,11 +156,11 @@ async def _on_api_error(_: Request, error: Exception) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
-    if error.status_code == 404:  # noqa: PLR2004
+    if error.status_code == HTTPStatus.NOT_FOUND:
         return HTMLResponse(_NOT_FOUND_PAGE, 404)
     if isinstance(error, _Refused):
         return Json({"detail": error.detail}, error.status_code, error.headers)
-    if error.status_code == 405:  # noqa: PLR2004
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return Json({"message": f'Method "{request.method}" not allowed.'}, 405, error.headers)
     return Json({"message": error.detail}, error.status_code, error.headers)
 
