@@ -18,9 +18,7 @@ from .computing import computed
 from .errors import PlatformAbsent, QiskitFunctionsError
 from .files import Files
 from .functions import Functions, split_name
-from .ibm_platform import IBMPlatform
 from .jobs import Jobs
-from .local_platform import LocalPlatform
 from .models import Backend, Function, Usage
 from .platform import NoPlatform, Platform
 from .preflight import (
@@ -127,8 +125,12 @@ class FunctionsClient:
 
     def _platform(self) -> Platform:
         if self.account.is_embedded:
+            from .local_platform import LocalPlatform
+
             return LocalPlatform(self._transport)
         if self.account.channel.is_ibm:
+            from .ibm_platform import IBMPlatform
+
             platform = IBMPlatform.of(self.account, timeouts=self._timeouts, retries=self._retries)
             self._stack.push_async_callback(platform.aclose)
             return platform

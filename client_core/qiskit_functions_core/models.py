@@ -87,9 +87,9 @@ def _provider_name(value: Any) -> Any:
 
 
 class _Wire(BaseModel):
-    """Frozen, and tolerant of fields that newer gateways add."""
+    """Frozen, and tolerant of fields that newer gateways add; built when first used, as few are in most processes."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
 
 W = TypeVar("W", bound=_Wire)

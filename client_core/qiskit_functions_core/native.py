@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from functools import cache
 from importlib.util import find_spec
@@ -26,6 +25,8 @@ def hold_qiskit() -> None:
 
 
 def _hold(library: Path, loaded: threading.Event) -> None:
+    import ctypes
+
     try:
         ctypes.CDLL(str(library))
     except OSError:

@@ -13,9 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
-from .arguments_schema import violation
 from .errors import ArgumentsInvalid, PreflightRefused
 from .models import ArgumentsSchema, Backend, Usage
 
@@ -88,10 +85,9 @@ CheckCode = Literal[
 ]
 
 
-class Check(BaseModel):
+@dataclass(frozen=True)
+class Check:
     """One rule's outcome."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: CheckName
     outcome: Literal["ok", "warning", "refused"]
@@ -99,10 +95,9 @@ class Check(BaseModel):
     message: str
 
 
-class Verdict(BaseModel):
+@dataclass(frozen=True)
+class Verdict:
     """All checks in their order; the first refusal decides."""
-
-    model_config = ConfigDict(frozen=True)
 
     checks: list[Check]
 
@@ -154,13 +149,17 @@ def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:
     if size > MAX_ARGUMENTS_BYTES:
         message = f"the encoded arguments have {size} bytes; the gateway takes {MAX_ARGUMENTS_BYTES}."
         return _check("arguments", "refused", "arguments_invalid", message)
+    if schema is None:
+        return _check("arguments", "ok", "ok", "the function has no schema.")
+    from .arguments_schema import violation
+
     found = violation(schema, json.loads(encoded))
     if found:
         place = "".join(f"/{step}" for step in found.path)
         about = f" The function's own words on it: {found.description}" if found.description else ""
         message = f"arguments{f' at {place}' if place else ''}: {found.message}.{about}"
         return _check("arguments", "refused", "arguments_invalid", message)
-    return _check("arguments", "ok", "ok", "the arguments fit." if schema else "the function has no schema.")
+    return _check("arguments", "ok", "ok", "the arguments fit.")
 
 
 def check_usage(

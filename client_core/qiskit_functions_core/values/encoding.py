@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, LiteralError
-from . import literals
-from .decoding import Decoder
+from ..native import hold_qiskit
 from .limits import Limits
-from .literals import Place
+from .place import Place
 
 _LIMITS = Limits()
 
@@ -48,12 +47,16 @@ def _resolve_object(value: dict[Any, Any], place: Place, depth: int) -> Any:
         _check_encoded(value, place)
         return value
     # Python users may have other keys than text, which JSON turns into text.
-    if literals.is_literal({key: item for key, item in value.items() if isinstance(key, str)}):
+    if any(str(key).startswith("$") for key in value):
+        from . import literals
+
         return literals.read(value, place)
     return {key: _resolve(item, place.child(key), depth + 1) for key, item in value.items()}
 
 
 def _check_encoded(value: dict[str, Any], place: Place) -> None:
+    from .decoding import Decoder
+
     decoder = Decoder(place.limits)
     decoder.value(value)
     if decoder.refusals:
@@ -67,6 +70,7 @@ def _check_encoded(value: dict[str, Any], place: Place) -> None:
 
 def encode_object(value: Any) -> Any:
     """What ``json.dumps`` calls for everything that is not JSON; heavy imports happen here and not before."""
+    hold_qiskit()
     import numpy as np
     from qiskit_ibm_runtime import RuntimeEncoder
 

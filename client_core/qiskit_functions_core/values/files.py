@@ -15,7 +15,7 @@ from . import openqasm
 from .payloads import Payloads, load_qpy
 
 if TYPE_CHECKING:
-    from .literals import Place
+    from .place import Place
 
 
 def read_file(name: str, place: Place) -> Any:

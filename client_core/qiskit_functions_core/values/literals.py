@@ -9,39 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from ..errors import LiteralError
-from . import openqasm, pointer
-from .limits import Limits
+from ..native import hold_qiskit
+from . import openqasm
+from .place import Place
 
 if TYPE_CHECKING:
     import numpy as np
 
 Options = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where in the arguments a literal stands, and what it may do there.
-
-    Attributes:
-        pointer: JSON pointer of what is being read.
-        example: a correct literal of its kind, for errors.
-        folders: where ``$file`` may read.
-    """
-
-    limits: Limits
-    pointer: str = ""
-    example: str = ""
-    folders: tuple[Path, ...] = ()
-
-    def child(self, token: str | int) -> Place:
-        return replace(self, pointer=pointer.join(self.pointer, token))
-
-    def fail(self, message: str, next_step: str = "") -> NoReturn:
-        raise LiteralError(self.pointer, message, next_step=next_step or f"Write it like {self.example}")
 
 
 @dataclass(frozen=True)
@@ -51,28 +28,25 @@ class Literal:
     options: tuple[str, ...] = ()
 
 
-def is_literal(value: dict[str, Any]) -> bool:
-    return any(key.startswith("$") for key in value)
-
-
 def read(value: dict[str, Any], place: Place) -> Any:
     """The Qiskit value of a literal.
 
     Raises:
         LiteralError: with the pointer of what is wrong inside it, and a correct example.
     """
+    hold_qiskit()
     tag = _tag(value, place)
     literal = LITERALS[tag]
     place = replace(place, example=literal.example)
     options = {key: option for key, option in value.items() if key != tag}
-    if unknown := sorted(set(options) - set(literal.options)):
+    if unknown := sorted(set(options) - set(literal.options), key=str):
         allowed = ", ".join(literal.options) or "none"
         place.fail(f"{tag} has no option {unknown[0]!r}; its options: {allowed}.")
     return literal.read(value[tag], options, place.child(tag))
 
 
 def _tag(value: dict[str, Any], place: Place) -> str:
-    tags = [key for key in value if key.startswith("$")]
+    tags = [key for key in value if str(key).startswith("$")]
     known = ", ".join(LITERALS)
     if len(tags) > 1:
         place.fail(f"two literals in one object: {', '.join(tags)}.", "Write one object for each.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -83,7 +84,7 @@ async def check_run(
         CheckReply(
             function=function,
             allowed=verdict.allowed,
-            checks=[CheckLine(**check.model_dump()) for check in verdict.checks],
+            checks=[CheckLine(**asdict(check)) for check in verdict.checks],
             next_step=verdict.next_step or "Run it with run_function and the same arguments.",
         )
     )
