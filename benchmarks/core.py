@@ -19,10 +19,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from support.tls import certificate
 
 JOB_ID = "77d67d4f-dc19-4bc2-aa2b-7e83abdea163"
 REQUEST_SECONDS, CONNECTION_SECONDS = 0.02, 0.04
@@ -83,26 +85,6 @@ from qiskit_serverless import IBMServerlessClient
 client = IBMServerlessClient(host=os.environ["IBM_SERVERLESS_HOST_URL_OVERRIDE"])
 assert client.run("f", arguments={}).job_id
 """
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 that vouches for itself, and its key."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    builder = builder.add_extension(names, critical=False)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    cert_file, key_file = folder / "cert.pem", folder / "key.pem"
-    cert_file.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    plain, pkcs8 = serialization.NoEncryption(), serialization.PrivateFormat.PKCS8
-    key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, pkcs8, plain))
-    return cert_file, key_file
 
 
 async def serve(cert: str, key: str, request_seconds: float, connection_seconds: float) -> None:
@@ -174,7 +156,6 @@ def start_and_run(code: str, environment: dict[str, str]) -> float:
 
 def runs(folder: Path) -> bool:
     """A fake cloud and a gateway in threads of this process."""
-    sys.path.append(str(Path(__file__).parents[1] / "tests"))
     from support import fault_proxy, ibm_cloud
     from support.fault_proxy import FaultProxy, Reply, Wire
     from support.still_gateway import TOKEN, still_gateway

@@ -94,7 +94,7 @@ async def overhead(home: Path) -> bool:
 
 
 class Requests(logging.Handler):
-    """Counts what httpx says that it has sent."""
+    """Counts what the core says that it has sent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,15 +104,15 @@ class Requests(logging.Handler):
         self.texts.append(record.getMessage())
 
     def about(self, job_id: str) -> int:
-        return sum(f"/jobs/{job_id}/ " in text for text in self.texts)
+        return sum(text.startswith(f"GET jobs/{job_id}/:") for text in self.texts)
 
 
 async def one_poller(home: Path) -> bool:
     """Requests to the gateway while one waits for a job, and while a hundred do."""
-    counter, httpx = Requests(), logging.getLogger("httpx")
-    httpx.addHandler(counter)
-    httpx.setLevel(logging.INFO)
-    httpx.propagate = False
+    counter, transport = Requests(), logging.getLogger("qiskit_functions_core.transport")
+    transport.addHandler(counter)
+    transport.setLevel(logging.DEBUG)
+    transport.propagate = False
     logging.getLogger("qiskit_functions_mcp").setLevel(logging.WARNING)
     settings = Settings(channel="local", home=home, consent="never")
     async with Client(build_server(settings)) as client:

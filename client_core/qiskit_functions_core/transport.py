@@ -20,7 +20,7 @@ import anyio
 
 from .account import Account
 from .answers import NOT_A_GATEWAY, Answer, date_of
-from .connections import Connections
+from .connections import Connections, announced
 from .errors import AccountError, GatewayError, GatewayFault, GatewayTimeout, GatewayUnreachable
 from .multipart import FileForm
 from .telemetry import span
@@ -218,7 +218,7 @@ class Transport:
             async with self._opened("GET", path, headers, params=params) as response:
                 if response.status_code != HTTPStatus.OK:
                     raise self._answer(response, await self._body(response), headers).error()
-                yield Download(_announced(response), response.aiter_bytes())
+                yield Download(announced(response), self._connections.parts(response))
 
     async def _repeat(self, send: Callable[[], Awaitable[T]], worth_it: Callable[[Exception], bool]) -> T:
         attempt = 0
@@ -253,6 +253,7 @@ class Transport:
         headers = {"Accept": "application/json", **(more_headers or {}), **await self._headers()}
         async with self._opened(method, path, headers, **content) as response:
             answer = self._answer(response, await self._body(response), headers)
+        logger.debug("%s %s: %d", method, path, answer.status)
         self._note_clock(answer)
         if answer.status >= HTTPStatus.BAD_REQUEST:
             raise answer.error()
@@ -273,7 +274,7 @@ class Transport:
             raise GatewayFault(
                 f"{self._server} redirected to no web address", status=answer.status, next_step=NOT_A_GATEWAY
             )
-        async with self._connections.opened("GET", target, _STORE) as response:
+        async with self._connections.opened("GET", target, _STORE, headers={}) as response:
             stored = Answer(response.status_code, await self._body(response), response.headers, redirected=True)
         if stored.status != HTTPStatus.OK:
             again = "redirected again" if _is_redirect(stored.status) else f"answered {stored.status}"
@@ -287,7 +288,7 @@ class Transport:
     def _opened(
         self, method: str, path: str, headers: Mapping[str, str], **content: Any
     ) -> AbstractAsyncContextManager[httpx.Response]:
-        return self._connections.opened(method, self._base + path, self._server, headers=headers, **content)
+        return self._connections.opened(method, self._base + path, self._server, headers=dict(headers), **content)
 
     def _answer(self, response: httpx.Response, body: bytes, headers: Mapping[str, str]) -> Answer:
         token = headers.get("Authorization", "").removeprefix("Bearer ")
@@ -301,7 +302,7 @@ class Transport:
             status=response.status_code,
             next_step="Let the function save a smaller result, or a file.",
         )
-        if (_announced(response) or 0) > self._max_answer_bytes:
+        if (announced(response) or 0) > self._max_answer_bytes:
             raise too_large
         async for chunk in response.aiter_bytes():
             body += chunk
@@ -323,12 +324,6 @@ class Transport:
         then = date_of(answer.headers)
         if then is not None:
             self._clock = then, time.monotonic()
-
-
-def _announced(response: httpx.Response) -> int | None:
-    """Bytes of the body, where the server says how many."""
-    size = response.headers.get("content-length", "")
-    return int(size) if size.isdigit() and "content-encoding" not in response.headers else None
 
 
 def _is_redirect(status: int) -> bool:

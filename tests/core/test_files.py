@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ from starlette.responses import Response, StreamingResponse
 from qiskit_functions_core import Account, Channel
 from qiskit_functions_core.errors import GatewayFault, GatewayTimeout, InputError, NotFound
 from qiskit_functions_core.files import Files
-from qiskit_functions_core.transport import RetryPolicy, Transport
+from qiskit_functions_core.transport import RetryPolicy, Timeouts, Transport
 from support.clients import By, InTurn, NotingGateway, noting_gateway
 from support.still_gateway import TOKEN, StillGateway, still_gateway
+from support.tls import certificate
 
 MIB = 1024 * 1024
 UP, DOWN = "POST files/upload/", "GET files/download/"
@@ -39,9 +42,11 @@ def noting() -> Iterator[NotingGateway]:
 
 
 @asynccontextmanager
-async def files_of(host: str, *, drops_characters: bool = True) -> AsyncIterator[Files]:
+async def files_of(
+    host: str, *, drops_characters: bool = True, timeouts: Timeouts | None = None
+) -> AsyncIterator[Files]:
     account = Account(channel=Channel.LOCAL, host=host, token=SecretStr(TOKEN))
-    transport = Transport.to_gateway(account, retries=RetryPolicy(base=0.01))
+    transport = Transport.to_gateway(account, retries=RetryPolicy(base=0.01), timeouts=timeouts)
     try:
         yield Files(transport, drops_characters=drops_characters)
     finally:
@@ -170,24 +175,56 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def broken_off(_: Any) -> Response:
+def broken_off(_: Any, half: bytes = b"half") -> Response:
     async def parts() -> AsyncIterator[bytes]:
-        yield b"half"
+        yield half
         raise ConnectionError("the worker died")
 
-    return StreamingResponse(parts(), headers={"content-length": "8"})
+    return StreamingResponse(parts(), headers={"content-length": str(2 * len(half))})
 
 
+@pytest.mark.parametrize("half", [b"half", bytes(2 * MIB)], ids=["small", "large"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_a_download_that_breaks_off_leaves_nothing_of_itself(noting: NotingGateway, tmp_path: Path) -> None:
+async def test_a_download_that_breaks_off_leaves_nothing_of_itself(
+    noting: NotingGateway, tmp_path: Path, half: bytes
+) -> None:
     target = tmp_path / "target.txt"
     target.write_text("before")
-    noting.answers[DOWN] = By(broken_off)
+    noting.answers[DOWN] = By(partial(broken_off, half=half))
     async with files_of(noting.host) as files:
         with pytest.raises(GatewayTimeout, match="broke off"):
             await files.download("mine", "notes.txt", target)
     assert contents(tmp_path) == {"target.txt": b"before"}
     assert len(noting.asked) == 3, "it was tried again"
+
+
+@pytest.mark.parametrize("sent", [b"part", bytes(2 * MIB)], ids=["small", "large"])
+async def test_a_download_that_falls_silent_ends_in_time_and_leaves_nothing(
+    noting: NotingGateway, tmp_path: Path, sent: bytes
+) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield sent
+        await anyio.sleep_forever()
+
+    noting.answers[DOWN] = By(lambda _: StreamingResponse(parts(), headers={"content-length": str(2 * len(sent))}))
+    async with files_of(noting.host, timeouts=Timeouts(read=0.2)) as files:
+        with pytest.raises(GatewayTimeout, match="broke off"):
+            await files.download("mine", "notes.txt", tmp_path / "target.txt")
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("size", [1, MIB, MIB + 1, 5 * MIB])
+async def test_a_download_of_any_size_comes_whole_over_tls(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = random.Random(size).randbytes(size)
+    cert, key = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    with noting_gateway({DOWN: Response(content)}, (cert, key)) as gateway:
+        async with files_of(gateway.host) as files:
+            for _ in range(2):
+                assert await files.download("mine", "big.bin", tmp_path / "target.bin") == size
+                assert (tmp_path / "target.bin").read_bytes() == content
 
 
 async def test_a_download_that_is_repeated_holds_nothing_of_the_first_try(

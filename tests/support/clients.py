@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -96,8 +97,8 @@ class NotingGateway:
 
 
 @contextmanager
-def noting_gateway(answers: dict[str, Any]) -> Iterator[NotingGateway]:
+def noting_gateway(answers: dict[str, Any], tls: tuple[Path, Path] | None = None) -> Iterator[NotingGateway]:
     gateway = NotingGateway(answers)
-    with serving(Starlette(routes=[Route("/{path:path}", gateway.__call__, methods=METHODS)])) as host:
+    with serving(Starlette(routes=[Route("/{path:path}", gateway.__call__, methods=METHODS)]), tls) as host:
         gateway.host = host
         yield gateway

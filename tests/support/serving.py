@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from socket import AF_INET, SOCK_STREAM, socket
 from typing import Any, TypeVar
 
@@ -15,17 +16,24 @@ T = TypeVar("T")
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """An ASGI application on a free loopback port; gives its address."""
+def serving(app: Any, tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """An ASGI application on a free loopback port; gives its address.
+
+    Args:
+        tls: a certificate of 127.0.0.1 and its key.
+    """
     with socket(AF_INET, SOCK_STREAM) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()  # who comes before the server is up waits
-        config = uvicorn.Config(app, log_level="error", lifespan="off", access_log=False)
+        cert, key = tls or (None, None)
+        config = uvicorn.Config(
+            app, log_level="error", lifespan="off", access_log=False, ssl_certfile=cert, ssl_keyfile=key
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()
