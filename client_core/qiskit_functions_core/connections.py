@@ -11,9 +11,11 @@ from functools import lru_cache
 from typing import Any, cast
 from urllib.request import getproxies, proxy_bypass
 
-import anyio.to_thread
+import anyio
+import httpcore  # which httpx would otherwise import during the first request
 import httpx
 
+from .computing import computed
 from .errors import GatewayTimeout, GatewayUnreachable
 from .redaction import redact_logs_of
 
@@ -100,8 +102,6 @@ class Connections:
             async for part in response.aiter_bytes():
                 yield part
             return
-        import httpcore  # httpx, too, has it only when it needs it
-
         stream, arrived = response.extensions["network_stream"], 0
         async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw())) as parsed:
             try:
@@ -138,7 +138,7 @@ class _Line:
     async def send(self, request: httpx.Request, proxy: str | None) -> httpx.Response:
         secure = request.url.scheme != "http"
         if (secure, proxy) not in self._transports:
-            trusted = await anyio.to_thread.run_sync(_trusting) if secure else _TRUSTS_NOBODY
+            trusted = await computed(_trusting) if secure else _TRUSTS_NOBODY
             self._transports[secure, proxy] = _transport(trusted, proxy)
         return await self._transports[secure, proxy].handle_async_request(request)
 

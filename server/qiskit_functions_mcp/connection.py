@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import anyio
 from mcp.server.mcpserver import Context
 
 from qiskit_functions_core import Account
+from qiskit_functions_core.computing import computed
 
 from .settings import Settings
 
@@ -46,10 +49,9 @@ class Connection:
         """Raises AccountError or EmbeddedGatewayError, at each call anew while the cause lasts."""
         async with self._lock:
             if self._client is None:
-                # Imported here because httpx costs a start that only lists tools a tenth of a second.
-                from qiskit_functions_core import FunctionsClient
-
-                client = FunctionsClient(
+                # Not imported before: httpx costs a start that only lists tools a tenth of a second.
+                core = await computed(partial(import_module, "qiskit_functions_core.client"))
+                client: FunctionsClient = core.FunctionsClient(
                     self._account(),
                     home=self.settings.home,
                     local_usage_limit=self.settings.local_usage_limit_seconds,
