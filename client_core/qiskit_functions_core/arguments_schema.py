@@ -55,11 +55,13 @@ class Violation:
         message: keyword, what it requires, and the rejected value, as the gateway says it.
         path: keys and indices that lead to the rejected value.
         description: what the schema says of the property in question; empty when it says nothing.
+        plain: which names are missing or unknown, where that is what is wrong.
     """
 
     message: str
     path: list[str | int]
     description: str = ""
+    plain: str = ""
 
 
 _TOO_MUCH_WORK = Violation("the schema takes too much work to check these arguments", [])
@@ -163,7 +165,19 @@ def _first(validator: Any, schema: ArgumentsSchema, arguments: Any) -> Violation
     required = _shown(_at(schema, found.schema_path))
     rejected = _shown(found.instance)
     message = f"'{keyword}' validation failed, schema requires {required}: rejected value {rejected}"
-    return Violation(message, list(found.instance_path), _description(schema, found.instance_path))
+    path = list(found.instance_path)
+    return Violation(message, path, _description(schema, path), _plain(schema, found))
+
+
+def _plain(schema: ArgumentsSchema, found: Any) -> str:
+    facts = found.kind.as_dict()
+    if found.kind.name == "required":
+        return f"{_shown(facts['property'])} is missing"
+    if "unexpected" not in facts:
+        return ""
+    holder = _at(schema, found.schema_path[:-1])
+    known = ", ".join(holder.get("properties", {})) if isinstance(holder, dict) else ""
+    return f"there is no {_shown(', '.join(facts['unexpected']))}; known are {_shown(known)}"
 
 
 def _validator(schema: ArgumentsSchema, patterns: Any) -> Any:

@@ -22,6 +22,7 @@ from .jobs import Jobs
 from .models import Backend, Function, Usage
 from .platform import NoPlatform, Platform
 from .preflight import (
+    INSTANCES_URL,
     Check,
     Fact,
     Inapplicable,
@@ -43,6 +44,8 @@ T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+
+LOCAL_LIMIT = "the setting QISKIT_FUNCTIONS_LOCAL_USAGE_LIMIT_SECONDS"
 
 QUESTION_SECONDS = 10.0
 """How long pre-flight waits for each of its questions."""
@@ -155,8 +158,7 @@ class FunctionsClient:
     async def quota(self) -> tuple[Check, Usage | None]:
         """What pre-flight makes of the account's quota, and the quota itself where it is known."""
         usage = await _ask(self.platform.usage)
-        check = check_usage(usage, self._thresholds, instance=self.instance)
-        return check, usage.value if isinstance(usage, Known) else None
+        return self._check_usage(usage), usage.value if isinstance(usage, Known) else None
 
     async def check(
         self, function: str, arguments: Mapping[str, Any], *, suppress_low_usage_warning: bool = False
@@ -210,14 +212,18 @@ class FunctionsClient:
             lambda: _ask(self.platform.usage),
             lambda: self._check_backend(arguments.get("backend_name")),
         )
-        quota = check_usage(
+        quota = self._check_usage(usage, suppress_low_usage_warning)
+        fit = await computed(partial(check_arguments, function.arguments_schema, encoded))
+        return function, encoded, Verdict(checks=[fit, quota, backend])
+
+    def _check_usage(self, usage: Fact[Usage], suppress_low_usage_warning: bool = False) -> Check:
+        return check_usage(
             usage,
             self._thresholds,
             instance=self.instance,
+            limit_is_set_at=LOCAL_LIMIT if self.account.is_embedded else INSTANCES_URL,
             suppress_low_usage_warning=suppress_low_usage_warning,
         )
-        fit = await computed(partial(check_arguments, function.arguments_schema, encoded))
-        return function, encoded, Verdict(checks=[fit, quota, backend])
 
     async def _check_backend(self, name: object) -> Check:
         if name is None:
@@ -225,9 +231,13 @@ class FunctionsClient:
             count = Known(len(listing.value.backends)) if isinstance(listing, Known) else listing
             return check_any_backend(count, instance=self.instance)
         found: Fact[Backend | None] = Known(None)
+        others: list[str] = []
         if isinstance(name, str):
             found = await _ask(partial(self.platform.backend, name))
-        return check_named_backend(name, found, instance=self.instance)
+        if found == Known(None):
+            listing = await _ask(self.platform.backends)
+            others = [backend.name for backend in listing.value.backends] if isinstance(listing, Known) else []
+        return check_named_backend(name, found, instance=self.instance, others=others)
 
 
 async def _ask(question: Callable[[], Awaitable[T]]) -> Fact[T]:

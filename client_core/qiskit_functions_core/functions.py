@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import BadRequest, InputError, NotFound
+from .errors import BadRequest, InputError, NotFound, QiskitFunctionsError
 from .models import ArgumentsSchema, Function, parsed, parsed_list
+from .suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from .artifact import Artifact
@@ -87,9 +88,16 @@ class Functions:
                 f"there is no function {name!r} for this account",
                 status=error.status,
                 request_id=error.request_id,
-                next_step="Choose a name from list_functions; a provider's function is provider/title.",
+                next_step=f"{await self._guess(name)}"
+                "Choose a name from list_functions; a provider's function is provider/title.",
             ) from error
         return parsed(Function, answer.json())
+
+    async def _guess(self, name: str) -> str:
+        try:
+            return did_you_mean(name, [function.name for function in await self.list()])
+        except QiskitFunctionsError:
+            return ""  # that there is no such function is all that matters
 
     async def dependencies_versions(self) -> Sequence[str]:
         """The packages that a function may ask for, as ``name==version``."""

@@ -212,7 +212,7 @@ class Jobs:
         answer = await self._transport.get(f"jobs/{checked_id(job_id)}/result/")
         if not answer.body:
             raise await self._no_result(job_id)
-        return stored_text(answer, "result")
+        return await computed(partial(stored_text, answer, "result"))
 
     async def _no_result(self, job_id: str) -> ResultNotReady:
         status = (await self.get(job_id)).status
@@ -232,25 +232,33 @@ class Jobs:
             tail: so many lines, from the end of what is left.
         """
         name = "logs" if scope == "user" else "provider-logs"
-        text = stored_text(await self._transport.get(f"jobs/{checked_id(job_id)}/{name}/"), "logs")
-        if include or exclude:
-            text = await computed(partial(filter_lines, text, include=include, exclude=exclude))
-        if tail is not None:
-            text = "\n".join(lines_of(text)[-tail:]) if tail > 0 else ""
-        return text
+        answer = await self._transport.get(f"jobs/{checked_id(job_id)}/{name}/")
+
+        def wanted() -> str:
+            text = stored_text(answer, "logs")
+            if include or exclude:
+                text = filter_lines(text, include=include, exclude=exclude)
+            if tail is not None:
+                text = "\n".join(lines_of(text)[-tail:]) if tail > 0 else ""
+            return text
+
+        return await computed(wanted)
 
     async def failure(self, job: Job) -> Failure:
         """Why this job failed: its error events, else the last error lines of its log."""
         errors = await self.events(job.id, errors_only=True)
         if errors:
             return Failure("\n".join(event_text(event) for event in reversed(errors)), "events")
-        text = error_lines(await self.logs(job.id))
+        text = await self._error_lines(job.id, "user")
         if not text and job.provider:
             try:
-                text = error_lines(await self.logs(job.id, scope="provider"))
+                text = await self._error_lines(job.id, "provider")
             except (Forbidden, NotFound):
                 text = ""  # the provider keeps its log to itself
         return Failure(text, "logs") if text else Failure("the job left neither an error event nor a log", "nothing")
+
+    async def _error_lines(self, job_id: str, scope: LogScope) -> str:
+        return await computed(partial(error_lines, await self.logs(job_id, scope=scope)))
 
     async def stop(self, job_id: str) -> Stopped:
         """Stop the job and end its Qiskit Runtime jobs and sessions; one that has ended stays as it is.

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from .errors import ArgumentsInvalid, PreflightRefused
 from .models import ArgumentsSchema, Backend, Usage
+from .suggestions import did_you_mean
 
 INSTANCES_URL = "https://quantum.cloud.ibm.com/instances"
 
@@ -93,6 +94,7 @@ class Check:
     outcome: Literal["ok", "warning", "refused"]
     code: CheckCode
     message: str
+    next_step: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Verdict:
     @property
     def next_step(self) -> str:
         """What to do about the refusal; empty when the run is allowed."""
-        return _NEXT_STEPS[self.refusal.code] if self.refusal else ""
+        return self.refusal.next_step if self.refusal else ""
 
     def raise_for_refusal(self) -> None:
         """Raises ArgumentsInvalid or PreflightRefused for the first refusal, if there is one."""
@@ -129,13 +131,6 @@ class Verdict:
         raise PreflightRefused(self.refusal.code, message, next_step=self.next_step, person=person)
 
 
-_NEXT_STEPS: dict[str, str] = {
-    "arguments_invalid": "Read the function's arguments_schema with get_function and correct the arguments.",
-    "quota_exhausted": f"Ask the person to raise the limit or to choose another instance: {INSTANCES_URL}",
-    "backend_not_accessible": "Choose a name from list_backends.",
-    "no_backends": f"Ask the person to give the instance access to a backend: {INSTANCES_URL}",
-    "backends_unknown": "Try again in a moment; the check may succeed then.",
-}
 _FOR_THE_PERSON = ("quota_exhausted", "no_backends")
 
 
@@ -148,72 +143,87 @@ def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:
     size = len(encoded.encode())
     if size > MAX_ARGUMENTS_BYTES:
         message = f"the encoded arguments have {size} bytes; the gateway takes {MAX_ARGUMENTS_BYTES}."
-        return _check("arguments", "refused", "arguments_invalid", message)
+        next_step = "Send less: large data goes into a file with upload_file, for the function to read."
+        return Check("arguments", "refused", "arguments_invalid", message, next_step)
     if schema is None:
-        return _check("arguments", "ok", "ok", "the function has no schema.")
+        return Check("arguments", "ok", "ok", "the function has no schema.")
     from .arguments_schema import violation
 
     found = violation(schema, json.loads(encoded))
     if found:
         place = "".join(f"/{step}" for step in found.path)
         about = f" The function's own words on it: {found.description}" if found.description else ""
-        message = f"arguments{f' at {place}' if place else ''}: {found.message}.{about}"
-        return _check("arguments", "refused", "arguments_invalid", message)
-    return _check("arguments", "ok", "ok", "the arguments fit.")
+        message = f"arguments{f' at {place}' if place else ''}: {found.plain or found.message}.{about}"
+        next_step = "Read the function's arguments_schema with get_function and correct the arguments."
+        return Check("arguments", "refused", "arguments_invalid", message, next_step)
+    return Check("arguments", "ok", "ok", "the arguments fit.")
 
 
 def check_usage(
-    usage: Fact[Usage], thresholds: Thresholds, *, instance: str, suppress_low_usage_warning: bool = False
+    usage: Fact[Usage],
+    thresholds: Thresholds,
+    *,
+    instance: str,
+    limit_is_set_at: str = INSTANCES_URL,
+    suppress_low_usage_warning: bool = False,
 ) -> Check:
-    """Rules 1 to 5: quota."""
+    """Rules 1 to 5: quota.
+
+    Args:
+        limit_is_set_at: where a person raises it.
+    """
     if not isinstance(usage, Known):
         code: CheckCode = "usage_unknown" if isinstance(usage, Unknown) else "not_checked"
-        return _check("usage", "warning", code, f"could not retrieve usage of {instance}: {usage.reason}.")
+        return Check("usage", "warning", code, f"could not retrieve usage of {instance}: {usage.reason}.")
     remaining = usage.value.remaining
     if remaining is None:
         if not usage.value.limit_reached:
-            return _check("usage", "ok", "ok", f"{instance} has no usage limit.")
+            return Check("usage", "ok", "ok", f"{instance} has no usage limit.")
         remaining = 0.0
     seconds = f"{remaining:g} s"
     if remaining <= thresholds.zero_epsilon:
-        return _check(
+        return Check(
             "usage",
             "refused",
             "quota_exhausted",
-            f"{instance} has {seconds} of quota left, so the job would wait for ever. See {INSTANCES_URL}.",
+            f"{instance} has {seconds} of quota left, so the job would wait for ever. See {limit_is_set_at}.",
+            f"Ask the person to raise the limit or to choose another instance: {limit_is_set_at}",
         )
     if remaining <= thresholds.low and not suppress_low_usage_warning:
-        return _check(
+        return Check(
             "usage",
             "warning",
             "quota_low",
             f"{instance} has only {seconds} of quota left (warning below {thresholds.low:g} s).",
         )
-    return _check("usage", "ok", "ok", f"{instance} has {seconds} of quota left.")
+    return Check("usage", "ok", "ok", f"{instance} has {seconds} of quota left.")
 
 
-def check_named_backend(name: object, backend: Fact[Backend | None], *, instance: str) -> Check:
+def check_named_backend(
+    name: object, backend: Fact[Backend | None], *, instance: str, others: Sequence[str] = ()
+) -> Check:
     """Rules 6 and 8: the backend that the arguments name.
 
     Args:
         name: ``arguments["backend_name"]``, whatever it is.
         backend: none inside ``Known`` when the instance has no such backend.
+        others: the names of the backends that it has, where they are known.
     """
     if not isinstance(name, str):
-        return _check("backend", "refused", "backend_not_accessible", f"backend_name must be a text, not {name!r}.")
+        return _no_access(f"backend_name must be a text, not {name!r}.")
     if not isinstance(backend, Known):
         return _without_answer(backend, f"backend {name!r}")
     if backend.value is None:
-        return _check("backend", "refused", "backend_not_accessible", f"{instance} has no access to backend {name!r}.")
+        return _no_access(f"{instance} has no access to backend {name!r}.", did_you_mean(name, others))
     if not backend.value.operational:
         reason = backend.value.status_message or "no reason given"
-        return _check(
+        return Check(
             "backend",
             "warning",
             "backend_not_operational",
             f"backend {name!r} is not operational ({reason}); the job may wait until it is.",
         )
-    return _check("backend", "ok", "ok", f"backend {name!r} has {backend.value.num_qubits} qubits.")
+    return Check("backend", "ok", "ok", f"backend {name!r} has {backend.value.num_qubits} qubits.")
 
 
 def check_any_backend(count: Fact[int], *, instance: str) -> Check:
@@ -225,15 +235,18 @@ def check_any_backend(count: Fact[int], *, instance: str) -> Check:
     if not isinstance(count, Known):
         return _without_answer(count, "the backends")
     if count.value == 0:
-        return _check("backend", "refused", "no_backends", f"{instance} has no backend.")
-    return _check("backend", "ok", "ok", f"no backend is named; {instance} has {count.value}.")
+        next_step = f"Ask the person to give the instance access to a backend: {INSTANCES_URL}"
+        return Check("backend", "refused", "no_backends", f"{instance} has no backend.", next_step)
+    return Check("backend", "ok", "ok", f"no backend is named; {instance} has {count.value}.")
+
+
+def _no_access(message: str, guess: str = "") -> Check:
+    next_step = f"{guess}Choose a name from list_backends."
+    return Check("backend", "refused", "backend_not_accessible", message, next_step)
 
 
 def _without_answer(fact: Unknown | Inapplicable, asked: str) -> Check:
     if isinstance(fact, Inapplicable):
-        return _check("backend", "warning", "not_checked", f"could not check {asked}: {fact.reason}.")
-    return _check("backend", "refused", "backends_unknown", f"could not ask about {asked}: {fact.reason}.")
-
-
-def _check(name: CheckName, outcome: Literal["ok", "warning", "refused"], code: CheckCode, message: str) -> Check:
-    return Check(name=name, outcome=outcome, code=code, message=message)
+        return Check("backend", "warning", "not_checked", f"could not check {asked}: {fact.reason}.")
+    next_step = "Try again in a moment; the check may succeed then."
+    return Check("backend", "refused", "backends_unknown", f"could not ask about {asked}: {fact.reason}.", next_step)

@@ -19,11 +19,18 @@ SCHEMA = {
 
 def test_the_message_is_the_gateways_own() -> None:
     assert violation(SCHEMA, {}) == Violation(
-        "'required' validation failed, schema requires ['shots']: rejected value {}", []
+        "'required' validation failed, schema requires ['shots']: rejected value {}", [], plain="'shots' is missing"
     )
     assert violation(SCHEMA, {"shots": "x"}) == Violation(
         "'type' validation failed, schema requires 'integer': rejected value 'x'", ["shots"]
     )
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, {"$ref": "#/$defs/all", "$defs": {"all": SCHEMA}}], ids=["plain", "ref"])
+def test_an_unknown_argument_is_told_by_name_with_those_that_are_known(schema: dict[str, Any]) -> None:
+    found = violation(schema, {"shots": 1, "circuit": "x" * 10_000, "seed": 1})
+    assert found is not None
+    assert found.plain == "there is no 'circuit, seed'; known are 'shots'"
 
 
 @pytest.mark.parametrize("schema", [None, {}, True])

@@ -79,6 +79,11 @@ def test_a_backend_that_the_instance_lacks_is_refused() -> None:
     assert "ibm_nowhere" in check.message
 
 
+def test_a_backend_that_is_nearly_right_is_guessed() -> None:
+    check = check_named_backend("ibm_fes", Known(None), instance=CRN, others=["ibm_kingston", "ibm_fez"])
+    assert check.next_step == "Did you mean 'ibm_fez'? Choose a name from list_backends."
+
+
 def test_a_backend_that_is_not_operational_is_a_warning() -> None:
     backend = Backend(name="ibm_fez", num_qubits=156, operational=False, status_message="maintenance")
     check = check_named_backend("ibm_fez", Known(backend), instance=CRN)

@@ -46,6 +46,18 @@ time.sleep(600)
 """
 
 
+async def test_a_traceback_names_the_functions_files_and_no_folder_of_this_machine(home: Path, tmp_path: Path) -> None:
+    (link := tmp_path / "link").symlink_to(home)
+    for place in (home, link):
+        async with user_of(place) as user:
+            await user.upload("fails", "def deep():\n    1 / 0\n\ndeep()\n")
+            job = await user.run("fails")
+            assert await user.ended(job) == "FAILED"
+            log = await user.log(job)
+        assert 'File "main.py", line 4, in <module>' in log
+        assert str(home) not in log
+
+
 async def test_a_log_is_readable_while_the_function_runs(home: Path, gate: Gate) -> None:
     async with user_of(home) as user:
         await user.upload(

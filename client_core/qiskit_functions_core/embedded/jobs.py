@@ -149,7 +149,7 @@ async def get_provider_logs(gateway: Gateway, request: Request) -> Response:
 
 
 def _log(gateway: Gateway, job: JobRow, part: Callable[[str], str]) -> dict[str, str]:
-    log = read_log(gateway.home.job(job.id).log)
+    log = read_log(gateway.home.job(job.id))
     if log is None:
         return {"logs": "" if job.status in ("PENDING", "RUNNING") else "No logs yet."}
     return {"logs": part(log)}

@@ -9,6 +9,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .home import JobFolder
 
 _CUT = "[older lines were cut: this log keeps the last {} MB]\n"
 _PUBLIC, _PRIVATE = "[PUBLIC] ", "[PRIVATE] "
@@ -69,12 +73,18 @@ class BoundedLog:
         self._file = self._path.open("ab", buffering=0)
 
 
-def read_log(path: Path) -> str | None:
-    """The text so far; none when there is no log. Bytes that are no text are shown as replacements."""
+def read_log(folder: JobFolder) -> str | None:
+    """The text so far; none when there is no log. Bytes that are no text are shown as replacements.
+
+    A traceback names the function's files as its author does, not by where they lay here.
+    """
     try:
-        return path.read_bytes().decode(errors="replace")
+        text = folder.log.read_bytes().decode(errors="replace")
     except FileNotFoundError:
         return None
+    for work in {folder.work, folder.work.resolve()}:  # Python follows links to where it runs
+        text = text.replace(f"{work}{os.sep}.{os.sep}", "").replace(f"{work}{os.sep}", "")
+    return text
 
 
 def of_own_function(log: str) -> str:

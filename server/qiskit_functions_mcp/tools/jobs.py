@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -181,7 +182,8 @@ async def get_job_logs(
 ) -> CallToolResult:
     here = connection(ctx)
     jobs = (await here.client()).jobs
-    lines = lines_of(await jobs.logs(job_id, scope=scope, include=include, exclude=exclude))
+    text = await jobs.logs(job_id, scope=scope, include=include, exclude=exclude)
+    lines = await computed(partial(lines_of, text))  # which can be half a million
     shown = cut_start("\n".join(lines[-tail_lines:]), here.settings.reply_characters - 200)
     left_out = len(lines) - len(lines[-tail_lines:])
     head = f"log of job {job_id}, the function's own words"

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from qiskit_functions_core import Backend
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.platform import least_busy as best_of
+from qiskit_functions_core.suggestions import did_you_mean
 
 from ..connection import Ctx, connection
 from ..replies import AccountReply, BackendLine, BackendList, UsageReply, offset_of, page, reply, text_of
@@ -39,7 +40,14 @@ async def list_backends(
     here = connection(ctx)
     platform, budget = (await here.client()).platform, here.settings.reply_characters
     if name:
-        return reply(_in_full(name, await platform.details(name), budget))
+        backend = await platform.details(name)
+        if backend is None:
+            others = [other.name for other in (await platform.backends()).backends]
+            raise InputError(
+                f"there is no backend {name!r} for this account",
+                next_step=f"{did_you_mean(name, others)}Call list_backends without a name.",
+            )
+        return reply(_in_full(backend, budget))
     listing = await platform.backends(refresh=refresh)
     found = [
         b
@@ -60,11 +68,7 @@ def _is(value: bool, wanted: str) -> bool:
     return wanted in ("any", str(value).lower())
 
 
-def _in_full(name: str, backend: Backend | None, budget: int) -> BackendList:
-    if backend is None:
-        raise InputError(
-            f"there is no backend {name!r} for this account", next_step="Call list_backends without a name."
-        )
+def _in_full(backend: Backend, budget: int) -> BackendList:
     answer = BackendList(backends=[BackendLine.of(backend, whole=True)], total=1, age_seconds=0)
     if len(text_of(answer)) > budget:
         couplings = len(backend.coupling_map or [])
