@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,13 @@ JobScope = Literal["own", "provider"]
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
 """Seconds. A tenth of the time waited so far, between these bounds."""
+
+
+_MOST_QUEUED = 100
+"""Twice what a gateway lets one account have."""
+
+_QUEUE_SECONDS = 2.0
+"""How old the queue may be that is told to those who wait."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,9 @@ class Jobs:
         self._transport = transport
         self._platform = platform
         self._shared: dict[str, _Shared] = {}
+        self._queue_lock = anyio.Lock()
+        self._queue: list[Job] = []
+        self._queue_asked = -math.inf
 
     async def page(
         self,
@@ -185,6 +196,19 @@ class Jobs:
         job_id = checked_id(job_id)
         with self._sharing(job_id) as shared:
             return await self._no_older_than(shared, job_id, _SHORTEST_POLL)
+
+    async def queue_position(self, job: Job) -> int | None:
+        """1 for the job that the gateway starts next of those that the account has queued; none for one that is not.
+
+        Among accounts, no gateway tells whose turn it is.
+        """
+        if job.status is not JobStatus.QUEUED:
+            return None
+        async with self._queue_lock:
+            if time.monotonic() - self._queue_asked > _QUEUE_SECONDS:
+                self._queue = (await self.page(status=JobStatus.QUEUED, limit=_MOST_QUEUED)).jobs
+                self._queue_asked = time.monotonic()
+        return 1 + sum(other.created < job.created for other in self._queue)
 
     async def events(self, job_id: str, *, errors_only: bool = False) -> list[JobEvent]:
         """What happened to the job, newest first."""

@@ -16,7 +16,7 @@ from mcp_types import (
 
 from qiskit_functions_core.errors import QiskitFunctionsError
 
-from .connection import Connection
+from .connection import Connection, Session
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
@@ -25,7 +25,7 @@ MOST = 100
 """The protocol's own limit for one answer."""
 
 
-def add_completions(server: MCPServer[Connection], connection: Connection) -> None:
+def add_completions(server: MCPServer[Session], connection: Connection) -> None:
     """Answer for every argument that names something which can be listed."""
 
     async def complete(

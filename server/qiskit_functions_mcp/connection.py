@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.abc import TaskGroup
 from mcp.server.mcpserver import Context
 
 from qiskit_functions_core import Account
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 class Connection:
     """One account's client, opened by the first call that needs it, so that a server starts in no time.
 
-    Several sessions of one server share it; it is closed when the last of them has ended.
+    All sessions of one server share it; it is closed when the last of them has ended.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -35,11 +37,13 @@ class Connection:
         self._sessions = 0
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator[Connection]:
-        """For as long as a session lasts."""
+    async def session(self) -> AsyncIterator[Session]:
+        """One more; with it ends what it has started."""
         self._sessions += 1
         try:
-            yield self
+            async with anyio.create_task_group() as background:
+                yield Session(self, background)
+                background.cancel_scope.cancel()
         finally:
             self._sessions -= 1
             if not self._sessions:
@@ -76,8 +80,33 @@ class Connection:
         await self._stack.aclose()
 
 
-Ctx = Context[Connection]
+@dataclass
+class Session:
+    """One client's time with the server.
+
+    Attributes:
+        background: what goes on beside its calls.
+        subscriptions: how to end each, by the resource's address.
+    """
+
+    connection: Connection
+    background: TaskGroup
+    subscriptions: dict[str, anyio.CancelScope] = field(default_factory=dict)
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> anyio.CancelScope:
+        """Let something go on until it or the session ends; gives what ends it before."""
+        scope = anyio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await work()
+
+        self.background.start_soon(run)
+        return scope
+
+
+Ctx = Context[Session]
 
 
 def connection(ctx: Ctx) -> Connection:
-    return ctx.request_context.lifespan_context
+    return ctx.request_context.lifespan_context.connection

@@ -99,10 +99,8 @@ async def before_upload(ctx: Ctx, title: str, provider: str) -> Go | Elicit[Go]:
     return Go()
 
 
-async def before_run(ctx: Ctx, function: str, suppress_low_usage_warning: bool) -> Go | Elicit[Go]:
-    """A run while the quota is low."""
-    if suppress_low_usage_warning:
-        return Go()
+async def before_run(ctx: Ctx, function: str) -> Go | Elicit[Go]:
+    """A run while the quota is low, also when no warning is wanted: that is the assistant's word, not the person's."""
     check, _ = await (await connection(ctx).client()).quota()
     if check.code != "quota_low":
         return Go()

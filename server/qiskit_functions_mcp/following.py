@@ -44,7 +44,6 @@ async def follow(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) ->
         try:
             async for newer in client.jobs.watch(job.id):
                 newest.append(newer)
-                await ctx.notify_resource_updated(f"{SCHEME}/jobs/{job.id}")
         except QiskitFunctionsError as error:
             failures.append(error)
         group.cancel_scope.cancel()
@@ -55,11 +54,20 @@ async def follow(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) ->
             group.start_soon(watch)
             while True:
                 waited = time.monotonic() - begun
-                await ctx.report_progress(waited, seconds, f"{describe(newest[-1])} after {waited:.0f} s")
+                place = await place_in_queue(client, newest[-1])
+                queued = f", number {place} of your own" if place else ""
+                await ctx.report_progress(waited, seconds, f"{describe(newest[-1])}{queued} after {waited:.0f} s")
                 await anyio.sleep(_TICK)
     if failures:
         raise failures[0]
     return newest[-1]
+
+
+async def place_in_queue(client: FunctionsClient, job: Job) -> int | None:
+    try:
+        return await client.jobs.queue_position(job)
+    except QiskitFunctionsError:
+        return None  # nice to know, and no reason for a call to fail
 
 
 @contextmanager
@@ -81,6 +89,7 @@ def describe(job: Job) -> str:
 async def job_reply(client: FunctionsClient, job: Job, budget: int, *, function: str | None = None) -> JobReply:
     """The job, and for a failed one why."""
     answer = JobReply(**JobLine.of(job, function).model_dump(), next_step=_NEXT_STEPS.get(job.status, _STILL_RUNNING))
+    answer.queue_position = await place_in_queue(client, job)
     if job.status is JobStatus.ERROR:
         answer.failure = FailureReply.of(await client.jobs.failure(job), budget)
     return answer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mcp.server import MCPServer
 
-from .connection import Connection
+from .connection import Session
 
 
-def add_prompts(server: MCPServer[Connection]) -> None:
+def add_prompts(server: MCPServer[Session]) -> None:
     """Register all of them."""
     server.prompt(title="Run a function", description="Find, check, run and read a Qiskit Function.")(run_a_function)
     server.prompt(title="Why did it fail?", description="Find out why a job failed, and what to change.")(

@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from qiskit_functions_core.errors import InputError, NotFound, QiskitFunctionsError
 
-from .connection import Connection, Ctx, connection
+from .connection import Connection, Ctx, Session, connection
 from .following import SCHEME, job_reply
 from .replies import BackendLine, FunctionReply, cut_start, text_of
+
+if TYPE_CHECKING:
+    from qiskit_functions_core.files import FileScope
 
 MAX_CHARACTERS = 1_000_000
 """Some clients refuse messages over 1 MiB."""
 
+MAX_FILE_BYTES = 3 * 1024 * 1024
+"""Of a file inside a message, for clients that take one; with base64 it becomes the 4 MiB that servers take."""
 
-def add_resources(server: MCPServer[Connection], shared: Connection) -> None:
+
+def add_resources(server: MCPServer[Session], shared: Connection) -> None:
     """Register all of them."""
     for uri, mime_type, title, read in _TEMPLATES:
         server.resource(f"{SCHEME}/{uri}", name=read.__name__, title=title, mime_type=mime_type)(read)
@@ -75,6 +83,34 @@ async def job_logs(job_id: str, ctx: Ctx) -> str:
         return cut_start(await (await connection(ctx).client()).jobs.logs(job_id), MAX_CHARACTERS)
 
 
+async def own_file(title: str, name: str, ctx: Ctx) -> str | bytes:
+    return await _file(ctx, title, name, "user")
+
+
+async def provider_function_file(provider: str, title: str, name: str, ctx: Ctx) -> str | bytes:
+    return await _file(ctx, f"{provider}/{title}", name, "user")
+
+
+async def provider_file(provider: str, title: str, name: str, ctx: Ctx) -> str | bytes:
+    return await _file(ctx, f"{provider}/{title}", name, "provider")
+
+
+async def _file(ctx: Ctx, function: str, name: str, scope: FileScope) -> str | bytes:
+    with _told_to_the_client():
+        files = (await connection(ctx).client()).files
+        content = await files.read(function, name, scope=scope, limit=MAX_FILE_BYTES)
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
+
+
+def file_uri(function: str, name: str, scope: FileScope) -> str:
+    """The address of a function's file."""
+    kind = "files" if scope == "user" else "provider-files"
+    return f"{SCHEME}/{kind}/{function}/{quote(name, safe='')}"
+
+
 async def backend(name: str, ctx: Ctx) -> str:
     with _told_to_the_client():
         found = await (await connection(ctx).client()).platform.details(name)
@@ -83,7 +119,7 @@ async def backend(name: str, ctx: Ctx) -> str:
     return text_of(BackendLine.of(found, whole=True))
 
 
-_JSON, _TEXT = "application/json", "text/plain"
+_JSON, _TEXT, _BYTES = "application/json", "text/plain", "application/octet-stream"
 
 _TEMPLATES = (
     ("functions/{provider}/{title}", _JSON, "A provider's function", provider_function),
@@ -92,4 +128,12 @@ _TEMPLATES = (
     ("jobs/{job_id}/result", _JSON, "A job's result, encoded", job_result),
     ("jobs/{job_id}/logs", _TEXT, "A job's log", job_logs),
     ("backends/{name}", _JSON, "A backend", backend),
+    (
+        "files/{provider}/{title}/{name}",
+        _BYTES,
+        "A file of a provider's function, as its user sees it",
+        provider_function_file,
+    ),
+    ("files/{title}/{name}", _BYTES, "A file for an own function", own_file),
+    ("provider-files/{provider}/{title}/{name}", _BYTES, "A file of a function's provider", provider_file),
 )

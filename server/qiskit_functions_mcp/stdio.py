@@ -18,12 +18,12 @@ from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
-from .connection import Connection
+from .connection import Session
 
 Incoming = SessionMessage | Exception
 
 
-async def serve(server: Server[Connection]) -> None:
+async def serve(server: Server[Session]) -> None:
     """Serve until stdin ends."""
     async with stdio_server() as (incoming, outgoing), _after_discoveries(server, incoming, outgoing) as rest:
         await _run(server, rest, outgoing)
@@ -31,7 +31,7 @@ async def serve(server: Server[Connection]) -> None:
 
 @asynccontextmanager
 async def _after_discoveries(
-    server: Server[Connection], incoming: ReadStream[Incoming], outgoing: WriteStream[SessionMessage]
+    server: Server[Session], incoming: ReadStream[Incoming], outgoing: WriteStream[SessionMessage]
 ) -> AsyncIterator[MemoryObjectReceiveStream[Incoming]]:
     """Answer discoveries; then everything from the first other request on."""
     send, rest = anyio.create_memory_object_stream[Incoming]()
@@ -53,7 +53,7 @@ async def _after_discoveries(
         group.cancel_scope.cancel()
 
 
-async def _answer_alone(server: Server[Connection], item: Incoming, outgoing: WriteStream[SessionMessage]) -> None:
+async def _answer_alone(server: Server[Session], item: Incoming, outgoing: WriteStream[SessionMessage]) -> None:
     """One request on a connection of its own."""
     ask, asked = anyio.create_memory_object_stream[Incoming](1)
     answer, answers = anyio.create_memory_object_stream[SessionMessage](1)
@@ -64,7 +64,5 @@ async def _answer_alone(server: Server[Connection], item: Incoming, outgoing: Wr
         ask.close()
 
 
-async def _run(
-    server: Server[Connection], incoming: ReadStream[Incoming], outgoing: WriteStream[SessionMessage]
-) -> None:
+async def _run(server: Server[Session], incoming: ReadStream[Incoming], outgoing: WriteStream[SessionMessage]) -> None:
     await server.run(incoming, outgoing, server.create_initialization_options())

@@ -18,7 +18,7 @@ from pydantic import Field
 from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import QiskitFunctionsError
 
-from .connection import Connection
+from .connection import Session
 from .following import describe, job_reply
 from .replies import reply
 
@@ -35,7 +35,7 @@ _AS_TASKS = frozenset({"run_function", "wait_for_job"})
 _STATUS = {JobStatus.DONE: "completed", JobStatus.ERROR: "completed", JobStatus.CANCELED: "cancelled"}
 """A job that failed is a task that completed: its answer tells why. "failed" is for requests that failed."""
 
-Request = ServerRequestContext[Connection, Any]
+Request = ServerRequestContext[Session, Any]
 
 
 class TaskParams(RequestParams):
@@ -71,7 +71,7 @@ class Tasks(Extension):
             return answer
         if JobStatus(facts["status"]).is_final:
             return answer
-        client = await ctx.lifespan_context.client()
+        client = await ctx.lifespan_context.connection.client()
         return {**_task(await client.jobs.get(facts["job_id"])), "resultType": "task"}
 
 
@@ -84,7 +84,7 @@ async def _get(ctx: Request, params: TaskParams) -> HandlerResult:
     client, job = await _job(ctx, params.task_id)
     task = _task(job)
     if task["status"] == "completed":
-        budget = ctx.lifespan_context.settings.reply_characters
+        budget = ctx.lifespan_context.connection.settings.reply_characters
         told = reply(await job_reply(client, job, budget))
         task["result"] = told.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {**task, "resultType": "complete"}
@@ -106,7 +106,7 @@ async def _update(ctx: Request, params: TaskParams) -> HandlerResult:
 
 async def _job(ctx: Request, task_id: str) -> tuple[FunctionsClient, Job]:
     try:
-        client = await ctx.lifespan_context.client()
+        client = await ctx.lifespan_context.connection.client()
         return client, await client.jobs.get(task_id)
     except QiskitFunctionsError as error:
         raise MCPError(code=INVALID_PARAMS, message=error.message) from error

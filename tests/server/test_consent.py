@@ -21,12 +21,6 @@ Mode = Literal["auto", "legacy"]
 UPLOAD = {"title": "asked", "source": "print('hello')\n"}
 
 
-@pytest.fixture(params=["auto", "legacy"])
-def mode(request: pytest.FixtureRequest) -> Mode:
-    era: Mode = request.param
-    return era
-
-
 class Person:
     """Answers every question in one way, and remembers them."""
 
@@ -125,10 +119,12 @@ async def test_always_does_nothing_where_nobody_can_be_asked(tmp_path: Path, mod
         assert "confirm=" not in error["next_step"]
 
 
-async def test_a_low_quota_is_spent_only_after_a_question(tmp_path: Path, mode: Mode) -> None:
+@pytest.mark.parametrize("suppress", [False, True])
+async def test_a_low_quota_is_spent_only_after_a_question(tmp_path: Path, mode: Mode, suppress: bool) -> None:
     person = Person("decline")
     async with client(tmp_path, mode, person, local_usage_limit_seconds=300) as opened:
-        run = {"function": "examples/sampler", "arguments": {}}
+        # Who wants no warning has not agreed to anything.
+        run = {"function": "examples/sampler", "arguments": {}, "suppress_low_usage_warning": suppress}
         reply: CallToolResult = await opened.call_tool("run_function", run)
         assert "declined" in structured(reply)
         assert structured(await opened.call_tool("list_jobs", {}))["total"] == 0

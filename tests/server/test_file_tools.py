@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import ResourceLink, TextResourceContents
 
 from qiskit_functions_mcp.app import build_server
+from qiskit_functions_mcp.resources import MAX_FILE_BYTES
 from qiskit_functions_mcp.settings import Settings
-from qiskit_functions_mcp.tools.files import MAX_INLINE_BYTES
 from support.over_stdio import structured
 
 VQE = {"function": "examples/vqe"}
@@ -23,10 +26,10 @@ Ask = Callable[..., Awaitable[dict[str, Any]]]
 
 
 @asynccontextmanager
-async def server(folder: Path) -> AsyncIterator[Client]:
+async def server(folder: Path, mode: str, **more: Any) -> AsyncIterator[Client]:
     """A server that may read and write in ``folder`` alone."""
-    settings = Settings(channel="local", home=folder.parent / "home", allow_dirs=[folder], consent="never")
-    async with Client(build_server(settings)) as client:
+    settings = Settings(channel="local", home=folder.parent / "home", allow_dirs=[folder], consent="never", **more)
+    async with Client(build_server(settings), mode=mode) as client:
         yield client
 
 
@@ -48,9 +51,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "allowed"
 
 
-async def test_a_local_file_goes_up_is_listed_comes_back_and_is_deleted(folder: Path) -> None:
+async def test_a_local_file_goes_up_is_listed_comes_back_and_is_deleted(folder: Path, mode: str) -> None:
     (folder / "my data.bin").write_bytes(os.urandom(100_000))
-    async with server(folder) as client:
+    async with server(folder, mode) as client:
         ask = asking(client)
         sent = await ask("upload_file", path="my data.bin")
         assert (sent["name"], "my data.bin" in sent["renamed"]) == ("my_data.bin", True)
@@ -62,9 +65,9 @@ async def test_a_local_file_goes_up_is_listed_comes_back_and_is_deleted(folder: 
     assert (folder / "new" / "back.bin").read_bytes() == (folder / "my data.bin").read_bytes()
 
 
-async def test_content_goes_both_ways_as_text_and_as_base64(folder: Path) -> None:
+async def test_content_goes_both_ways_as_text_and_as_base64(folder: Path, mode: str) -> None:
     data = bytes(range(256))
-    async with server(folder) as client:
+    async with server(folder, mode) as client:
         ask = asking(client)
         sent = await ask("upload_file", name="notes.txt", content="größe\n")
         assert "renamed" not in sent
@@ -75,10 +78,10 @@ async def test_content_goes_both_ways_as_text_and_as_base64(folder: Path) -> Non
     assert (b64decode(binary["content"]), binary["encoding"]) == (data, "base64")
 
 
-async def test_a_reply_stays_in_its_budget_and_counts_what_it_left_out(folder: Path) -> None:
+async def test_a_reply_stays_in_its_budget_and_counts_what_it_left_out(folder: Path, mode: str) -> None:
     (folder / "long.txt").write_text('"\n' * 50_000)
     (folder / "long.bin").write_bytes(bytes(range(256)) * 400)
-    async with server(folder) as client:
+    async with server(folder, mode) as client:
         ask = asking(client)
         for name in ("long.txt", "long.bin"):
             await ask("upload_file", path=name)
@@ -91,8 +94,59 @@ async def test_a_reply_stays_in_its_budget_and_counts_what_it_left_out(folder: P
     assert "content" not in structured(binary), "half of a base64 text is of no use"
 
 
-async def test_lists_page_with_a_cursor(folder: Path) -> None:
-    async with server(folder) as client:
+@pytest.mark.parametrize("data", [('"ü\n' * 700_000).encode(), bytes(range(256)) * 12_000], ids=["text", "bytes"])
+async def test_what_does_not_fit_into_a_reply_is_linked_and_read_whole(folder: Path, mode: str, data: bytes) -> None:
+    (folder / "long.dat").write_bytes(data)
+    async with server(folder, mode) as client:
+        await asking(client)("upload_file", path="long.dat")
+        answer = await client.call_tool("download_file", {**VQE, "name": "long.dat"})
+        (link,) = [block for block in answer.content if isinstance(block, ResourceLink)]
+        assert structured(answer)["link"] == link.uri == "qiskit-functions://files/examples/vqe/long.dat"
+        (content,) = (await client.read_resource(link.uri)).contents
+    read = content.text.encode() if isinstance(content, TextResourceContents) else b64decode(content.blob)
+    assert read == data
+
+
+async def test_a_file_that_no_message_takes_goes_to_a_local_one_that_is_linked(folder: Path, mode: str) -> None:
+    (folder / "large.bin").write_bytes(bytes(MAX_FILE_BYTES + 1))
+    async with server(folder, mode) as client:
+        ask = asking(client)
+        await ask("upload_file", path="large.bin")
+        assert "local file" in (await ask("download_file", name="large.bin"))["next_step"]
+        with pytest.raises(MCPError, match=f"more than {MAX_FILE_BYTES} bytes"):
+            await client.read_resource("qiskit-functions://files/examples/vqe/large.bin")
+        fetched = await ask("download_file", name="large.bin", path="back.bin")
+    assert fetched["link"] == (folder / "back.bin").as_uri()
+
+
+async def test_own_and_providers_files_can_be_attached_too(folder: Path, mode: str) -> None:
+    async with server(folder, mode) as client:
+        ask = asking(client)
+        await client.call_tool("upload_function", {"title": "mine", "source": "print(1)"})
+        await ask("upload_file", function="mine", name="own.txt", content="own")
+        await ask("upload_file", name="theirs.txt", content="theirs", scope="provider")
+        for uri, text in (("files/mine/own.txt", "own"), ("provider-files/examples/vqe/theirs.txt", "theirs")):
+            (content,) = (await client.read_resource(f"qiskit-functions://{uri}")).contents
+            assert isinstance(content, TextResourceContents)
+            assert content.text == text
+        for uri in ("files/mine/nothing.txt", "files/mine/..%2Fmine", "files/nobody/own.txt"):
+            with pytest.raises(MCPError):
+                await client.read_resource(f"qiskit-functions://{uri}")
+
+
+async def test_a_read_only_server_fetches_files_but_writes_none(folder: Path, mode: str) -> None:
+    async with server(folder, mode) as client:
+        await asking(client)("upload_file", name="notes.txt", content="text")
+    async with server(folder, mode, read_only=True) as client:
+        ask = asking(client)
+        assert (await ask("download_file", name="notes.txt"))["content"] == "text"
+        refused = await ask("download_file", name="notes.txt", path="notes.txt")
+    assert refused["message"] == "download_file has no argument path"
+    assert [path async for path in anyio.Path(folder).iterdir()] == []
+
+
+async def test_lists_page_with_a_cursor(folder: Path, mode: str) -> None:
+    async with server(folder, mode) as client:
         ask = asking(client)
         for number in range(3):
             await ask("upload_file", name=f"{number}.txt", content="text")
@@ -113,7 +167,7 @@ async def test_lists_page_with_a_cursor(folder: Path) -> None:
         ("upload_file", {"content": "text"}, "invalid_input", "name"),
         ("upload_file", {"name": "x", "content": "no base64!", "encoding": "base64"}, "invalid_input", "base64"),
         ("upload_file", {"name": "x.txt", "content": "#!/bin/sh\n"}, "bad_request", "valid type"),
-        ("upload_file", {"name": "x", "content": "x" * (MAX_INLINE_BYTES + 1)}, "invalid_input", "local file"),
+        ("upload_file", {"name": "x", "content": "x" * (MAX_FILE_BYTES + 1)}, "invalid_input", "local file"),
         ("download_file", {"name": "missing.txt"}, "not_found", "not found"),
         ("download_file", {"name": "x", "path": "../outside.txt"}, "invalid_input", "outside the allowed folders"),
         ("download_file", {"name": "x", "path": "here.txt"}, "invalid_input", "exists already"),
@@ -124,10 +178,10 @@ async def test_lists_page_with_a_cursor(folder: Path) -> None:
     ],
 )
 async def test_what_cannot_be_done_says_why(
-    folder: Path, tool: str, arguments: dict[str, Any], code: str, words: str
+    folder: Path, mode: str, tool: str, arguments: dict[str, Any], code: str, words: str
 ) -> None:
     (folder / "here.txt").write_text("before")
-    async with server(folder) as client:
+    async with server(folder, mode) as client:
         error = await asking(client)(tool, **arguments)
     assert error["code"] == code
     assert words in f"{error['message']} {error.get('next_step')}"
@@ -135,20 +189,20 @@ async def test_what_cannot_be_done_says_why(
     assert (folder.parent / "outside.txt").read_text() == "not for you"
 
 
-async def test_a_link_that_leads_out_is_not_followed(folder: Path) -> None:
+async def test_a_link_that_leads_out_is_not_followed(folder: Path, mode: str) -> None:
     (folder / "link.txt").symlink_to(folder.parent / "outside.txt")
-    async with server(folder) as client:
+    async with server(folder, mode) as client:
         error = await asking(client)("upload_file", path="link.txt")
     assert error["code"] == "invalid_input"
 
 
-async def test_a_long_transfer_tells_how_far_it_is(folder: Path) -> None:
+async def test_a_long_transfer_tells_how_far_it_is(folder: Path, mode: str) -> None:
     (folder / "big.bin").write_bytes(bytes(range(256)) * 12_000)
     heard: list[tuple[float, float | None]] = []
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append((progress, total))
 
-    async with server(folder) as client:
+    async with server(folder, mode) as client:
         await client.call_tool("upload_file", {**VQE, "path": "big.bin"}, progress_callback=hear)
     assert heard[-1] == (3_072_000, 3_072_000)

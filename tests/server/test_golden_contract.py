@@ -86,7 +86,6 @@ def golden() -> dict[str, Any]:
     return dict(json.loads(GOLDEN.read_text("utf-8")))
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_the_contract_is_the_golden_one(mode: str) -> None:
     assert as_text(await contract(mode)) == GOLDEN.read_text("utf-8"), RENEW
 

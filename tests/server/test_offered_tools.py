@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from mcp import Client
 from mcp_types import Tool
 
@@ -11,24 +10,32 @@ from qiskit_functions_mcp.settings import Settings
 from support.over_stdio import structured
 
 
-async def offered(settings: Settings) -> list[Tool]:
-    async with Client(build_server(settings)) as client:
+async def offered(settings: Settings, mode: str) -> list[Tool]:
+    async with Client(build_server(settings), mode=mode) as client:
         return (await client.list_tools()).tools
 
 
-async def test_a_read_only_server_offers_only_tools_that_change_nothing() -> None:
-    tools = await offered(Settings(read_only=True))
+async def test_a_read_only_server_offers_only_tools_that_change_nothing(mode: str) -> None:
+    tools = await offered(Settings(read_only=True), mode)
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
-    assert {"check_run", "get_job_result"} <= {tool.name for tool in tools}
+    assert {"check_run", "get_job_result", "download_file"} <= {tool.name for tool in tools}
 
 
-async def test_toolsets_pick_groups_of_tools() -> None:
-    names = {tool.name for tool in await offered(Settings(toolsets=["jobs"]))}
+async def test_a_tool_that_can_write_says_so_unless_it_cannot(mode: str) -> None:
+    for name, argument in (("get_job_result", "save_to"), ("download_file", "path")):
+        for read_only in (False, True):
+            (tool,) = [t for t in await offered(Settings(read_only=read_only), mode) if t.name == name]
+            assert tool.annotations is not None
+            assert tool.annotations.read_only_hint is read_only
+            assert (argument in tool.input_schema["properties"]) is not read_only
+
+
+async def test_toolsets_pick_groups_of_tools(mode: str) -> None:
+    names = {tool.name for tool in await offered(Settings(toolsets=["jobs"]), mode)}
     assert "wait_for_job" in names
     assert not {"run_function", "list_backends", "list_files"} & names
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_tool_that_is_not_offered_cannot_be_called(mode: str) -> None:
     async with Client(build_server(Settings(read_only=True)), mode=mode) as client:
         answer = await client.call_tool("run_function", {"function": "examples/vqe"})

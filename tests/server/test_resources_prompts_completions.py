@@ -6,11 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import PromptReference, ResourceTemplateReference, TextResourceContents
 
 from qiskit_functions_mcp.app import build_server
@@ -29,10 +27,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("resources") / "home"
 
 
-@pytest.fixture(params=["auto", "legacy"])
-async def client(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Client]:
+@pytest.fixture
+async def client(mode: str, home: Path) -> AsyncIterator[Client]:
     server = build_server(Settings(channel="local", home=home, consent="never"))
-    async with Client(server, mode=request.param) as found:
+    async with Client(server, mode=mode) as found:
         yield found
 
 
@@ -83,6 +81,9 @@ async def test_templates_are_listed_with_titles(client: Client) -> None:
         "qiskit-functions://jobs/{job_id}/result",
         "qiskit-functions://jobs/{job_id}/logs",
         "qiskit-functions://backends/{name}",
+        "qiskit-functions://files/{title}/{name}",
+        "qiskit-functions://files/{provider}/{title}/{name}",
+        "qiskit-functions://provider-files/{provider}/{title}/{name}",
     }
     assert all(template.title for template in templates)
     assert [str(r.uri) for r in (await client.list_resources()).resources] == ["qiskit-functions://dependencies"]
@@ -121,19 +122,3 @@ async def test_an_argument_that_names_nothing_has_no_completions(client: Client)
         PromptReference(type="ref/prompt", name="run_a_function"), {"name": "goal", "value": "the"}
     )
     assert answer.completion.values == []
-
-
-async def test_those_who_listen_to_a_job_hear_of_it_while_it_is_waited_for(home: Path, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    gated = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.02)\n"
-    server = build_server(Settings(channel="local", home=home, consent="never"))
-    async with Client(server, mode="auto") as client:
-        await client.call_tool("upload_function", {"title": "gated", "source": gated})
-        job_id = structured(await client.call_tool("run_function", {"function": "gated"}))["job_id"]
-        uri = f"qiskit-functions://jobs/{job_id}"
-        async with client.listen(resource_subscriptions=[uri]) as changes, anyio.create_task_group() as group:
-            group.start_soon(client.call_tool, "wait_for_job", {"job_id": job_id})
-            gate.touch()
-            change = await anext(aiter(changes))
-    assert isinstance(change, ResourceUpdated)
-    assert change.uri == uri

@@ -19,7 +19,6 @@ from support.still_gateway import TOKEN, still_gateway
 CROWD = 100
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_hundred_waits_for_one_job_ask_as_one_would(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

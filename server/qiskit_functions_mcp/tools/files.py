@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import anyio
 from mcp.server.mcpserver.resolve import Resolve
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, ContentBlock, ResourceLink
 from pydantic import Field
 
 from qiskit_functions_core.errors import InputError
@@ -20,11 +20,9 @@ from qiskit_functions_core.paths import allowed_path
 from ..connection import Ctx, connection
 from ..consent import DECLINED, Confirm, Consent, agreed, before_delete
 from ..replies import FileLine, FileList, FileReply, fitting_length, offset_of, page, reply
+from ..resources import MAX_FILE_BYTES, file_uri
 from .inputs import Cursor, FunctionName, Limit
 from .registry import READ, Hints, ToolSpec
-
-MAX_INLINE_BYTES = 3 * 1024 * 1024
-"""Of a file inside a message; larger ones go by a path."""
 
 _TICK = 1.0
 """Seconds between two progress reports."""
@@ -73,9 +71,9 @@ def _decoded(content: str, encoding: Encoding) -> bytes:
         data = content.encode() if encoding == "text" else b64decode(content, validate=True)
     except (NoBase64, ValueError) as error:
         raise InputError(f"the content is not {encoding}: {error}") from None
-    if len(data) > MAX_INLINE_BYTES:
+    if len(data) > MAX_FILE_BYTES:
         raise InputError(
-            f"the content has {len(data)} bytes, and at most {MAX_INLINE_BYTES} go into a message",
+            f"the content has {len(data)} bytes, and at most {MAX_FILE_BYTES} go into a message",
             next_step="Write it to a local file and give its path.",
         )
     return data
@@ -93,10 +91,12 @@ async def download_file(
     files = (await here.client()).files
     if target:
         size = await files.download(function, name, target, scope=scope, progress=_telling(ctx))
-        return reply(FileReply(function=function, name=name, size_bytes=size, path=str(target)))
-    data = await files.read(function, name, scope=scope, limit=MAX_INLINE_BYTES)
-    answer = FileReply(function=function, name=name, size_bytes=len(data))
-    return reply(_inline(answer, data, here.settings.reply_characters))
+        told = FileReply(function=function, name=name, size_bytes=size, path=str(target), link=target.as_uri())
+    else:
+        data = await files.read(function, name, scope=scope, limit=MAX_FILE_BYTES)
+        told = FileReply(function=function, name=name, size_bytes=len(data))
+        _put_in(told, data, file_uri(function, name, scope), here.settings.reply_characters)
+    return reply(told, *_links(ctx, told))
 
 
 async def _new_file(path: str, folders: list[Path]) -> Path:
@@ -106,8 +106,8 @@ async def _new_file(path: str, folders: list[Path]) -> Path:
     return target
 
 
-def _inline(answer: FileReply, data: bytes, budget: int) -> FileReply:
-    """As much of the content as fits: text, else base64 when all of it does."""
+def _put_in(answer: FileReply, data: bytes, uri: str, budget: int) -> None:
+    """As much of the content as fits: text, else base64 when all of it does; and a link when not all does."""
     try:
         text, answer.encoding = data.decode(), "text"
     except UnicodeDecodeError:
@@ -115,8 +115,16 @@ def _inline(answer: FileReply, data: bytes, budget: int) -> FileReply:
     shown = text[: fitting_length(text, budget)]
     answer.content = shown if answer.encoding == "text" or shown == text else None
     if shown != text:
-        answer.left_out = f"{len(text) - len(answer.content or '')} of {len(text)} characters; give a path for all"
-    return answer
+        answer.link = uri
+        answer.left_out = f"{len(text) - len(answer.content or '')} of {len(text)} characters"
+        answer.next_step = "The resource at link has all of it; so has a local file, if you give a path."
+
+
+def _links(ctx: Ctx, answer: FileReply) -> list[ContentBlock]:
+    """For hosts that attach what is linked; protocols before 2025-06-18 know no such block."""
+    if not answer.link or ctx.request_context.protocol_version < "2025-06-18":
+        return []
+    return [ResourceLink(name=answer.name, uri=answer.link, size=answer.size_bytes)]
 
 
 async def delete_file(
@@ -165,7 +173,8 @@ TOOLS = (
         download_file,
         "Download a file",
         "Fetch a file from a function's data folder: into a new local file, or into the reply when it is small.",
-        Hints(read_only=False, destructive=False, idempotent=False, open_world=True),
+        Hints(read_only=False, destructive=False, idempotent=True, open_world=True),
+        writes=("path",),
     ),
     ToolSpec(
         delete_file,

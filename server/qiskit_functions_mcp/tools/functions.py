@@ -25,6 +25,7 @@ from ..replies import (
     FunctionList,
     FunctionReply,
     RunReply,
+    cut,
     offset_of,
     page,
     reply,
@@ -164,7 +165,9 @@ async def upload_function(
         arguments_schema=arguments_schema or None,
         version=version,
     )
-    return reply(FunctionReply.of(stored, here.settings.reply_characters))
+    told = FunctionReply.of(stored, here.settings.reply_characters - 1_000)
+    told.not_uploaded = cut(", ".join(artifact.left_out), 500) or None if artifact else None
+    return reply(told)
 
 
 async def _artifact(source: str, directory: str, entrypoint: str, folders: Sequence[Path]) -> Artifact:

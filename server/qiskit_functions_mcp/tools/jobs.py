@@ -137,14 +137,12 @@ async def get_job_result(
     save_to: Annotated[
         str,
         Field(
-            description="Also write what is at the path to this new local file: .json (encoded), .csv (counts, "
+            description="Also save what is at the path to this new local file: .json (encoded), .csv (counts, "
             "expectation values), .npy (arrays), .qasm or .qpy (circuits), .svg or .png (a picture)"
         ),
     ] = "",
-) -> Annotated[CallToolResult, Summary]:
+) -> CallToolResult:
     here = connection(ctx)
-    if save_to and here.settings.read_only:
-        raise InputError("this server is read-only: it writes no files", next_step="Leave save_to out.")
     target = allowed_path(Path(save_to), here.settings.folders) if save_to else None
     text = await (await here.client()).jobs.result(job_id)
     budget = here.settings.reply_characters - 1_000
@@ -160,10 +158,8 @@ async def get_job_result(
         return summary, picture
 
     summary, picture = await computed(read)
-    answer = reply(summary)
-    if picture:
-        answer.content.append(image_of(picture.data, picture.mime_type))
-    return answer
+    # A host that is given structured content may show the model nothing else, and so no picture.
+    return text_reply(text_of(summary), image_of(picture.data, picture.mime_type)) if picture else reply(summary)
 
 
 async def get_job_logs(
@@ -230,8 +226,9 @@ TOOLS = (
         "Get a job's result",
         "Summarise the result that a job saved: counts of every register, expectation values with standard "
         "errors, arrays, circuits. What was left out is counted; path leads to a part of it. With view=plot also "
-        "draw it, with save_to also save it.",
-        READ,
+        "draw it.",
+        Hints(read_only=False, destructive=False, idempotent=True, open_world=True),
+        writes=("save_to",),
     ),
     ToolSpec(
         get_job_logs,

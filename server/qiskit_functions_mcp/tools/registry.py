@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mcp.server.mcpserver.tools import Tool
@@ -26,14 +26,30 @@ READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=True
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """A tool: its function, and what the assistant reads of it."""
+    """A tool: its function, and what the assistant reads of it.
+
+    Attributes:
+        writes: the arguments without which it changes nothing; none for a tool that always or never does.
+    """
 
     function: Callable[..., Awaitable[CallToolResult]]
     title: str
     description: str
     hints: Hints
+    writes: tuple[str, ...] = ()
 
-    def build(self) -> Tool:
+    def build(self, *, read_only: bool = False) -> Tool | None:
+        """The tool, or for a server that changes nothing what is left of it, if anything is."""
+        if not read_only or self.hints.read_only:
+            return self._build()
+        if not self.writes:
+            return None
+        tool = replace(self, hints=READ)._build()
+        properties = {name: schema for name, schema in tool.parameters["properties"].items() if name not in self.writes}
+        tool.parameters = {**tool.parameters, "properties": properties}
+        return tool
+
+    def _build(self) -> Tool:
         tool = Tool.from_function(
             self.function,
             title=self.title,
