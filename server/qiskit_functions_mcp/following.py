@@ -91,5 +91,8 @@ async def job_reply(client: FunctionsClient, job: Job, budget: int, *, function:
     answer = JobReply(**JobLine.of(job, function).model_dump(), next_step=_NEXT_STEPS.get(job.status, _STILL_RUNNING))
     answer.queue_position = await place_in_queue(client, job)
     if job.status is JobStatus.ERROR:
-        answer.failure = FailureReply.of(await client.jobs.failure(job), budget)
+        failure = await client.jobs.failure(job)
+        answer.failure = FailureReply.of(failure, budget)
+        if answer.failure.message != failure.message:
+            answer.left_out = "the beginning of the failure; get_job_logs may have it"
     return answer

@@ -72,6 +72,7 @@ def _summary(parts: list[ValueSummary], left: list[str]) -> Summary:
         omitted_parts=len(left) or None,
         omitted_pointers=[at for at in left[:_POINTERS_SHOWN] if len(json.dumps(at)) <= _LONGEST_POINTER] or None,
         note=_NOTE if cut else None,
+        truncated=cut or None,
     )
 
 
@@ -92,7 +93,9 @@ def _bare(part: ValueSummary, others: int) -> Summary:
     pointer = part.pointer if len(json.dumps(part.pointer)) <= _LONGEST_POINTER else ""
     facts = ValueSummary(pointer=pointer, kind=part.kind, type=part.type, size=part.size)
     note = f"{_NOTE} Its keys or labels are too long to show."
-    return Summary(kind=part.kind, pointer=pointer, parts=[facts], omitted_parts=others or None, note=note)
+    return Summary(
+        kind=part.kind, pointer=pointer, parts=[facts], omitted_parts=others or None, note=note, truncated=True
+    )
 
 
 def _length(summary: Summary) -> int:

@@ -95,6 +95,7 @@ class Summary(BaseModel):
     parts: list[ValueSummary]
     omitted_parts: Annotated[int | None, Field(description="Parts left out to stay short.")] = None
     omitted_pointers: Annotated[list[str] | None, Field(description="Where the first of them are.")] = None
+    truncated: Annotated[bool | None, Field(description="That something was left out.")] = None
     note: str | None = None
     picture: Annotated[str | None, Field(description="What the picture beside this shows.")] = None
     saved: Annotated[str | None, Field(description="What was written, to which file, and its bytes.")] = None

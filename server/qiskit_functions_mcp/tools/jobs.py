@@ -95,7 +95,8 @@ async def get_job(
     if "events" in include:
         events = [_event(event) for event in await client.jobs.events(job_id)]
         answer.events, rest = page(events, offset=0, total=len(events), budget=budget - len(text_of(answer)))
-        answer.left_out = f"{len(events) - int(rest)} older events" if rest else None
+        older = f"{len(events) - int(rest)} older events" if rest else None
+        answer.left_out = ", ".join(filter(None, (answer.left_out, older))) or None
     if "runtime_jobs" in include:
         jobs = await client.jobs.runtime_jobs(job_id)
         lines = [RuntimeJobLine(**job.model_dump()) for job in jobs]
@@ -183,7 +184,7 @@ async def get_job_logs(
     shown = cut_start("\n".join(lines[-tail_lines:]), here.settings.reply_characters - 200)
     left_out = len(lines) - len(lines[-tail_lines:])
     head = f"log of job {job_id}, the function's own words"
-    head += f" ({left_out} lines before these, see tail_lines):" if left_out else ":"
+    head += f" (truncated: {left_out} lines before these, see tail_lines):" if left_out else ":"
     return text_reply(f"{head}\n{shown}" if shown else f"job {job_id} has no such log lines")
 
 
