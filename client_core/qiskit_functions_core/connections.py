@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any, cast
 from urllib.request import getproxies, proxy_bypass
 
@@ -125,7 +126,7 @@ class Connections:
         """Of this server; looked for once, since going through all variables takes a sixth of a request's CPU."""
         server = url.scheme, url.netloc.decode("ascii")
         if server not in self._proxies:
-            self._proxies[server] = _proxy_between(*server)
+            self._proxies[server] = proxy_before(url)
         return self._proxies[server]
 
 
@@ -179,13 +180,23 @@ def _trusting_those_of(*_: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _proxy_between(scheme: str, host: str) -> str | None:
-    """What the environment, or else the system, puts between us and a server."""
+def proxy_before(url: httpx.URL) -> str | None:
+    """What the environment, or else the system, puts between us and a server; nothing before this machine.
+
+    No proxy reaches it, and the embedded gateway's token is nobody else's business.
+    """
     proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(host):
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or _is_loopback(url.host) or proxy_bypass(url.netloc.decode("ascii")):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @contextmanager

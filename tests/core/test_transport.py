@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import httpx
 import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -24,7 +25,7 @@ from starlette.routing import Route
 
 from qiskit_functions_core import Account, Channel
 from qiskit_functions_core.answers import Answer
-from qiskit_functions_core.connections import MAX_CONNECTIONS
+from qiskit_functions_core.connections import MAX_CONNECTIONS, proxy_before
 from qiskit_functions_core.errors import (
     AccountError,
     GatewayError,
@@ -249,18 +250,39 @@ async def test_many_callers_share_few_connections() -> None:
     assert most == MAX_CONNECTIONS
 
 
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("http://gw.test/", "http://plain:1"),
+        ("https://gw.test/", "http://secure:2"),
+        ("https://direct.test/", None),
+        ("https://sub.direct.test:8443/", None),
+        ("http://localhost:8000/", None),
+        ("http://127.0.0.9:8000/", None),
+        ("http://[::1]:8000/", None),
+    ],
+)
+def test_each_server_has_the_proxy_that_the_environment_names(
+    url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "plain:1")
+    monkeypatch.setenv("https_proxy", "http://secure:2")
+    monkeypatch.setenv("no_proxy", "direct.test")
+    assert proxy_before(httpx.URL(url)) == proxy
+
+
 async def test_the_proxy_of_the_environment_is_used_except_where_it_must_not(monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = IBMCloud()
     handler, seen = replies(JSONResponse({}))
     with running(cloud) as proxy:
         monkeypatch.setenv("http_proxy", proxy)
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
         transport = Transport.to_gateway(account("http://gw.test"))
         with pytest.raises(NotFound):
             await transport.get("jobs/")
         await transport.aclose()
-        async with transport_to(handler) as direct:
-            await direct.get("jobs/")
+        # What is on this machine needs no exception to be named.
+        async with transport_to(handler) as loopback:
+            await loopback.get("jobs/")
     assert [request.host for request in cloud.seen] == ["gw.test"]
     assert len(seen) == 1
 
