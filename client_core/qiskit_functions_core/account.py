@@ -118,6 +118,8 @@ class Account(BaseModel):
                 f"channel {asked.channel} is set (from {asked.source}), but no account for it was found",
                 next_step="Set QISKIT_FUNCTIONS_TOKEN and QISKIT_FUNCTIONS_INSTANCE, or save an account.",
             )
+        if asked and asked.channel.is_ibm:  # by its old name or its new one
+            account = account.model_copy(update={"channel": asked.channel})
         overlay = next((c.fields["instance"] for c in candidates if c.fields.get("instance")), "")
         if account.instance is None and account.channel.is_ibm and overlay:
             account = account.model_copy(update={"instance": overlay})
@@ -203,8 +205,7 @@ def _saved(path: Path | None, name: str | None) -> _Candidate | None:
 def _checked(account: Account) -> Account:
     if account.is_embedded:
         return account
-    parts = urlsplit(account.host or "")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+    if not _is_address(account.host or ""):
         raise AccountError(
             f"the host (from {account.source}) is not an address such as https://gateway.example.org",
             next_step="Correct the host.",
@@ -214,11 +215,26 @@ def _checked(account: Account) -> Account:
             f"a host or channel is set (from {account.source}) but no token with it",
             next_step="Set the token beside it, or set QISKIT_FUNCTIONS_CHANNEL=local.",
         )
+    if not _is_address(account.url or CLOUD_URL):
+        raise AccountError(
+            f"the url (from {account.source}) is not an address such as {CLOUD_URL}", next_step="Correct it."
+        )
     if account.channel.is_ibm and not account.instance:
         raise _no_crn(f"channel {account.channel} needs an instance (a CRN), since quota and backends belong to it")
     if account.host == IBM_HOST and not str(account.instance).startswith("crn:"):
         raise _no_crn(f"the instance {account.instance!r} (from {account.source}) is a name, not a CRN")
     return account
+
+
+def _is_address(text: str) -> bool:
+    """One of the web, without credentials in it."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+    return is_web and not parts.username and not parts.password
 
 
 def _no_crn(message: str) -> AccountError:

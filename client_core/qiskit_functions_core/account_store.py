@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class SavedAccount:
 
     name: str
     channel: str
-    instance: str
+    instance: str = field(repr=False)  # an account is in it
     url: str
     is_default: bool
 
@@ -62,7 +62,8 @@ def save_account(
         url: IBM Cloud's address, when it is not the usual one.
 
     Raises:
-        AccountError: the account is incomplete, or there is one of that name and ``overwrite`` is false.
+        AccountError: the account is incomplete, there is one of that name and ``overwrite`` is false, or the file
+            cannot be used.
     """
     if not token or not instance.startswith("crn:"):
         raise AccountError(
@@ -74,6 +75,7 @@ def save_account(
     from qiskit_ibm_runtime.accounts import AccountAlreadyExistsError, InvalidAccountError
 
     file = _file(path)
+    read_entries(path)
     _make_private(file)
     try:
         QiskitRuntimeService.save_account(
@@ -98,8 +100,12 @@ def save_account(
 
 
 def delete_account(name: str | None = None, *, channel: str | None = None, path: Path | None = None) -> bool:
-    """Delete a saved account, by default the channel's default one; whether there was one."""
-    if not _file(path).exists():
+    """Delete a saved account, by default the channel's default one; whether there was one.
+
+    Raises:
+        AccountError: the file cannot be read.
+    """
+    if not read_entries(path):
         return False
     hold_qiskit()
     from qiskit_ibm_runtime import QiskitRuntimeService

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -152,8 +152,9 @@ def _next_step(status: int, *, is_own: bool) -> str:
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
-    """When the server answered, by its own clock and to the second."""
-    return _date(headers.get("date", ""))
+    """The server's clock now, to the second; an answer out of a cache says how old it is (RFC 9111, 5.1)."""
+    then, age = _date(headers.get("date", "")), headers.get("age", "")
+    return then + timedelta(seconds=int(age)) if then and re.fullmatch(r"[0-9]{1,9}", age) else then
 
 
 def _retry_after(value: str, now: datetime | None) -> float | None:

@@ -7,6 +7,7 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import decode_source
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
@@ -52,27 +53,33 @@ class Artifact:
             ArtifactError: the script is empty, too large or no Python.
         """
         try:
-            compile(source, entrypoint, "exec", dont_inherit=True)
-            data = source.encode()
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            return cls._of_script(source.encode(), entrypoint)
+        except UnicodeEncodeError as error:
             raise ArtifactError(f"the source is not valid Python: {error}") from None
-        if not source.strip():
+
+    @classmethod
+    def _of_script(cls, data: bytes, entrypoint: str) -> Artifact:
+        try:
+            compile(decode_source(data), entrypoint, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise ArtifactError(f"the source of {entrypoint} is not valid Python: {error}") from None
+        if not data.strip():
             raise ArtifactError("the source is empty")
         name = _checked_entrypoint(entrypoint)
         return cls(name, _archive([_Member(name, len(data), lambda: io.BytesIO(data))]))
 
     @classmethod
     def from_file(cls, script: Path) -> Artifact:
-        """An archive of one script, which is also the entry point.
+        """An archive of one script, which is also the entry point, in whatever encoding it declares (PEP 263).
 
         Raises:
             ArtifactError: no such file, or as in ``from_source``.
         """
         try:
-            source = script.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ArtifactError(f"{script} cannot be read as Python: {_reason(error)}") from None
-        return cls.from_source(source, script.name)
+            data = script.read_bytes()
+        except OSError as error:
+            raise ArtifactError(f"{script} cannot be read: {_reason(error)}") from None
+        return cls._of_script(data, script.name)
 
     @classmethod
     def from_directory(cls, directory: Path, entrypoint: str) -> Artifact:
@@ -145,8 +152,17 @@ class _Tree:
         return not folder.is_symlink() and not (folder / "pyvenv.cfg").is_file()
 
     def _is_inside(self, path: Path) -> bool:
-        """A file, or a link to one in the directory; no pipe, which would hold us up."""
-        return path.is_file() and path.resolve().is_relative_to(self._root)
+        """A file, or a link to one that is in the archive too; no pipe, which would hold us up."""
+        if not path.is_file() or not path.is_symlink():
+            return path.is_file()
+        target = path.resolve()
+        if not target.is_relative_to(self._root):
+            return False
+        inside = target.relative_to(self._root)
+        is_left_out = not _LEFT_OUT.isdisjoint(inside.parts) or not all(
+            self._is_code(self._root / folder) for folder in inside.parents
+        )
+        return not is_left_out and not (self._ignored and self._ignored.match_file(inside.as_posix()))
 
 
 def _raise(error: OSError) -> None:

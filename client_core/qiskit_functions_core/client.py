@@ -37,18 +37,17 @@ from .preflight import (
 )
 from .redaction import redact
 from .submission import Submission, Submissions
+from .together import together
 from .transport import RetryPolicy, Timeouts, Transport
 from .values import encode_arguments
 
 T = TypeVar("T")
-A = TypeVar("A")
-B = TypeVar("B")
-C = TypeVar("C")
 
 LOCAL_LIMIT = "the setting QISKIT_FUNCTIONS_LOCAL_USAGE_LIMIT_SECONDS"
+"""Where the quota of this machine is set."""
 
 QUESTION_SECONDS = 10.0
-"""How long pre-flight waits for each of its questions."""
+"""Long enough for a platform that is slow, and short enough for a person who waits (the design's default)."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ class FunctionsClient:
         home: the embedded gateway's data folder; the user's own by default.
         local_usage_limit: seconds of quota on the embedded gateway; none is unlimited.
         allowed_folders: where ``$file`` in arguments may read.
+        question_seconds: how long pre-flight waits for each of its questions.
     """
 
     functions: Functions
@@ -91,8 +91,10 @@ class FunctionsClient:
         thresholds: Thresholds | None = None,
         timeouts: Timeouts | None = None,
         retries: RetryPolicy | None = None,
+        question_seconds: float = QUESTION_SECONDS,
     ) -> None:
         self.account = account
+        self._question_seconds = question_seconds
         self._home = home
         self._local_usage_limit = local_usage_limit
         self._allowed_folders = tuple(allowed_folders)
@@ -149,15 +151,17 @@ class FunctionsClient:
     async def verify(self) -> None:
         """Ask the gateway whether it takes the credentials; nothing else does so without need.
 
+        Only a list of functions is a yes: a proxy's login page is no gateway's.
+
         Raises:
             Unauthorized: it does not.
             GatewayUnreachable, GatewayTimeout, GatewayError: it did not tell.
         """
-        await self._transport.get("programs/", {"filter": "serverless"})
+        await self.functions.list(kind="own")
 
     async def quota(self) -> tuple[Check, Usage | None]:
         """What pre-flight makes of the account's quota, and the quota itself where it is known."""
-        usage = await _ask(self.platform.usage)
+        usage = await self._ask(self.platform.usage)
         return self._check_usage(usage), usage.value if isinstance(usage, Known) else None
 
     async def check(
@@ -207,14 +211,29 @@ class FunctionsClient:
     ) -> tuple[Function, str, Verdict]:
         """The function, the encoded arguments, and the verdict on running it with them."""
         encoded = await computed(partial(encode_arguments, dict(arguments), allowed_folders=self._allowed_folders))
-        function, usage, backend = await _together(
+        questions: list[Callable[[], Awaitable[Any]]] = [
             lambda: self.functions.get(name),
-            lambda: _ask(self.platform.usage),
+            lambda: self._ask(self.platform.usage),
             lambda: self._check_backend(arguments.get("backend_name")),
-        )
+        ]
+        answers = await together(questions)
+        function: Function = answers[0]
+        usage: Fact[Usage] = answers[1]
+        backend: Check = answers[2]
         quota = self._check_usage(usage, suppress_low_usage_warning)
         fit = await computed(partial(check_arguments, function.arguments_schema, encoded))
         return function, encoded, Verdict(checks=[fit, quota, backend])
+
+    async def _ask(self, question: Callable[[], Awaitable[T]]) -> Fact[T]:
+        try:
+            with anyio.fail_after(self._question_seconds):
+                return Known(await question())
+        except PlatformAbsent as error:
+            return Inapplicable(error.message)
+        except QiskitFunctionsError as error:
+            return Unknown(error.message, error.next_step if error.person else "")
+        except TimeoutError:
+            return Unknown(f"no answer within {self._question_seconds:g} s")
 
     def _check_usage(self, usage: Fact[Usage], suppress_low_usage_warning: bool = False) -> Check:
         return check_usage(
@@ -226,48 +245,18 @@ class FunctionsClient:
         )
 
     async def _check_backend(self, name: object) -> Check:
-        if name is None:
-            listing = await _ask(lambda: self.platform.backends(refresh=True))
+        if name in (None, ""):  # as the official client reads it
+            listing = await self._ask(lambda: self.platform.backends(refresh=True))
             count = Known(len(listing.value.backends)) if isinstance(listing, Known) else listing
             return check_any_backend(count, instance=self.instance)
         found: Fact[Backend | None] = Known(None)
         others: list[str] = []
         if isinstance(name, str):
-            found = await _ask(partial(self.platform.backend, name))
+            found = await self._ask(partial(self.platform.backend, name))
         if found == Known(None):
-            listing = await _ask(self.platform.backends)
+            listing = await self._ask(self.platform.backends)
             others = [backend.name for backend in listing.value.backends] if isinstance(listing, Known) else []
         return check_named_backend(name, found, instance=self.instance, others=others)
-
-
-async def _ask(question: Callable[[], Awaitable[T]]) -> Fact[T]:
-    try:
-        with anyio.fail_after(QUESTION_SECONDS):
-            return Known(await question())
-    except PlatformAbsent as error:
-        return Inapplicable(error.message)
-    except QiskitFunctionsError as error:
-        return Unknown(error.message)
-    except TimeoutError:
-        return Unknown(f"no answer within {QUESTION_SECONDS:g} s")
-
-
-async def _together(
-    first: Callable[[], Awaitable[A]], second: Callable[[], Awaitable[B]], third: Callable[[], Awaitable[C]]
-) -> tuple[A, B, C]:
-    """All three at the same time; the first error as itself instead of in a group."""
-    answers: dict[int, Any] = {}
-
-    async def keep(key: int, question: Callable[[], Awaitable[Any]]) -> None:
-        answers[key] = await question()
-
-    try:
-        async with anyio.create_task_group() as group:
-            for key, question in enumerate((first, second, third)):
-                group.start_soon(keep, key, question)
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return answers[0], answers[1], answers[2]
 
 
 def _without_none(config: RunConfig | None) -> dict[str, Any]:

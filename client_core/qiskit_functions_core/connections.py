@@ -33,6 +33,8 @@ _IDLE_SECONDS = 15.0
 _READ_BYTES = 1024 * 1024
 """More than a socket gives at once; what is smaller is not worth a connection."""
 
+_TELLING_SECONDS = 0.05
+
 _HEADERS = {"User-Agent": "qiskit-functions-mcp", "Accept-Encoding": "gzip, deflate"}
 
 
@@ -77,7 +79,7 @@ class Connections:
             GatewayUnreachable: not sent.
             GatewayTimeout: perhaps sent; also while the body is read.
         """
-        async with self._places:
+        async with self._place(server):
             line = self._free.pop() if self._free else self._new()
             try:
                 with _as_our_errors(server):
@@ -91,6 +93,24 @@ class Connections:
                         await response.aclose()
             finally:
                 self._free.append(line)
+
+    @asynccontextmanager
+    async def _place(self, server: str) -> AsyncIterator[None]:
+        try:
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
+            # Just before the caller's own deadline, after which nobody could tell that nothing was sent.
+            with anyio.CancelScope(deadline=anyio.current_effective_deadline() - _TELLING_SECONDS) as waiting:
+                await self._places.acquire()
+            if waiting.cancelled_caught:
+                raise GatewayUnreachable(
+                    f"all {MAX_CONNECTIONS} connections to {server} were busy; the request was not sent",
+                    next_step="Try again when fewer calls are under way.",
+                ) from None
+        try:
+            yield
+        finally:
+            self._places.release()
 
     async def parts(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """The body of a response as it arrives.
@@ -160,7 +180,8 @@ def _transport(trusted: ssl.SSLContext, proxy: str | None) -> httpx.AsyncHTTPTra
 def announced(response: httpx.Response) -> int | None:
     """Bytes of the body, where the server says how many."""
     size = response.headers.get("content-length", "")
-    return int(size) if size.isdigit() and "content-encoding" not in response.headers else None
+    is_framed = {"content-encoding", "transfer-encoding"} & response.headers.keys()
+    return int(size) if size.isdigit() and not is_framed else None
 
 
 _TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -170,8 +191,14 @@ _loading = threading.Lock()
 
 
 def _trusting() -> ssl.SSLContext:
-    with _loading:
-        return _trusting_those_of(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    try:
+        with _loading:
+            return _trusting_those_of(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    except OSError as error:  # as an SSLError is
+        raise GatewayUnreachable(
+            f"the certificates to trust cannot be loaded: {type(error).__name__}",
+            next_step="Check SSL_CERT_FILE and SSL_CERT_DIR.",
+        ) from error
 
 
 @lru_cache
@@ -187,7 +214,7 @@ def proxy_before(url: httpx.URL) -> str | None:
     """
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or _is_loopback(url.host) or proxy_bypass(url.netloc.decode("ascii")):
+    if not proxy or _is_loopback(url.host) or proxy_bypass(url.netloc.decode("ascii")) or proxy_bypass(url.host):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 

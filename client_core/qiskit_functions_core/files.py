@@ -145,7 +145,9 @@ class Files:
             InputError: the gateway may take the name for another one.
         """
         query = {**_query(function, scope), "file": self._findable(name)}
-        await self._transport.send("DELETE", _path("delete/", scope), None, query)
+        answer = await self._transport.send("DELETE", _path("delete/", scope), None, query)
+        if answer.body:
+            answer.json()  # a web page is no gateway's word
 
     def _findable(self, name: str) -> str:
         if not name or name in (".", "..") or re.search(r"[/\\\0]", name):
@@ -285,4 +287,5 @@ async def _in_threads(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(manager.__exit__, type(error), error, error.__traceback__)
         raise
-    await anyio.to_thread.run_sync(manager.__exit__, None, None, None)
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(manager.__exit__, None, None, None)

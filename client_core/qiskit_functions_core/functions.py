@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import BadRequest, InputError, NotFound, QiskitFunctionsError
+from .answers import NOT_A_GATEWAY
+from .errors import BadRequest, GatewayFault, InputError, NotFound, QiskitFunctionsError
 from .models import ArgumentsSchema, Function, parsed, parsed_list
 from .suggestions import did_you_mean
 
@@ -84,6 +85,8 @@ class Functions:
         try:
             answer = await self._transport.get(f"programs/get_by_title/{title}/", params)
         except NotFound as error:
+            if error.next_step == NOT_A_GATEWAY:
+                raise
             raise NotFound(
                 f"there is no function {name!r} for this account",
                 status=error.status,
@@ -101,8 +104,11 @@ class Functions:
 
     async def dependencies_versions(self) -> Sequence[str]:
         """The packages that a function may ask for, as ``name==version``."""
-        versions = (await self._transport.get("dependencies-versions/")).json()
-        return [str(version) for version in versions] if isinstance(versions, list) else []
+        answer = await self._transport.get("dependencies-versions/")
+        versions = answer.json()
+        if not isinstance(versions, list):
+            raise GatewayFault("the gateway answered without a list of packages", status=answer.status)
+        return [str(version) for version in versions]
 
     async def upload(
         self,
@@ -157,7 +163,13 @@ class Functions:
         }
         sent = {field: value for field, value in fields.items() if value is not None}
         files = {"artifact": ("artifact.tar", artifact.content, "application/x-tar")} if artifact else {}
-        await self._transport.upload("programs/upload/", sent, files)
+        answer = await self._transport.upload("programs/upload/", sent, files)
+        if parsed(Function, answer.json()).title != title:
+            raise GatewayFault(
+                "the gateway answered the upload with another function",
+                status=answer.status,
+                next_step="Look with get_function whether it has arrived.",
+            )
         # The answer to an upload lacks the id and the provider.
         return await self.get(name)
 
@@ -181,9 +193,11 @@ class Functions:
         if provider:
             body["provider"] = provider
         try:
-            await self._transport.send("POST", "programs/validate_arguments/", body)
+            answer = await self._transport.send("POST", "programs/validate_arguments/", body)
         except BadRequest as error:
             return error
+        if answer.json() != {"valid": True}:
+            raise GatewayFault("the gateway does not say whether the arguments are valid", status=answer.status)
         return None
 
 

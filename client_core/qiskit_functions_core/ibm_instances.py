@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
-
-import anyio
+from urllib.parse import quote, urlsplit
 
 from .errors import GatewayError, PlatformUnavailable
 from .models import Instance, parsed
+from .together import together
 from .transport import HeadersSource, RetryPolicy, Timeouts, Transport
 
 _SEARCH = {
@@ -74,7 +74,7 @@ class InstanceDirectory:
             answer = (await self._search.send("POST", "resources/search?limit=100", {**_SEARCH, **cursor})).json()
             if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
                 raise PlatformUnavailable("IBM Cloud's search answered without a list of instances")
-            items += [item for item in answer["items"] if (item.get("doc") or {}).get("extensions")]
+            items += [item for item in answer["items"] if _has_extensions(item)]
             if not answer.get("search_cursor"):
                 break
             cursor = {"search_cursor": answer["search_cursor"]}
@@ -82,16 +82,19 @@ class InstanceDirectory:
 
     async def _plans(self, ids: set[str]) -> dict[str, str]:
         """The plans' names in lower case, fetched side by side."""
-        names: dict[str, str] = {}
+        plans = sorted(ids)
+        names = await together(partial(self._plan, plan) for plan in plans)
+        return dict(zip(plans, names, strict=True))
 
-        async def fetch(plan: str) -> None:
-            try:
-                entry = (await self._catalog.get(plan)).json()
-                names[plan] = str(entry["overview_ui"]["en"]["display_name"]).lower()
-            except (GatewayError, KeyError, TypeError):
-                names[plan] = "unknown"  # the catalog keeps archived plans to itself
+    async def _plan(self, plan: str) -> str:
+        try:
+            entry = (await self._catalog.get(quote(plan, safe=""))).json()
+            return str(entry["overview_ui"]["en"]["display_name"]).lower()
+        except (GatewayError, KeyError, TypeError):
+            return "unknown"  # the catalog keeps archived plans to itself
 
-        async with anyio.create_task_group() as group:
-            for plan in ids:
-                group.start_soon(fetch, plan)
-        return names
+
+def _has_extensions(item: Any) -> bool:
+    """Whether backends are allocated to it."""
+    document = item.get("doc") if isinstance(item, dict) else None
+    return isinstance(document, dict) and bool(document.get("extensions"))

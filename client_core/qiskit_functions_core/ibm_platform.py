@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import anyio
+from pydantic import Field
 
 from .account import CLOUD_URL, Account
-from .errors import BadRequest, GatewayFault, NotFound, PlatformUnavailable, QiskitFunctionsError
+from .errors import BadRequest, NotFound, PlatformUnavailable, Unauthorized
 from .ibm_instances import InstanceDirectory
-from .models import Backend, Instance, Usage, crn_region, parsed
+from .models import Backend, Instance, Usage, Wire, crn_region, parsed, parsed_list
 from .platform import Listing
+from .together import together
 from .transport import HeadersSource, RetryPolicy, Timeouts, Transport
 
 API_VERSION = "2026-04-15"
@@ -28,7 +31,48 @@ API_VERSION = "2026-04-15"
 _RENEW_SECONDS = 300.0
 """A token is renewed so long before it ends, so that no request carries one that ends on the way."""
 
+_MEND_THE_KEY = "Ask the person to check the API key, which IBM Cloud does not accept."
+
 _API_KEY_GRANT = "urn:ibm:params:oauth:grant-type:apikey"
+
+
+T = TypeVar("T")
+
+
+class _Token(Wire):
+    access_token: str = Field(pattern=r"^[!-~]+$")
+    expires_in: float = 0.0
+
+
+class _Quota(Wire):
+    consumed: float | None = Field(default=None, validation_alias="usage_consumed_seconds")
+    limit: float | None = Field(default=None, validation_alias="usage_limit_seconds")
+    allocation: float | None = Field(default=None, validation_alias="usage_allocation_seconds")
+
+
+class _Status(Wire):
+    name: str | None = None
+    reason: str | None = None
+
+
+class _Processor(Wire):
+    family: str | None = None
+    revision: str | float | None = None
+
+
+class _Device(Wire):
+    name: str
+    qubits: int | None = None
+    is_simulator: bool | None = None
+    status: _Status | None = None
+    queue_length: int | None = None
+    processor_type: _Processor | None = None
+
+
+class _Configuration(Wire):
+    basis_gates: list[str] | None = None
+    coupling_map: list[tuple[int, int]] | None = None
+    max_shots: int | None = None
 
 
 class IAMToken:
@@ -42,7 +86,7 @@ class IAMToken:
         self._api_key = api_key
         self._lock = anyio.Lock()
         self._token = ""
-        self._renew_at = 0.0
+        self._renew_at = self._renew_at_wall_time = 0.0
 
     async def current(self) -> str:
         """One that does not end while a request is on its way.
@@ -52,18 +96,35 @@ class IAMToken:
             GatewayUnreachable, GatewayTimeout, GatewayError: IAM gives no token.
         """
         async with self._lock:
-            if time.monotonic() >= self._renew_at:
+            # One clock stands still while a machine sleeps, the other may be set back.
+            if time.monotonic() >= self._renew_at or time.time() >= self._renew_at_wall_time:
                 await self._renew()
         return self._token
 
+    async def accepted(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What ``ask`` gives; asked again with a new token when the one at hand is refused, as one that was revoked."""
+        at_hand = self._token
+        try:
+            return await ask()
+        except Unauthorized:
+            if not at_hand:
+                raise  # the first one was new
+            if self._token == at_hand:  # nobody else has met the same refusal before
+                self._renew_at = 0.0
+            return await ask()
+
     async def _renew(self) -> None:
         form = {"grant_type": _API_KEY_GRANT, "apikey": self._api_key, "response_type": "cloud_iam"}
-        answer = (await self._iam.upload("identity/token", form, {})).json()
-        token = answer.get("access_token") if isinstance(answer, dict) else None
-        if not isinstance(token, str) or not token:
-            raise GatewayFault("IBM Cloud IAM answered without a token", status=200)
-        self._token = token
-        self._renew_at = time.monotonic() + max(float(answer.get("expires_in", 0)) - _RENEW_SECONDS, 0.0)
+        try:
+            answer = await self._iam.upload("identity/token", form, {})
+        except BadRequest as error:  # what IAM says of a key that it does not know
+            raise Unauthorized(
+                error.message, status=error.status, request_id=error.request_id, next_step=_MEND_THE_KEY
+            ) from error
+        token = parsed(_Token, answer.json())
+        lasts = max(token.expires_in - _RENEW_SECONDS, 0.0)
+        self._token = token.access_token
+        self._renew_at, self._renew_at_wall_time = time.monotonic() + lasts, time.time() + lasts
 
 
 class IBMPlatform:
@@ -73,9 +134,12 @@ class IBMPlatform:
     refreshes its own entry in that listing, nothing else.
     """
 
-    def __init__(self, api: Transport, iam: Transport, directory: Callable[[], InstanceDirectory]) -> None:
+    def __init__(
+        self, api: Transport, iam: Transport, token: IAMToken, directory: Callable[[], InstanceDirectory]
+    ) -> None:
         self._api = api
         self._iam = iam
+        self._token = token
         self._open_directory = directory
         self._directory: InstanceDirectory | None = None
         self._lock = anyio.Lock()
@@ -110,7 +174,8 @@ class IBMPlatform:
         def directory() -> InstanceDirectory:
             return InstanceDirectory.of(url, token.current, secrets=[api_key], timeouts=timeouts, retries=retries)
 
-        return cls(transport(f"{runtime_url(url, instance)}/api/v1/", "IBM Quantum", headers), iam, directory)
+        api = transport(f"{runtime_url(url, instance)}/api/v1/", "IBM Quantum", headers)
+        return cls(api, iam, token, directory)
 
     async def aclose(self) -> None:
         for open_one in (self._api, self._iam, self._directory):
@@ -118,20 +183,29 @@ class IBMPlatform:
                 await open_one.aclose()
 
     async def usage(self) -> Usage:
-        answer = _object((await self._api.get("instances/usage")).json())
-        return parsed(Usage, {**answer, "usage_remaining_seconds": _remaining(answer)})
+        answer = await self._get("instances/usage")
+        remaining = _remaining(parsed(_Quota, answer))
+        return parsed(Usage, {**answer, "usage_remaining_seconds": remaining})
 
     async def backends(self, *, refresh: bool = False) -> Listing:
+        if refresh:  # each for itself: who waits for another's answer may wait too long
+            return self._keep(await self._fetch())
         async with self._lock:
-            if self._cached is None or refresh:
-                self._cached = await self._fetch()
-                self._fetched = time.monotonic()
+            if self._cached is None:
+                return self._keep(await self._fetch())
             return Listing(tuple(self._cached.values()), time.monotonic() - self._fetched)
+
+    def _keep(self, backends: dict[str, Backend]) -> Listing:
+        self._cached, self._fetched = backends, time.monotonic()
+        return Listing(tuple(backends.values()), 0.0)
 
     async def backend(self, name: str) -> Backend | None:
         found = (await self._fetch()).get(name)
-        if found and self._cached is not None and name in self._cached:
-            self._cached[name] = found
+        if self._cached is not None and name in self._cached:
+            if found:
+                self._cached[name] = found
+            else:
+                del self._cached[name]
         return found
 
     async def details(self, name: str) -> Backend | None:
@@ -141,32 +215,23 @@ class IBMPlatform:
         return await self._configured(found)
 
     async def configured(self, backends: Sequence[Backend]) -> list[Backend]:
-        found: dict[str, Backend] = {}
-        failures: list[QiskitFunctionsError] = []
-
-        async def fetch(backend: Backend) -> None:
-            try:
-                found[backend.name] = await self._configured(backend)
-            except QiskitFunctionsError as error:
-                failures.append(error)
-                group.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as group:
-            for backend in backends:
-                group.start_soon(fetch, backend)
-        if failures:
-            raise failures[0]
-        return [found[backend.name] for backend in backends]
+        return await together(partial(self._configured, backend) for backend in backends)
 
     async def _configured(self, backend: Backend) -> Backend:
-        conf = _object((await self._api.get(f"backends/{backend.name}/configuration")).json())
+        conf = parsed(_Configuration, await self._get(f"backends/{quote(backend.name, safe='')}/configuration"))
         return backend.model_copy(
             update={
-                "basis_gates": conf.get("basis_gates", []),
-                "coupling_map": [(pair[0], pair[1]) for pair in conf.get("coupling_map") or []],
-                "max_shots": conf.get("max_shots"),
+                "basis_gates": conf.basis_gates or [],
+                "coupling_map": conf.coupling_map or [],
+                "max_shots": conf.max_shots,
             }
         )
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        answer = (await self._token.accepted(partial(self._api.get, path))).json()
+        if not isinstance(answer, dict):
+            raise PlatformUnavailable("IBM Quantum answered with something that is not an object")
+        return answer
 
     async def instances(self, *, name: str = "", region: str = "", plan: str = "") -> list[Instance]:
         """Needs no instance of the account, only its token; without it one can find out the CRN to use."""
@@ -186,7 +251,7 @@ class IBMPlatform:
     async def _end(self, method: str, path: str) -> bool:
         """What has ended is not there any more, or answers that its state forbids it."""
         try:
-            await self._api.send(method, path, None)
+            await self._token.accepted(partial(self._api.send, method, path, None))
         except NotFound:
             return False
         except BadRequest as error:
@@ -196,13 +261,11 @@ class IBMPlatform:
         return True
 
     async def _fetch(self) -> dict[str, Backend]:
-        answer = _object((await self._api.get("backends")).json())
-        devices = answer.get("devices")
+        devices = (await self._get("backends")).get("devices")
         if not isinstance(devices, list):
             # An answer that lists nothing is no proof that there is nothing.
             raise PlatformUnavailable("IBM Quantum answered without a list of backends")
-        backends = [_backend(_object(device)) for device in devices]
-        return {backend.name: backend for backend in backends}
+        return {device.name: _backend(device) for device in parsed_list(_Device, devices)}
 
 
 def runtime_url(url: str, instance: str) -> str:
@@ -219,30 +282,22 @@ def _iam_url(url: str) -> str:
     return os.environ.get("IAM_URL") or f"{parts.scheme}://iam.{parts.netloc}"
 
 
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise PlatformUnavailable("IBM Quantum answered with something that is not an object")
-    return value
-
-
-def _remaining(usage: Mapping[str, Any]) -> float | None:
+def _remaining(quota: _Quota) -> float | None:
     """Limit, else allocation, minus consumed; none without either (``QiskitRuntimeService.usage``)."""
-    limit, allocation = usage.get("usage_limit_seconds"), usage.get("usage_allocation_seconds")
-    if not limit and not allocation:
+    if not quota.limit and not quota.allocation:
         return None
-    granted = allocation if limit is None else limit
-    return max(float(granted or 0) - float(usage.get("usage_consumed_seconds") or 0), 0.0)
+    granted = quota.allocation if quota.limit is None else quota.limit
+    return max((granted or 0.0) - (quota.consumed or 0.0), 0.0)
 
 
-def _backend(device: Mapping[str, Any]) -> Backend:
-    status = device.get("status") or {}
-    processor = device.get("processor_type") or {}
+def _backend(device: _Device) -> Backend:
+    status, processor = device.status or _Status(), device.processor_type or _Processor()
     return Backend(
-        name=device["name"],
-        num_qubits=device.get("qubits") or 0,
-        simulator=bool(device.get("is_simulator")),
-        operational=status.get("name") == "online",
-        status_message=status.get("reason") or status.get("name") or "",
-        queue_length=device.get("queue_length"),
-        processor=" ".join(str(processor[key]) for key in ("family", "revision") if processor.get(key)),
+        name=device.name,
+        num_qubits=device.qubits or 0,
+        simulator=bool(device.is_simulator),
+        operational=status.name == "online",
+        status_message=status.reason or status.name or "",
+        queue_length=device.queue_length,
+        processor=" ".join(str(part) for part in (processor.family, processor.revision) if part),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from .errors import InputError
+from .answers import NOT_A_GATEWAY
+from .errors import GatewayFault, InputError
 from .models import JobEvent
 
 if TYPE_CHECKING:
@@ -50,12 +51,17 @@ def lines_of(text: str) -> list[str]:
 
 
 def stored_text(answer: Answer, key: Literal["result", "logs"]) -> str:
-    """Bare text from an object store, or the field of the gateway's own JSON; empty when there is nothing."""
+    """Bare text from an object store, or the field of the gateway's own JSON; empty when there is nothing.
+
+    Raises:
+        GatewayFault: it is something else.
+    """
     if answer.redirected or not answer.body:
         return answer.body.decode(errors="replace")
     body = answer.json()
-    value = body.get(key) if isinstance(body, dict) else None
-    return value if isinstance(value, str) else ""
+    if not isinstance(body, dict) or not isinstance(body.get(key, ...), str | None):
+        raise GatewayFault(f"the gateway answered without {key}", status=answer.status, next_step=NOT_A_GATEWAY)
+    return body[key] or ""
 
 
 def event_text(event: JobEvent) -> str:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import anyio
 
+from .answers import NOT_A_GATEWAY
 from .computing import computed
 from .errors import Forbidden, GatewayFault, InputError, NotFound, QiskitFunctionsError, ResultNotReady
 from .functions import Kind, filters_of, split_name
@@ -184,7 +185,8 @@ class Jobs:
         try:
             answer = await self._transport.get(f"jobs/{checked_id(job_id)}/")
         except NotFound as error:
-            error.next_step = "Take a job_id of list_jobs; a job of somebody else's cannot be seen."
+            if error.next_step != NOT_A_GATEWAY:
+                error.next_step = "Take a job_id of list_jobs; a job of somebody else's cannot be seen."
             raise
         job = parsed(Job, answer.json())
         if job.id != checked_id(job_id):  # a proxy's cache, or what a stranger says
@@ -297,7 +299,10 @@ class Jobs:
         none: list[RuntimeJob] = []
         jobs = await _or_problem(lambda: self.runtime_jobs(job_id), none, "its runtime jobs", problems)
         cancelled = await self._end(jobs, problems)
-        return Stopped(await self.get(job_id), _message(answer), logs, tuple(cancelled), tuple(problems))
+        job, message = await self.get(job_id), _message(answer)
+        if message is None and not job.status.is_final:
+            problems.append(f"the gateway did not say that it stops the job, which is still {job.status}")
+        return Stopped(job, message or "", logs, tuple(cancelled), tuple(problems))
 
     async def _end(self, jobs: list[RuntimeJob], problems: list[str]) -> list[str]:
         """End each session, which cancels its jobs, and each job that is in none; gives the ids."""
@@ -414,10 +419,10 @@ async def _or_problem(ask: Callable[[], Awaitable[T]], otherwise: T, what: str, 
         return otherwise
 
 
-def _message(answer: Answer) -> str:
+def _message(answer: Answer) -> str | None:
+    """What the gateway says; none when that is no gateway's word, as a proxy's page."""
     try:
         body = answer.json() if answer.body else {}
     except GatewayFault:
-        return ""  # it was accepted all the same
-    message = str(body.get("message") or "") if isinstance(body, dict) else ""
-    return message.replace(_NO_SERVICE, "").strip()
+        return None
+    return str(body.get("message") or "").replace(_NO_SERVICE, "").strip() if isinstance(body, dict) else None

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import GatewayFault
 
@@ -86,13 +86,13 @@ def _provider_name(value: Any) -> Any:
     return None if isinstance(value, str) and _UUID.fullmatch(value) else value
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
     """Frozen, and tolerant of fields that newer gateways add; built when first used, as few are in most processes."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
 
-W = TypeVar("W", bound=_Wire)
+W = TypeVar("W", bound=Wire)
 
 
 def parsed(model: type[W], value: Any) -> W:
@@ -118,7 +118,7 @@ def parsed_list(model: type[W], value: Any) -> list[W]:
     return [parsed(model, item) for item in value]
 
 
-class Function(_Wire):
+class Function(Wire):
     """A Qiskit Function ("program" in the gateway's API).
 
     Attributes:
@@ -146,7 +146,7 @@ class Function(_Wire):
         return f"{self.provider}/{self.title}" if self.provider else self.title
 
 
-class Job(_Wire):
+class Job(Wire):
     """One run of a function.
 
     Attributes:
@@ -158,7 +158,7 @@ class Job(_Wire):
     id: str = Field(pattern=f"^{_UUID.pattern}$")
     status: Annotated[JobStatus, BeforeValidator(_status)]
     sub_status: str | None = None
-    created: datetime
+    created: AwareDatetime
     function_title: str | None = Field(default=None, validation_alias=AliasPath("program", "title"))
     provider: Annotated[str | None, BeforeValidator(_provider_name)] = Field(
         default=None, validation_alias=AliasPath("program", "provider")
@@ -180,7 +180,7 @@ class Job(_Wire):
         return f"{self.provider}/{self.function_title}" if self.provider else self.function_title
 
 
-class JobPage(_Wire):
+class JobPage(Wire):
     """A part of a job listing, newest first.
 
     Attributes:
@@ -191,7 +191,7 @@ class JobPage(_Wire):
     total: int = Field(validation_alias="count")
 
 
-class JobEvent(_Wire):
+class JobEvent(Wire):
     """A change in a job's life; ``data`` of an ERROR holds code, message, exception and args."""
 
     event_type: str
@@ -201,14 +201,14 @@ class JobEvent(_Wire):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class RuntimeJob(_Wire):
+class RuntimeJob(Wire):
     """A Qiskit Runtime job that a function started."""
 
     runtime_job: str
     runtime_session: str | None = None
 
 
-class Usage(_Wire):
+class Usage(Wire):
     """Quota of an instance, in seconds.
 
     Attributes:
@@ -222,7 +222,7 @@ class Usage(_Wire):
     limit_reached: bool = Field(default=False, validation_alias="usage_limit_reached")
 
 
-class Backend(_Wire):
+class Backend(Wire):
     """A quantum computer or simulator.
 
     Attributes:
@@ -242,14 +242,14 @@ class Backend(_Wire):
     coupling_map: list[tuple[int, int]] | None = None
 
 
-class Instance(_Wire):
+class Instance(Wire):
     """An instance of Qiskit Runtime that an API key opens.
 
     Attributes:
         plan: in lower case, such as ``open`` or ``premium``; ``unknown`` where IBM Cloud does not tell.
     """
 
-    crn: str
+    crn: str = Field(repr=False)  # an account is in it
     name: str = ""
     plan: str = "unknown"
     tags: Annotated[list[str], BeforeValidator(_list_or_empty)] = Field(default_factory=list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,8 +59,10 @@ def replacing(path: Path, *, synced: bool = True) -> Iterator[IO[bytes]]:
     partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".", delete=False) as file:
-            partial = Path(file.name)
+        partial = path.with_name(f".{os.urandom(8).hex()}")
+        with partial.open("xb") as file:  # with the rights that files have here
+            if path.exists():
+                shutil.copymode(path, partial)
             yield file
             if synced:
                 file.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -110,6 +111,10 @@ class NoPlatform:
 
 
 def least_busy(backends: Sequence[Backend]) -> Backend | None:
-    """The operational backend with the shortest queue; where no queue is known, the smallest one."""
+    """The operational backend with the shortest queue that is known; where none is, the smallest one."""
     candidates = [backend for backend in backends if backend.operational]
-    return min(candidates, key=lambda b: (b.queue_length or 0, b.num_qubits, b.name), default=None)
+    return min(
+        candidates,
+        key=lambda b: (math.inf if b.queue_length is None else b.queue_length, b.num_qubits, b.name),
+        default=None,
+    )

@@ -8,19 +8,20 @@ is not operational, and "could not ask", which is never reported as "no access".
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from .errors import ArgumentsInvalid, PreflightRefused
+from .errors import AccountError, ArgumentsInvalid, PreflightRefused
 from .models import ArgumentsSchema, Backend, Usage
 from .suggestions import did_you_mean
 
 INSTANCES_URL = "https://quantum.cloud.ibm.com/instances"
 
 MAX_ARGUMENTS_BYTES = 2_500_000 - 10_000
-"""A gateway takes 2.5 MB of JSON for a run (Django's default); the rest is for the envelope."""
+"""Of the arguments as they stand in the body, which has 2.5 MB (Django's default); the rest is for the envelope."""
 
 T = TypeVar("T")
 
@@ -34,9 +35,14 @@ class Known(Generic[T]):
 
 @dataclass(frozen=True)
 class Unknown:
-    """No answer: the question could not be asked, or not in time."""
+    """No answer: the question could not be asked, or not in time.
+
+    Attributes:
+        for_the_person: what only a person can do about it, such as mending credentials; empty when waiting may help.
+    """
 
     reason: str
+    for_the_person: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,12 +69,23 @@ class Thresholds:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Thresholds:
-        """Raises ValueError when a variable is not a number."""
+        """Raises AccountError when a variable is no number of seconds."""
         env = os.environ if environ is None else environ
         return cls(
-            zero_epsilon=float(env.get("USAGE_ZERO_EPSILON_SECONDS", cls.zero_epsilon)),
-            low=float(env.get("USAGE_LOW_THRESHOLD_SECONDS", cls.low)),
+            zero_epsilon=_seconds(env, "USAGE_ZERO_EPSILON_SECONDS", cls.zero_epsilon),
+            low=_seconds(env, "USAGE_LOW_THRESHOLD_SECONDS", cls.low),
         )
+
+
+def _seconds(env: Mapping[str, str], variable: str, default: float) -> float:
+    try:
+        seconds = float(env.get(variable, default))
+    except ValueError:
+        seconds = math.nan
+    # A threshold that is not a number would let every quota pass.
+    if not 0 <= seconds < math.inf:
+        raise AccountError(f"{variable} is not a number of seconds", next_step="Correct or remove it.")
+    return seconds
 
 
 CheckName = Literal["arguments", "usage", "backend"]
@@ -95,6 +112,7 @@ class Check:
     code: CheckCode
     message: str
     next_step: str = ""
+    person: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,11 +145,7 @@ class Verdict:
         message = f"{self.refusal.message} Nothing was submitted."
         if self.refusal.name == "arguments":
             raise ArgumentsInvalid(message, next_step=self.next_step)
-        person = self.refusal.code in _FOR_THE_PERSON
-        raise PreflightRefused(self.refusal.code, message, next_step=self.next_step, person=person)
-
-
-_FOR_THE_PERSON = ("quota_exhausted", "no_backends")
+        raise PreflightRefused(self.refusal.code, message, next_step=self.next_step, person=self.refusal.person)
 
 
 def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:
@@ -140,15 +154,17 @@ def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:
     Args:
         encoded: the arguments as they will be sent, a JSON text.
     """
-    size = len(encoded.encode())
+    # They travel as a text inside JSON, where each of their quotes takes two bytes.
+    size = len(json.dumps(encoded, ensure_ascii=False).encode())
     if size > MAX_ARGUMENTS_BYTES:
-        message = f"the encoded arguments have {size} bytes; the gateway takes {MAX_ARGUMENTS_BYTES}."
-        next_step = "Send less: large data goes into a file with upload_file, for the function to read."
-        return Check("arguments", "refused", "arguments_invalid", message, next_step)
+        return _too_large(f"take {size} bytes of the request; the gateway takes {MAX_ARGUMENTS_BYTES}")
     if schema is None:
         return Check("arguments", "ok", "ok", "the function has no schema.")
-    from .arguments_schema import violation
+    from .arguments_schema import MAX_ARGUMENTS_CHARACTERS, violation
 
+    if len(encoded) > MAX_ARGUMENTS_CHARACTERS:
+        most = f"for a function with a schema the gateway takes {MAX_ARGUMENTS_CHARACTERS}"
+        return _too_large(f"have {len(encoded)} characters; {most}")
     found = violation(schema, json.loads(encoded))
     if found:
         place = "".join(f"/{step}" for step in found.path)
@@ -157,6 +173,11 @@ def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:
         next_step = "Read the function's arguments_schema with get_function and correct the arguments."
         return Check("arguments", "refused", "arguments_invalid", message, next_step)
     return Check("arguments", "ok", "ok", "the arguments fit.")
+
+
+def _too_large(what: str) -> Check:
+    next_step = "Send less: large data goes into a file with upload_file, for the function to read."
+    return Check("arguments", "refused", "arguments_invalid", f"the encoded arguments {what}.", next_step)
 
 
 def check_usage(
@@ -188,6 +209,7 @@ def check_usage(
             "quota_exhausted",
             f"{instance} has {seconds} of quota left, so the job would wait for ever. See {limit_is_set_at}.",
             f"Ask the person to raise the limit or to choose another instance: {limit_is_set_at}",
+            person=True,
         )
     if remaining <= thresholds.low and not suppress_low_usage_warning:
         return Check(
@@ -236,7 +258,7 @@ def check_any_backend(count: Fact[int], *, instance: str) -> Check:
         return _without_answer(count, "the backends")
     if count.value == 0:
         next_step = f"Ask the person to give the instance access to a backend: {INSTANCES_URL}"
-        return Check("backend", "refused", "no_backends", f"{instance} has no backend.", next_step)
+        return Check("backend", "refused", "no_backends", f"{instance} has no backend.", next_step, person=True)
     return Check("backend", "ok", "ok", f"no backend is named; {instance} has {count.value}.")
 
 
@@ -248,5 +270,6 @@ def _no_access(message: str, guess: str = "") -> Check:
 def _without_answer(fact: Unknown | Inapplicable, asked: str) -> Check:
     if isinstance(fact, Inapplicable):
         return Check("backend", "warning", "not_checked", f"could not check {asked}: {fact.reason}.")
-    next_step = "Try again in a moment; the check may succeed then."
-    return Check("backend", "refused", "backends_unknown", f"could not ask about {asked}: {fact.reason}.", next_step)
+    next_step = fact.for_the_person or "Try again in a moment; the check may succeed then."
+    message = f"could not ask about {asked}: {fact.reason}."
+    return Check("backend", "refused", "backends_unknown", message, next_step, person=bool(fact.for_the_person))

@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 _CLOCK_SLACK = timedelta(seconds=2)
 """The gateway tells its clock to the second, and its servers differ a little."""
 
+_ANSWER_SLACK = timedelta(minutes=5)
+"""A gateway's clock and that of the proxy that dates its answers differ by no more; a replayed answer is older."""
+
 _LOOKS = (0.0, 0.25, 0.75)
 """When to look for a lost job: pauses, as parts of the time that its request may be late."""
 
@@ -97,7 +100,7 @@ class Submissions:
         program_id = program.get("id") if isinstance(program, dict) else program
         is_other = function.id is not None and program_id != function.id
         # A proxy's cache, or an answer mixed up on the way.
-        if is_other or job.id in self._known or (since and job.created < since):
+        if is_other or job.id in self._known or (since and job.created < since - _ANSWER_SLACK):
             raise GatewayFault("the gateway answered the run with another job", status=answer.status)
         return job
 

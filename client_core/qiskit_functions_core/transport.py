@@ -276,8 +276,10 @@ class Transport:
             )
         async with self._connections.opened("GET", target, _STORE, headers={}) as response:
             stored = Answer(response.status_code, await self._body(response), response.headers, redirected=True)
-        if stored.status != HTTPStatus.OK:
+        is_page = stored.headers.get("content-type", "").startswith("text/html")
+        if stored.status != HTTPStatus.OK or is_page:
             again = "redirected again" if _is_redirect(stored.status) else f"answered {stored.status}"
+            again += " with a web page, as one that asks for a login" if is_page else ""
             raise GatewayFault(
                 f"{_STORE} {again}",
                 status=stored.status,
@@ -312,17 +314,17 @@ class Transport:
 
     @contextmanager
     def _deadline(self, seconds: float) -> Iterator[None]:
-        try:
-            with anyio.fail_after(seconds):
-                yield
-        except TimeoutError:
+        with anyio.move_on_after(seconds) as scope:
+            yield
+        if scope.cancelled_caught:
             raise GatewayTimeout(
                 f"{self._server} gave no whole answer within {seconds:g} s", next_step="Try again later."
-            ) from None
+            )
 
     def _note_clock(self, answer: Answer) -> None:
-        then = date_of(answer.headers)
-        if then is not None:
+        """Never back: an answer may have lain in a cache, and old jobs must not look new."""
+        then, known = date_of(answer.headers), self.server_now()
+        if then is not None and (known is None or then > known):
             self._clock = then, time.monotonic()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -25,6 +27,7 @@ from qiskit_functions_core.errors import (
 )
 from qiskit_functions_core.ibm_platform import IBMPlatform, runtime_url
 from qiskit_functions_core.platform import least_busy
+from qiskit_functions_core.together import together
 from qiskit_functions_core.transport import RetryPolicy, Timeouts
 from support.ibm_cloud import API_KEY, CRN, IBMCloud, Seen, device, running
 
@@ -191,8 +194,10 @@ async def test_an_answer_without_a_listing_is_never_no_backends(cloud: IBMCloud,
 async def test_a_refused_api_key_ends_at_once_and_is_not_shown(cloud: IBMCloud) -> None:
     cloud.failures["/identity/token"] = (400, {"errorMessage": f"Provided API key {API_KEY} could not be found."}, {})
     async with ours() as platform:
-        with pytest.raises(QiskitFunctionsError) as raised:
+        with pytest.raises(Unauthorized) as raised:
             await platform.usage()
+    assert (raised.value.person, raised.value.status) == (True, 400)
+    assert "API key" in raised.value.next_step
     assert API_KEY not in f"{raised.value} {raised.value.message}"
     assert [request.path for request in cloud.seen] == ["/identity/token"]
 
@@ -227,6 +232,91 @@ def test_the_region_of_the_crn_is_in_the_address() -> None:
     assert runtime_url("https://cloud.ibm.com", CRN) == "https://quantum.cloud.ibm.com"
     european = CRN.replace("us-east", "eu-de")
     assert runtime_url("https://cloud.ibm.com", european) == "https://eu-de.quantum.cloud.ibm.com"
+
+
+@pytest.mark.parametrize(
+    "ask", [IBMPlatform.usage, lambda p: p.backends(refresh=True), lambda p: p.cancel_runtime_job("j")]
+)
+async def test_a_token_that_was_revoked_is_renewed_once(
+    cloud: IBMCloud, ask: Callable[[IBMPlatform], Awaitable[object]]
+) -> None:
+    valid = ""
+
+    class Strict(IBMCloud):
+        def answer(self, request: Seen) -> tuple[int, Any, dict[str, str]] | None:
+            if request.path != "/identity/token" and request.headers["authorization"] != f"Bearer {valid}":
+                return 401, {"errors": [{"message": "the token was revoked"}]}, {}
+            if request.path == "/identity/token":
+                return 200, {"access_token": valid, "expires_in": 3600}, {}
+            return (200, {}, {}) if request.method == "POST" else super().answer(request)
+
+    strict = Strict(devices=cloud.devices)
+    with running(strict) as proxy, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("http_proxy", proxy)
+        async with ours() as platform:
+            valid = "first"
+            await ask(platform)
+            valid = "second"
+            await together([partial(ask, platform)] * 2)
+            assert [request.path for request in strict.seen].count("/identity/token") == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (BACKENDS, {"devices": [{"qubits": 5}]}),
+        (BACKENDS, {"devices": [{"name": "ibm_fez", "status": "online"}]}),
+        (BACKENDS, {"devices": [{"name": "ibm_fez", "processor_type": "Heron"}]}),
+        (BACKENDS, {"devices": [{"name": "ibm_fez", "qubits": "many"}]}),
+        (BACKENDS, {"devices": ["ibm_fez"]}),
+        (USAGE, {"usage_limit_seconds": "x"}),
+        (USAGE, [1]),
+        ("/identity/token", {"access_token": "t", "expires_in": None}),
+        ("/identity/token", {"access_token": "t", "expires_in": "soon"}),
+        ("/identity/token", {"access_token": "two\nlines", "expires_in": 3600}),
+        ("/identity/token", {"access_token": "gr\u00fcn", "expires_in": 3600}),
+        ("/api/v1/backends/ibm_fez/configuration", {"coupling_map": [[1]]}),
+        ("/api/v1/backends/ibm_fez/configuration", {"basis_gates": "cz"}),
+    ],
+)
+async def test_an_answer_in_another_shape_is_an_error_of_ours(cloud: IBMCloud, path: str, body: Any) -> None:
+    cloud.failures[path] = (200, body, {})
+    async with ours() as platform:
+        with pytest.raises((GatewayFault, PlatformUnavailable)):
+            await (platform.usage() if path == USAGE else platform.details("ibm_fez"))
+
+
+async def test_what_a_configuration_leaves_open_is_empty(cloud: IBMCloud) -> None:
+    empty = {"basis_gates": None, "coupling_map": None}
+    cloud.failures["/api/v1/backends/ibm_fez/configuration"] = (200, empty, {})
+    async with ours() as platform:
+        found = await platform.details("ibm_fez")
+    assert found is not None
+    assert (found.basis_gates, found.coupling_map, found.max_shots) == ([], [], None)
+
+
+async def test_fresh_listings_do_not_wait_for_each_other(cloud: IBMCloud) -> None:
+    meeting = threading.Barrier(5)
+
+    class Meeting(IBMCloud):
+        def answer(self, request: Seen) -> tuple[int, Any, dict[str, str]] | None:
+            if request.path == BACKENDS:
+                meeting.wait(30)
+            return super().answer(request)
+
+    with running(Meeting(devices=cloud.devices)) as proxy, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("http_proxy", proxy)
+        async with ours() as platform, anyio.create_task_group() as group:
+            for _ in range(meeting.parties):
+                group.start_soon(partial(platform.backends, refresh=True))
+
+
+async def test_a_backend_that_is_gone_leaves_the_listing(cloud: IBMCloud) -> None:
+    async with ours() as platform:
+        await platform.backends()
+        cloud.devices = [device("ibm_torino")]
+        assert await platform.backend("ibm_fez") is None
+        assert [b.name for b in (await platform.backends()).backends] == ["ibm_torino"]
 
 
 async def test_a_wrong_token_is_unauthorized(cloud: IBMCloud) -> None:

@@ -130,6 +130,19 @@ def test_ibms_channel_alone_finds_the_account_wherever_it_is(saved: Path) -> Non
         resolve(channel="ibm_quantum_platform")
 
 
+def test_a_channel_by_its_other_name_is_laid_over_the_account_that_is_found() -> None:
+    environ = {"QISKIT_IBM_TOKEN": "t", "QISKIT_IBM_INSTANCE": "crn:1", "QISKIT_FUNCTIONS_CHANNEL": "ibm_cloud"}
+    assert Account.resolve(environ=environ, saved_accounts=Path("none")).channel is Channel.IBM_CLOUD
+
+
+@pytest.mark.parametrize("url", ["https://q.test:abc", "q.test", "https://user:secret@q.test"])
+def test_a_url_that_is_no_web_address_is_refused_without_repeating_it(url: str) -> None:
+    environ = {"QISKIT_IBM_TOKEN": "t", "QISKIT_IBM_INSTANCE": "crn:1", "QISKIT_IBM_URL": url}
+    with pytest.raises(AccountError, match="url") as raised:
+        Account.resolve(environ=environ, saved_accounts=Path("none"))
+    assert url not in str(raised.value)
+
+
 def test_an_unknown_channel_is_refused_with_the_known_ones() -> None:
     with pytest.raises(AccountError, match="ibm_quantum") as error:
         resolve(channel="ibm_quantum", token="t")

@@ -39,7 +39,16 @@ def test_a_saved_account_is_found_by_resolving_and_listed_without_its_token(path
     assert (account.channel, account.url) == (Channel.IBM_QUANTUM_PLATFORM, CLOUD_URL)
     (listed,) = saved_accounts(path)
     assert listed == SavedAccount("default-ibm-quantum-platform", "ibm_quantum_platform", CRN, CLOUD_URL, True)
-    assert TOKEN not in repr(listed)
+    assert not [hidden for hidden in (TOKEN, "a/1") if hidden in repr(listed)]
+
+
+def test_a_broken_file_is_neither_written_over_nor_a_riddle(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("{broken")
+    for change in (lambda: save_account(TOKEN, CRN, path=path), lambda: delete_account(path=path)):
+        with pytest.raises(AccountError, match="cannot be read"):
+            change()
+    assert path.read_text() == "{broken"
 
 
 def test_the_library_finds_what_was_saved(path: Path) -> None:

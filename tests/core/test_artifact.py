@@ -65,6 +65,23 @@ def test_a_file_that_is_not_there_or_not_utf_8_is_refused(tmp_path: Path, name: 
         Artifact.from_file(tmp_path / name)
 
 
+@pytest.mark.parametrize("data", [b"\xef\xbb\xbfx = 1\n", b"# coding: latin-1\nx = '\xe9'\n"], ids=["BOM", "coding"])
+def test_a_script_keeps_the_encoding_that_it_declares(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "main.py").write_bytes(data)
+    assert members(Artifact.from_file(tmp_path / "main.py")) == {"main.py": data}
+
+
+def test_a_link_brings_nothing_in_that_is_left_out_itself(project: Path) -> None:
+    tree(project, {".git/config": "secret", ".qiskitignore": "hidden.txt\n", "hidden.txt": "secret"})
+    tree(project, {"env/pyvenv.cfg": "", "env/key": "secret", "shown.txt": "shown"})
+    for name, target in (("a", ".git/config"), ("b", "hidden.txt"), ("c", "env/key"), ("d", "shown.txt")):
+        (project / name).symlink_to(target)
+    artifact = Artifact.from_directory(project, "main.py")
+    assert {"a", "b", "c"} <= set(artifact.left_out)
+    assert members(artifact)["d"] == b"shown"
+    assert "secret" not in str(members(artifact))
+
+
 def test_the_same_content_gives_the_same_bytes_whatever_its_age_and_place(project: Path, tmp_path: Path) -> None:
     copy = tree(tmp_path / "copy", {"lib/data.csv": "1,2", "lib/tools.py": "", "main.py": SCRIPT})
     os.utime(copy / "main.py", (1, 1))

@@ -151,7 +151,7 @@ async def test_an_instance_is_called_by_its_crn_without_the_account(world: World
 async def test_arguments_larger_than_a_gateway_takes_are_refused_before_anything_is_submitted(world: World) -> None:
     async with world.client() as client:
         with pytest.raises(ArgumentsInvalid) as raised:
-            await client.run("f", {"text": "x" * 2_500_000})
+            await client.run("f", {"text": '"' * 1_250_000})
     assert raised.value.submitted == "no"
     assert not [request for request in world.requests if "run" in request]
 
@@ -186,10 +186,16 @@ class Elsewhen:
 
     Attributes:
         tells: whether its answers carry its clock.
+        ahead: how far the clock of a proxy that dates its answers is ahead of it.
+        answers: whether the answer to a run comes all the same.
+        age: how many seconds its answers to GET lay in a cache.
     """
 
     off: timedelta
     tells: bool = True
+    ahead: timedelta = timedelta(0)
+    answers: bool = False
+    age: int = 0
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
     def now(self) -> datetime:
@@ -204,7 +210,7 @@ class Elsewhen:
         """JSON; none to hang up."""
         if method == "POST":
             self.add_job()
-            return None
+            return {**self.jobs[0], "program": "1"} if self.answers else None
         if path.endswith("/jobs/"):
             after = query.get("created_after")
             since = datetime.fromisoformat(after[0]) if after else datetime.min.replace(tzinfo=UTC)
@@ -224,7 +230,9 @@ def served(gateway: Elsewhen) -> Iterator[str]:
                 return
             self.send_response_only(200)
             if gateway.tells:
-                self.send_header("Date", formatdate(time.time() + gateway.off.total_seconds(), usegmt=True))
+                shift = (gateway.off + gateway.ahead).total_seconds()
+                self.send_header("Date", formatdate(time.time() + shift - gateway.age, usegmt=True))
+                self.send_header("Age", str(gateway.age))
             self.end_headers()
             self.wfile.write(json.dumps(said).encode())
 
@@ -257,6 +265,33 @@ async def test_a_lost_job_is_found_by_the_gateways_own_clock(off: timedelta) -> 
         async with self_hosted(host) as client:
             submission = await client.run("f", {})
     assert submission.job.id == gateway.jobs[0]["id"]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=30), timedelta(seconds=-30)])
+async def test_an_answer_is_believed_though_the_proxys_clock_is_not_the_gateways(ahead: timedelta) -> None:
+    gateway = Elsewhen(timedelta(0), ahead=ahead, answers=True)
+    with served(gateway) as host:
+        async with self_hosted(host) as client:
+            for _ in range(2):
+                assert (await client.run("f", {})).job.id == gateway.jobs[0]["id"]
+
+
+async def test_what_lay_in_a_cache_makes_no_old_job_look_new() -> None:
+    gateway = Elsewhen(timedelta(0), age=900)
+    old = gateway.add_job(age=timedelta(minutes=10))
+    with served(gateway) as host:
+        async with self_hosted(host) as client:
+            assert (await client.run("f", {})).job.id == gateway.jobs[0]["id"] != old
+
+
+async def test_a_clock_that_goes_back_makes_no_old_job_look_new() -> None:
+    gateway = Elsewhen(timedelta(0))
+    old = gateway.add_job(age=timedelta(minutes=10))
+    with served(gateway) as host:
+        async with self_hosted(host) as client:
+            await client.functions.get("f")
+            gateway.ahead = timedelta(hours=-1)
+            assert (await client.run("f", {})).job.id == gateway.jobs[0]["id"] != old
 
 
 async def test_without_the_gateways_clock_no_job_is_adopted_and_the_newest_are_named() -> None:

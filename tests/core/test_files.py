@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+import stat
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from pydantic import SecretStr
 from starlette.responses import Response, StreamingResponse
@@ -225,6 +229,66 @@ async def test_a_download_of_any_size_comes_whole_over_tls(
             for _ in range(2):
                 assert await files.download("mine", "big.bin", tmp_path / "target.bin") == size
                 assert (tmp_path / "target.bin").read_bytes() == content
+
+
+@pytest.mark.parametrize("part", [50_000, MIB])
+async def test_a_download_that_comes_in_chunks_is_whole_whatever_length_is_announced(part: int, tmp_path: Path) -> None:
+    content = random.Random(part).randbytes(4 * MIB)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            for start in range(0, len(content), part):
+                piece = content[start : start + part]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        async with files_of(f"http://127.0.0.1:{server.server_port}") as files:
+            await files.download("mine", "big.bin", tmp_path / "target.bin")
+    finally:
+        await anyio.to_thread.run_sync(server.shutdown)
+        thread.join()
+        server.server_close()
+    assert (tmp_path / "target.bin").read_bytes() == content
+
+
+async def test_a_download_cancelled_when_all_is_there_leaves_nothing_half_done(
+    noting: NotingGateway, tmp_path: Path
+) -> None:
+    noting.answers[DOWN] = Response(bytes(3 * MIB))
+    with anyio.CancelScope() as scope:
+
+        async def cancel(done: int, total: int | None) -> None:
+            if done == total:
+                scope.cancel()
+
+        async with files_of(noting.host) as files:
+            await files.download("mine", "big.bin", tmp_path / "target.bin", progress=cancel)
+    assert names(tmp_path) <= {"target.bin"}
+
+
+async def test_a_download_has_the_rights_of_the_file_that_it_replaces(noting: NotingGateway, tmp_path: Path) -> None:
+    noting.answers[DOWN] = Response(b"content")
+    (tmp_path / "old.txt").write_text("old")
+    (tmp_path / "old.txt").chmod(0o640)
+    (tmp_path / "usual.txt").touch()
+    async with files_of(noting.host) as files:
+        for name in ("old.txt", "new.txt"):
+            await files.download("mine", "notes.txt", tmp_path / name)
+    assert stat.S_IMODE((tmp_path / "old.txt").stat().st_mode) == 0o640
+    assert (tmp_path / "new.txt").stat().st_mode == (tmp_path / "usual.txt").stat().st_mode
 
 
 async def test_a_download_that_is_repeated_holds_nothing_of_the_first_try(

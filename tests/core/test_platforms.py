@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from starlette.responses import Response
 
 from qiskit_functions_core import Account, Backend, Channel, FunctionsClient, Instance
-from qiskit_functions_core.errors import Forbidden, GatewayFault, PlatformAbsent, PlatformUnavailable
+from qiskit_functions_core.errors import Forbidden, GatewayFault, GatewayTimeout, PlatformAbsent, PlatformUnavailable
 from qiskit_functions_core.ibm_instances import InstanceDirectory
 from qiskit_functions_core.ibm_platform import IBMPlatform
 from qiskit_functions_core.platform import Listing, NoPlatform, least_busy
@@ -161,6 +161,28 @@ async def test_every_page_of_instances_is_read_and_an_archived_plan_is_unknown(n
     ]
     assert b'"search_cursor":"2"' in noting.asked[1].body
     await directory.aclose()
+
+
+async def test_a_catalog_that_cannot_be_asked_is_an_error_and_no_unknown_plan(noting: NotingGateway) -> None:
+    noting.answers = {
+        "POST resources/search": {"items": [found(CRN, "one", "a"), found(EUROPEAN, "two", "b"), "text", {"doc": 1}]},
+        "GET a": Response(b"{", headers={"content-length": "9"}),
+        "GET b": Response(b"{", headers={"content-length": "9"}),
+    }
+    directory = directory_of(noting)
+    with pytest.raises(GatewayTimeout):
+        await directory.instances()
+    await directory.aclose()
+
+
+def test_a_queue_that_is_not_known_is_not_taken_for_an_empty_one() -> None:
+    backends = [Backend(name="silent", num_qubits=5), Backend(name="short", num_qubits=156, queue_length=2)]
+    assert least_busy(backends) == backends[1]
+    assert least_busy(backends[:1]) == backends[0]
+
+
+def test_an_account_is_in_no_representation_of_an_instance() -> None:
+    assert "a/" not in repr(Instance(crn=CRN))
 
 
 async def test_a_search_without_a_list_is_no_proof_that_there_is_nothing(noting: NotingGateway) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from qiskit_functions_core.errors import ArgumentsInvalid, PreflightRefused
+from qiskit_functions_core.errors import AccountError, ArgumentsInvalid, PreflightRefused
 from qiskit_functions_core.models import Backend, Usage
 from qiskit_functions_core.preflight import (
     MAX_ARGUMENTS_BYTES,
@@ -178,3 +180,35 @@ def test_thresholds_come_from_the_official_variables() -> None:
     env = {"USAGE_LOW_THRESHOLD_SECONDS": "30", "USAGE_ZERO_EPSILON_SECONDS": "2.5"}
     assert Thresholds.from_environment(env) == Thresholds(zero_epsilon=2.5, low=30.0)
     assert Thresholds.from_environment({}) == Thresholds(zero_epsilon=1.0, low=600.0)
+
+
+@pytest.mark.parametrize("text", ['"' * 1_250_000, "\\" * 1_250_000, "ü" * 1_250_000])
+def test_arguments_are_measured_as_they_stand_in_the_request(text: str) -> None:
+    encoded = json.dumps({"x": text}, ensure_ascii=False)
+    assert len(encoded.encode()) <= len(json.dumps(encoded, ensure_ascii=False).encode())
+    check = check_arguments(None, encoded)
+    assert (check.outcome, check.code) == ("refused", "arguments_invalid")
+    assert "upload_file" in check.next_step
+
+
+def test_a_function_with_a_schema_takes_less() -> None:
+    encoded = json.dumps({"x": "a" * 1_100_000})
+    assert check_arguments(None, encoded).outcome == "ok"
+    check = check_arguments({"type": "object"}, encoded)
+    assert (check.outcome, check.code) == ("refused", "arguments_invalid")
+    assert "1048576" in check.message
+
+
+@pytest.mark.parametrize("value", ["ten", "nan", "inf", "-1", ""])
+@pytest.mark.parametrize("variable", ["USAGE_ZERO_EPSILON_SECONDS", "USAGE_LOW_THRESHOLD_SECONDS"])
+def test_a_threshold_that_is_no_number_of_seconds_is_refused_by_name(variable: str, value: str) -> None:
+    with pytest.raises(AccountError, match=variable):
+        Thresholds.from_environment({variable: value})
+
+
+def test_what_only_the_person_can_mend_is_said_so() -> None:
+    unknown = Unknown("Provided API key could not be found", "Ask the person to check the API key.")
+    with pytest.raises(PreflightRefused) as refused:
+        Verdict(checks=[check_any_backend(unknown, instance=CRN)]).raise_for_refusal()
+    assert (refused.value.reason, refused.value.person) == ("backends_unknown", True)
+    assert refused.value.next_step == "Ask the person to check the API key."

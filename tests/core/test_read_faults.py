@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import anyio
 import pytest
 from pydantic import SecretStr
 
-from qiskit_functions_core import Account, Channel, FunctionsClient, QiskitFunctionsError
+from qiskit_functions_core import Account, Artifact, Channel, FunctionsClient, QiskitFunctionsError
 from qiskit_functions_core.errors import (
     BadRequest,
     Forbidden,
@@ -50,6 +50,7 @@ def shared(gateway: StillGateway) -> Iterator[tuple[FaultProxy, str]]:
 def proxy(shared: tuple[FaultProxy, str]) -> FaultProxy:
     proxy, _ = shared
     proxy.fault, proxy.acts, proxy.times = None, "first", float("inf")
+    proxy.matches = lambda method, path: True
     proxy.seen.clear()
     return proxy
 
@@ -108,6 +109,63 @@ async def test_no_listing_is_never_an_empty_one(shared: tuple[FaultProxy, str], 
         for ask in (client.functions.list, client.jobs.page, lambda: client.files.list("f")):
             with pytest.raises(GatewayFault):
                 await ask()
+
+
+@pytest.mark.parametrize("name", ["200 {}", "200 null", "200 page", "garbled body"])
+async def test_what_is_no_gateways_word_is_never_a_yes(
+    shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str, name: str
+) -> None:
+    proxy.fault, proxy.acts = FAULTS[name], "never"
+    async with reading(shared[1]) as client:
+        questions: dict[str, Callable[[], Awaitable[object]]] = {
+            "verify": client.verify,
+            "validate_arguments": lambda: client.functions.validate_arguments("f", "{}"),
+            "dependencies_versions": client.functions.dependencies_versions,
+            "upload": lambda: client.functions.upload("f", Artifact.from_source("print(1)")),
+            "result": lambda: client.jobs.result(job_id),
+            "logs": lambda: client.jobs.logs(job_id),
+            "stop": lambda: client.jobs.stop(job_id),
+        }
+        if name != "200 {}":  # from a gateway, which has nothing to say
+            questions["delete"] = lambda: client.files.delete("f", "data.txt")
+        for ask in questions.values():
+            with pytest.raises(GatewayFault):
+                await ask()
+
+
+async def test_a_stop_that_only_a_proxy_answers_is_told(
+    shared: tuple[FaultProxy, str], proxy: FaultProxy, gateway: StillGateway
+) -> None:
+    running_job = gateway.put_job("f", "", "RUNNING").id
+    proxy.fault, proxy.acts = FAULTS["200 page"], "never"
+    proxy.matches = lambda method, _: method == "POST"
+    async with reading(shared[1]) as client:
+        stopped = await client.jobs.stop(running_job)
+    gateway.stop_all()
+    assert stopped.problems == ("the gateway did not say that it stops the job, which is still RUNNING",)
+
+
+@pytest.mark.parametrize("read", ["result", "logs"])
+async def test_a_login_page_behind_a_redirect_is_no_result_and_no_log(
+    shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str, read: str
+) -> None:
+    portal = FaultProxy(proxy.gateway, fault=FAULTS["200 page"])
+    with fault_proxy.running(portal) as elsewhere:
+        proxy.fault = redirect_to(f"{elsewhere}/login", 302)
+        async with reading(shared[1]) as client:
+            with pytest.raises(GatewayFault, match="web page"):
+                await getattr(client.jobs, read)(job_id)
+
+
+async def test_a_web_page_where_a_function_was_asked_for_is_blamed_on_the_host(
+    shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str
+) -> None:
+    proxy.fault = FAULTS["404 page"]
+    async with reading(shared[1]) as client:
+        for ask in (lambda: client.functions.get("f"), lambda: client.jobs.get(job_id)):
+            with pytest.raises(NotFound) as raised:
+                await ask()
+            assert "Qiskit Serverless gateway" in raised.value.next_step
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -38,7 +39,7 @@ from qiskit_functions_core.errors import (
 )
 from qiskit_functions_core.transport import RetryPolicy, Timeouts, Transport
 from support.ibm_cloud import CRN, IBMCloud, running
-from support.serving import serving
+from support.serving import eventually, serving
 from support.tls import certificate
 
 TOKEN = "the-token-that-nobody-may-see"
@@ -115,6 +116,52 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_trusted_also_behind_
             with pytest.raises(GatewayUnreachable):
                 await plain.get("jobs/x/result/")
     assert asked == []
+
+
+@pytest.mark.parametrize("content", ["", None])
+async def test_certificates_that_cannot_be_loaded_are_told_with_the_variable(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "trusted.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    transport = Transport.to_gateway(account("https://127.0.0.1:9"), retries=RetryPolicy(attempts=1))
+    with pytest.raises(GatewayUnreachable) as raised:
+        await transport.send("POST", "programs/run/", {})
+    assert "SSL_CERT_FILE" in raised.value.next_step
+    await transport.aclose()
+
+
+async def test_who_finds_no_free_connection_in_time_has_surely_sent_nothing() -> None:
+    asked, released = list[str](), threading.Event()
+
+    async def handler(request: Request) -> Response:
+        asked.append(request.method)
+        await anyio.to_thread.run_sync(released.wait)
+        return JSONResponse({})
+
+    async def all_busy() -> bool:
+        return len(asked) == MAX_CONNECTIONS
+
+    async with transport_to(handler, RetryPolicy(attempts=1)) as transport, anyio.create_task_group() as group:
+        for _ in range(MAX_CONNECTIONS):
+            group.start_soon(transport.get, "jobs/")
+        try:
+            await eventually(all_busy)
+            with pytest.raises(GatewayUnreachable, match="not sent"), anyio.fail_after(0.3):
+                await transport.send("POST", "programs/run/", {})
+        finally:
+            released.set()
+    assert "POST" not in asked
+
+
+async def test_a_timeout_of_the_callers_own_is_not_the_gateways() -> None:
+    handler, _ = replies(Response(b"content"))
+    async with transport_to(handler) as transport:
+        with pytest.raises(TimeoutError, match="the caller's"):
+            async with transport.download("files/download/"):
+                raise TimeoutError("the caller's")
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "caf\xe9", "a\x00b"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -119,6 +120,13 @@ def swap_digits(wire: Wire, reply: Reply) -> None:
     wire.send(Reply(reply.status, reply.body.translate(bytes.maketrans(b"0123456789", b"1234567890"))).on_the_wire())
 
 
+def name_no_zone(wire: Wire, reply: Reply) -> None:
+    """A job's time, without the zone that it is in."""
+    wire.send(
+        Reply(reply.status, re.sub(rb'("created": *"[^"]*?)(Z|[+-]\d\d:\d\d)"', rb'\1"', reply.body)).on_the_wire()
+    )
+
+
 def compress_badly(wire: Wire, reply: Reply) -> None:
     headers = (("Content-Type", "application/json"), ("Content-Encoding", "gzip"))
     wire.send(Reply(reply.status, reply.body or b"no gzip", headers).on_the_wire())
@@ -160,6 +168,7 @@ BROKEN: dict[str, Fault] = {
 MISLEADING: dict[str, Fault] = {
     "garbled body": garble_the_body,
     "swapped digits": swap_digits,
+    "created without a zone": name_no_zone,
     "200 {}": answer(200, {}),
     "200 []": answer(200, []),
     "200 null": answer(200, None),
