@@ -42,9 +42,12 @@ def split_name(name: str) -> tuple[str | None, str]:
     provider, slash, title = name.rpartition("/")
     if not _TITLE.fullmatch(title) or (slash and not _TITLE.fullmatch(provider)):
         altered = re.sub(r"[^A-Za-z0-9_/-]", "", name).strip("/")
+        is_better = altered not in ("", name) and altered.count("/") <= 1
         raise InputError(
             f"{name!r} is not a function's name: it is title or provider/title, of letters, digits, - and _",
-            next_step=f"Use a name such as {altered!r}." if altered else "Choose a name from list_functions.",
+            next_step=f"Use a name such as {altered!r}."
+            if is_better
+            else "Choose another, as list_functions has them.",
         )
     return provider or None, title
 

@@ -140,7 +140,12 @@ class Jobs:
             params["status"] = status.on_gateway
         if created_after:
             params["created_after"] = created_after.isoformat()
-        answer = await self._transport.get("jobs/" if scope == "own" else "jobs/provider/", params)
+        try:
+            answer = await self._transport.get("jobs/" if scope == "own" else "jobs/provider/", params)
+        except NotFound as error:
+            if error.next_step != NOT_A_GATEWAY:
+                error.next_step = "Choose a name from list_functions; a provider's function is provider/title."
+            raise
         return parsed(JobPage, answer.json())
 
     async def all(
@@ -207,7 +212,8 @@ class Jobs:
         if job.status is not JobStatus.QUEUED:
             return None
         async with self._queue_lock:
-            if time.monotonic() - self._queue_asked > _QUEUE_SECONDS:
+            known = any(other.id == job.id for other in self._queue)
+            if not known or time.monotonic() - self._queue_asked > _QUEUE_SECONDS:
                 self._queue = (await self.page(status=JobStatus.QUEUED, limit=_MOST_QUEUED)).jobs
                 self._queue_asked = time.monotonic()
         return 1 + sum(other.created < job.created for other in self._queue)

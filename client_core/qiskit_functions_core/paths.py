@@ -29,7 +29,7 @@ def allowed_path(path: Path, folders: Sequence[Path]) -> Path:
     if not any(resolved.is_relative_to(folder.expanduser().resolve()) for folder in folders):
         raise InputError(
             f"{path} is outside the allowed folders",
-            next_step="Use a path under the server's working directory, or ask the person to allow its folder.",
+            next_step="Use a relative path, as seen from the first of them, or ask the person to allow its folder.",
         )
     return resolved
 

@@ -17,6 +17,7 @@ from mcp_types import (
 from qiskit_functions_core.errors import QiskitFunctionsError
 
 from .connection import Connection, Session
+from .replies import SCHEME
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
@@ -33,26 +34,48 @@ def add_completions(server: MCPServer[Session], connection: Connection) -> None:
         argument: CompletionArgument,
         context: CompletionContext | None,
     ) -> Completion | None:
-        if argument.name not in _CANDIDATES:
+        candidates = _candidates(ref, argument.name)
+        if candidates is None:
             return None
         given = (context.arguments if context else None) or {}
         try:
-            candidates = await _CANDIDATES[argument.name](await connection.client(), given)
+            names = await candidates(await connection.client(), given)
         except QiskitFunctionsError:
             return None  # a suggestion that cannot be made is none, and no error
-        found = [candidate for candidate in candidates if candidate.startswith(argument.value)]
+        found = [name for name in names if argument.value in name]
+        found.sort(key=lambda name: not name.startswith(argument.value))
         return Completion(values=found[:MOST], total=len(found), has_more=len(found) > MOST)
 
     server.completion()(complete)  # type: ignore[no-untyped-call] # the SDK's decorator has no annotations
+
+
+Candidates = Callable[["FunctionsClient", dict[str, str]], Awaitable[list[str]]]
+
+
+def _candidates(ref: PromptReference | ResourceTemplateReference, argument: str) -> Candidates | None:
+    """By what is completed: the same argument means one thing here and another there."""
+    if isinstance(ref, PromptReference):
+        return _OF_PROMPTS.get((ref.name, argument))
+    kind = ref.uri.removeprefix(f"{SCHEME}/").partition("/")[0]
+    if argument == "name":
+        return {"backends": _backends, "files": _files, "provider-files": _provider_files}.get(kind)
+    if argument == "title":
+        return _titles if "{provider}" in ref.uri else _own_titles
+    return {"provider": _providers, "job_id": _jobs}.get(argument)
 
 
 async def _functions(client: FunctionsClient, _: dict[str, str]) -> list[str]:
     return [function.name for function in await client.functions.list()]
 
 
+async def _own_titles(client: FunctionsClient, _: dict[str, str]) -> list[str]:
+    return [function.title for function in await client.functions.list(kind="own") if not function.provider]
+
+
 async def _titles(client: FunctionsClient, given: dict[str, str]) -> list[str]:
     provider = given.get("provider")
-    return [f.title for f in await client.functions.list() if provider is None or f.provider == provider]
+    found = [function for function in await client.functions.list() if function.provider]
+    return [function.title for function in found if provider in (None, function.provider)]
 
 
 async def _providers(client: FunctionsClient, _: dict[str, str]) -> list[str]:
@@ -60,6 +83,7 @@ async def _providers(client: FunctionsClient, _: dict[str, str]) -> list[str]:
 
 
 async def _jobs(client: FunctionsClient, _: dict[str, str]) -> list[str]:
+    """The newest."""
     return [job.id for job in (await client.jobs.page(limit=MOST)).jobs]
 
 
@@ -67,10 +91,19 @@ async def _backends(client: FunctionsClient, _: dict[str, str]) -> list[str]:
     return [backend.name for backend in (await client.platform.backends()).backends]
 
 
-_CANDIDATES: dict[str, Callable[[FunctionsClient, dict[str, str]], Awaitable[list[str]]]] = {
-    "function": _functions,
-    "title": _titles,
-    "provider": _providers,
-    "job_id": _jobs,
-    "name": _backends,
+async def _files(client: FunctionsClient, given: dict[str, str]) -> list[str]:
+    return await client.files.list(_function(given)) if "title" in given else []
+
+
+async def _provider_files(client: FunctionsClient, given: dict[str, str]) -> list[str]:
+    return await client.files.list(_function(given), scope="provider") if "title" in given else []
+
+
+def _function(given: dict[str, str]) -> str:
+    return f"{given['provider']}/{given['title']}" if given.get("provider") else given["title"]
+
+
+_OF_PROMPTS: dict[tuple[str, str], Candidates] = {
+    ("run_a_function", "function"): _functions,
+    ("why_did_it_fail", "job_id"): _jobs,
 }

@@ -12,23 +12,28 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
 from mcp.server.mcpserver.resolve import Elicit
 from pydantic import BaseModel, Field
 
-from qiskit_functions_core.errors import QiskitFunctionsError
+from qiskit_functions_core.errors import NotFound, QiskitFunctionsError
 
 from .connection import Ctx, connection
 
 TOKEN_SECONDS = 300
 """Long enough for a person to read and answer, too short to lie around."""
 
+_MOST_USED = 10_000
+
 _key = secrets.token_bytes(32)
 """Of this process only: a token from an earlier server opens nothing."""
+
+_used: dict[str, object] = {}
+"""Each token is good for one call, which may ask twice; the newest are remembered, longer than any is valid."""
 
 Confirm = Annotated[
     str, Field(description="Only after the person agreed: the token of the refusal that asked for it", max_length=200)
@@ -55,11 +60,16 @@ CALL: ContextVar[tuple[str, Mapping[str, Any]]] = ContextVar("CALL")
 """The tool and the arguments of the call at hand, which a token is bound to."""
 
 
-async def consent(ctx: Ctx, question: str) -> Go | Elicit[Go]:
+async def _possible() -> None:
+    pass
+
+
+async def consent(ctx: Ctx, question: str, possible: Callable[[], Awaitable[None]] = _possible) -> Go | Elicit[Go]:
     """Ask, or take what was agreed before.
 
     Args:
         question: depends on the arguments alone, since the protocol may ask it twice.
+        possible: raises what would come of it after a yes; nobody is asked about what cannot be done.
 
     Raises:
         ConsentNeeded: nobody can be asked here, or the token is not for this call.
@@ -67,6 +77,7 @@ async def consent(ctx: Ctx, question: str) -> Go | Elicit[Go]:
     policy = connection(ctx).settings.consent
     if policy == "never":
         return Go()
+    await possible()
     if can_ask(ctx):
         return Elicit(question, Go)
     if policy == "always":
@@ -78,8 +89,9 @@ async def consent(ctx: Ctx, question: str) -> Go | Elicit[Go]:
     arguments = {name: value for name, value in given.items() if name != "confirm"}
     token = str(given.get("confirm", ""))
     if token and _is_valid(token, tool, arguments):
+        _used[token] = CALL.get()
         return Go()
-    stale = "The confirmation token has expired or is for another call. " if token else ""
+    stale = "The confirmation token was used, has expired, or is for another call. " if token else ""
     fresh = _token(tool, arguments, int(time.time()) + TOKEN_SECONDS)
     raise ConsentNeeded(
         f"{stale}{question} Nothing was done.",
@@ -93,22 +105,36 @@ async def before_upload(ctx: Ctx, title: str, provider: str) -> Go | Elicit[Go]:
     client = await connection(ctx).client()
     if client.account.is_embedded:
         where = "Its code will run on this machine, with your rights, when it is run."
-        return await consent(ctx, f"Upload the function {name!r}? {where} A function of that name is replaced.")
+        return await consent(
+            ctx, f"Upload the function {name!r}? {where} If there is one of that name, it is replaced."
+        )
     if any(function.name == name for function in await client.functions.list()):
         return await consent(ctx, f"Replace the function {name!r}?")
     return Go()
 
 
-async def before_run(ctx: Ctx, function: str) -> Go | Elicit[Go]:
+async def before_run(ctx: Ctx, function: str, arguments: dict[str, Any]) -> Go | Elicit[Go]:
     """A run while the quota is low, also when no warning is wanted: that is the assistant's word, not the person's."""
-    check, _ = await (await connection(ctx).client()).quota()
+    client = await connection(ctx).client()
+    check, _ = await client.quota()
     if check.code != "quota_low":
         return Go()
-    return await consent(ctx, f"The quota is low. Run {function!r} all the same?")
+
+    async def possible() -> None:
+        (await client.check(function, arguments)).raise_for_refusal()
+
+    return await consent(ctx, f"The quota is low. Run {function!r} all the same?", possible)
 
 
-async def before_delete(ctx: Ctx, function: str, name: str) -> Go | Elicit[Go]:
-    return await consent(ctx, f"Delete the file {name!r} of {function!r} for good?")
+async def before_delete(ctx: Ctx, function: str, name: str, scope: Literal["user", "provider"]) -> Go | Elicit[Go]:
+    files = (await connection(ctx).client()).files
+
+    async def possible() -> None:
+        # Hidden ones can be deleted and are not listed.
+        if not name.startswith(".") and name not in await files.list(function, scope=scope):
+            raise NotFound(f"there is no file {name!r}", status=404, next_step="Take a name of list_files.")
+
+    return await consent(ctx, f"Delete the file {name!r} of {function!r} for good?", possible)
 
 
 def can_ask(ctx: Ctx) -> bool:
@@ -128,16 +154,22 @@ DECLINED = "The person declined, or the client never showed the question. Nothin
 
 
 def _token(tool: str, arguments: Mapping[str, Any], expires: int) -> str:
-    return f"{expires}-{_mac(tool, arguments, expires)}"
+    """No two are the same, so that the use of one is not that of another."""
+    head = f"{expires}-{secrets.token_hex(4)}"
+    return f"{head}-{_mac(tool, arguments, head)}"
 
 
-def _mac(tool: str, arguments: Mapping[str, Any], expires: int) -> str:
-    message = json.dumps([tool, dict(arguments), expires], sort_keys=True, default=str).encode()
+def _mac(tool: str, arguments: Mapping[str, Any], head: str) -> str:
+    message = json.dumps([tool, dict(arguments), head], sort_keys=True, default=str).encode()
     return hmac.new(_key, message, hashlib.sha256).hexdigest()[:32]
 
 
 def _is_valid(token: str, tool: str, arguments: Mapping[str, Any]) -> bool:
-    expires, _, mac = token.partition("-")
-    if not expires.isdecimal() or int(expires) < time.time():
+    while len(_used) > _MOST_USED:
+        _used.pop(next(iter(_used)))
+    head, _, mac = token.rpartition("-")
+    expires = head.partition("-")[0]
+    is_used = _used.get(token, CALL.get()) is not CALL.get()
+    if is_used or not expires.isdecimal() or int(expires) < time.time():
         return False
-    return hmac.compare_digest(mac, _mac(tool, arguments, int(expires)))
+    return hmac.compare_digest(mac.encode(), _mac(tool, arguments, head).encode())

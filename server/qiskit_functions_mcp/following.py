@@ -18,9 +18,6 @@ from .replies import FailureReply, JobLine, JobReply
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
 
-SCHEME = "qiskit-functions:/"
-"""What the addresses of resources begin with; a path follows, with its slash."""
-
 _TICK = 1.0
 """Seconds between two progress reports; a client that hears nothing may give up."""
 
@@ -56,7 +53,8 @@ async def follow(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) ->
                 waited = time.monotonic() - begun
                 place = await place_in_queue(client, newest[-1])
                 queued = f", number {place} of your own" if place else ""
-                await ctx.report_progress(waited, seconds, f"{describe(newest[-1])}{queued} after {waited:.0f} s")
+                told = f"{describe(newest[-1])}{queued} after {waited:.0f} s (job {job.id})"
+                await ctx.report_progress(waited, seconds, told)
                 await anyio.sleep(_TICK)
     if failures:
         raise failures[0]

@@ -19,8 +19,12 @@ from pydantic import BaseModel, Field
 from qiskit_functions_core import Backend, Function, Job, JobStatus
 from qiskit_functions_core.errors import InputError, QiskitFunctionsError, Submitted
 from qiskit_functions_core.jobs import Failure
+from qiskit_functions_core.preflight import Check
 
 Item = TypeVar("Item", bound=BaseModel)
+
+SCHEME = "qiskit-functions:/"
+"""What the addresses of resources begin with; a path follows, with its slash."""
 
 _ENVELOPE = 500
 """Characters of a reply kept free for what stands around its longest part."""
@@ -95,13 +99,15 @@ class FunctionReply(Bounded):
         reply.arguments_schema = function.arguments_schema
         left_out = []
         budget -= _ENVELOPE
-        if len(function.description or "") > budget // 3:
-            reply.description = cut(function.description or "", budget // 3)
+        reply.description = cut(function.description or "", budget // 3) or None
+        if reply.description != (function.description or None):
             left_out.append("the end of the description")
         if len(text_of(reply)) > budget and reply.arguments_schema is not None:
             size = len(json.dumps(reply.arguments_schema))
             reply.arguments_schema = None
-            left_out.append(f"arguments_schema ({size} characters); check_run tells whether arguments fit it")
+            left_out.append(
+                f"arguments_schema ({size} characters), which the resource {SCHEME}/functions/{function.name} has"
+            )
         if len(text_of(reply)) > budget and reply.dependencies:
             left_out.append(f"{len(reply.dependencies)} dependencies")
             reply.dependencies = None
@@ -114,6 +120,10 @@ class CheckLine(BaseModel):
     outcome: Literal["ok", "warning", "refused"]
     code: str
     message: str
+
+    @classmethod
+    def of(cls, check: Check, room: int) -> CheckLine:
+        return cls(name=check.name, outcome=check.outcome, code=check.code, message=cut(check.message, room))
 
 
 class CheckReply(BaseModel):
@@ -157,7 +167,7 @@ class JobLine(BaseModel):
             job_id=job.id,
             function=job.function or function,
             status=job.status,
-            sub_status=job.sub_status,
+            sub_status=None if job.status.is_final else job.sub_status,
             created=job.created,
         )
 
@@ -174,7 +184,7 @@ class JobReply(JobLine, Bounded):
     next_step: str = ""
 
 
-class RunReply(BaseModel):
+class RunReply(Bounded):
     """A job that was started, or why none was."""
 
     job_id: str | None = None
@@ -286,15 +296,16 @@ def image_of(data: bytes, mime_type: str) -> ImageContent:
     return ImageContent(type="image", data=b64encode(data).decode(), mime_type=mime_type)
 
 
-def error_reply(error: QiskitFunctionsError) -> CallToolResult:
+def error_reply(error: QiskitFunctionsError, budget: int = 4_000) -> CallToolResult:
+    candidates = getattr(error, "candidates", None)
     model = ErrorReply(
         code=error.code,
-        message=cut(error.message, 2_000),
+        message=cut(error.message, min(2_000, budget // 2)),
         submitted=error.submitted,
-        next_step=error.next_step,
+        next_step=cut(error.next_step, min(1_000, budget // 4)),
         person=error.person,
         reason=getattr(error, "reason", None),
-        candidates=getattr(error, "candidates", None),
+        candidates=candidates and candidates[:10],
     )
     answer = reply(model)
     answer.is_error = True
@@ -305,21 +316,27 @@ def text_of(model: BaseModel) -> str:
     return model.model_dump_json(exclude_none=True)
 
 
-def cut(text: str, length: int) -> str:
-    """The start of a text, with the number of characters left out."""
-    return text if len(text) <= length else f"{text[:length]}… ({len(text) - length} more characters)"
+def cut(text: str, room: int) -> str:
+    """The start of a text, with the number of characters left out.
+
+    Args:
+        room: characters of JSON.
+    """
+    length = fitting(text, room)
+    return text if length == len(text) else f"{text[:length]}… ({len(text) - length} more characters)"
 
 
-def cut_start(text: str, length: int) -> str:
-    """The end of a text, with the number of characters left out."""
-    return text if len(text) <= length else f"({len(text) - length} characters before) …{text[-length:]}"
+def cut_start(text: str, room: int) -> str:
+    """The end of a text, with the number of characters left out; ``room`` as in ``cut``."""
+    length = fitting(text[::-1], room)
+    left_out = len(text) - length
+    return f"({left_out} characters before) …{text[left_out:]}" if left_out else text
 
 
-def fitting_length(text: str, budget: int) -> int:
-    """How many of its characters fit into a reply, whose JSON escapes some of them."""
-    room = budget - _ENVELOPE
+def fitting(text: str, room: int) -> int:
+    """How many of its first characters have room in JSON, which writes some of them as six."""
     length = min(len(text), room)
-    while length and (size := len(json.dumps(text[:length], ensure_ascii=False))) > room:
+    while length and (size := len(json.dumps(text[:length], ensure_ascii=False)) - 2) > room:
         length = min(length - 1, length * room // size)
     return length
 

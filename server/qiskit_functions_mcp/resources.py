@@ -14,8 +14,8 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from qiskit_functions_core.errors import InputError, NotFound, QiskitFunctionsError
 
 from .connection import Connection, Ctx, Session, connection
-from .following import SCHEME, job_reply
-from .replies import BackendLine, FunctionReply, cut_start, text_of
+from .following import job_reply
+from .replies import SCHEME, BackendLine, FunctionReply, cut_start, text_of
 
 if TYPE_CHECKING:
     from qiskit_functions_core.files import FileScope

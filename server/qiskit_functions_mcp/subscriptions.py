@@ -32,7 +32,7 @@ from qiskit_functions_core import Job
 from qiskit_functions_core.errors import QiskitFunctionsError
 
 from .connection import Session
-from .following import SCHEME
+from .replies import SCHEME
 
 logger = logging.getLogger(__name__)
 

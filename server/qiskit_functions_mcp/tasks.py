@@ -91,6 +91,8 @@ async def _get(ctx: Request, params: TaskParams) -> HandlerResult:
 
 
 async def _cancel(ctx: Request, params: TaskParams) -> HandlerResult:
+    if ctx.lifespan_context.connection.settings.read_only:
+        raise MCPError(code=INVALID_PARAMS, message="this server is read-only: it stops no jobs")
     client, job = await _job(ctx, params.task_id)
     try:
         await client.jobs.stop(job.id)

@@ -135,7 +135,7 @@ async def test_an_upload_that_would_overwrite_a_provider_function_is_refused_uns
 
 @pytest.mark.parametrize(
     ("name", "altered"),
-    [("my fn (v1.0)", "myfnv10"), ("größe", "gre"), ("a/b c", "a/bc"), ("!!!", ""), ("", ""), ("a/b/c", "a/b/c")],
+    [("my fn (v1.0)", "myfnv10"), ("größe", "gre"), ("a/b c", "a/bc"), ("!!!", ""), ("", ""), ("a/b/c", "")],
 )
 def test_a_name_that_the_gateway_would_alter_is_refused_with_the_altered_form(name: str, altered: str) -> None:
     with pytest.raises(InputError) as error:

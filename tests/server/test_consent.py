@@ -95,12 +95,12 @@ async def test_a_token_is_for_the_exact_arguments_and_the_tool_it_was_given_for(
         token = token_in(await refused(opened, "upload_function", UPLOAD))
         other = {**UPLOAD, "source": "import os; os.remove('everything')\n", "confirm": token}
         assert "for another call" in (await refused(opened, "upload_function", other))["message"]
-        deletion = {"function": "asked", "name": "data.json", "confirm": token}
-        await refused(opened, "delete_file", deletion)
         assert await function_names(opened) == []
+        await opened.call_tool("upload_file", {"function": "examples/vqe", "name": "data.json", "content": "1"})
+        await refused(opened, "delete_file", {"function": "examples/vqe", "name": "data.json", "confirm": token})
 
 
-@pytest.mark.parametrize("token", ["yes", "true", "9999999999-0", "-", "0-" + "0" * 32])
+@pytest.mark.parametrize("token", ["yes", "true", "9999999999-0", "-", "0-" + "0" * 32, "9999999999-0-ü"])
 async def test_a_made_up_token_opens_nothing(tmp_path: Path, token: str) -> None:
     async with client(tmp_path, "auto") as opened:
         await refused(opened, "upload_function", {**UPLOAD, "confirm": token})
@@ -124,7 +124,9 @@ async def test_a_low_quota_is_spent_only_after_a_question(tmp_path: Path, mode: 
     person = Person("decline")
     async with client(tmp_path, mode, person, local_usage_limit_seconds=300) as opened:
         # Who wants no warning has not agreed to anything.
-        run = {"function": "examples/sampler", "arguments": {}, "suppress_low_usage_warning": suppress}
+        circuit = {"$circuit": "OPENQASM 3.0; qubit[1] q; bit[1] c; c[0] = measure q[0];"}
+        run: dict[str, Any] = {"function": "examples/sampler", "arguments": {"circuit": circuit}}
+        run["suppress_low_usage_warning"] = suppress
         reply: CallToolResult = await opened.call_tool("run_function", run)
         assert "declined" in structured(reply)
         assert structured(await opened.call_tool("list_jobs", {}))["total"] == 0
@@ -150,3 +152,55 @@ async def test_a_file_is_deleted_only_after_a_question(tmp_path: Path, mode: Mod
         listed = structured(await opened.call_tool("list_files", {"function": "asked"}))
         assert [file["name"] for file in listed["files"]] == ["data.txt"]
     assert person.asked[-1] == "Delete the file 'data.txt' of 'asked' for good?"
+
+
+async def test_a_token_is_good_for_one_call(tmp_path: Path, mode: Mode) -> None:
+    async with client(tmp_path, mode, local_usage_limit_seconds=300) as opened:
+        await opened.call_tool("list_functions", {})
+        upload = {"title": "once", "source": "print(1)"}
+        token = token_in(await refused(opened, "upload_function", upload))
+        assert not (await opened.call_tool("upload_function", {**upload, "confirm": token})).is_error
+        run = {"function": "once"}
+        token = token_in(await refused(opened, "run_function", run))
+        assert not (await opened.call_tool("run_function", {**run, "confirm": token})).is_error
+        error = await refused(opened, "run_function", {**run, "confirm": token})
+        assert "was used" in error["message"]
+        assert structured(await opened.call_tool("list_jobs", {}))["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code"),
+    [
+        ("upload_function", {"title": "bad title!", "source": "print(1)"}, "invalid_input"),
+        ("upload_function", {"title": "f", "source": "def ("}, "invalid_artifact"),
+        ("upload_function", {"title": "f"}, "invalid_input"),
+        ("delete_file", {"function": "examples/vqe", "name": "nothing.txt"}, "not_found"),
+        ("delete_file", {"function": "nobody", "name": "nothing.txt"}, "not_found"),
+        ("run_function", {"function": "nothing"}, "not_found"),
+        ("run_function", {"function": "examples/sampler", "arguments": {"shots": 0}}, "invalid_arguments"),
+        ("run_function", {"function": "examples/sampler", "arguments": {"$circuit": "junk"}}, "invalid_literal"),
+    ],
+)
+async def test_nobody_is_asked_about_what_cannot_be_done(
+    tmp_path: Path, mode: Mode, tool: str, arguments: dict[str, Any], code: str
+) -> None:
+    person = Person("accept")
+    for asker in (person, None):
+        async with client(tmp_path, mode, asker, local_usage_limit_seconds=300) as opened:
+            answer = await opened.call_tool(tool, arguments)
+        assert answer.is_error
+        assert structured(answer)["code"] == code
+    assert person.asked == []
+
+
+async def test_an_answer_that_does_not_fit_the_form_is_no_yes(tmp_path: Path, mode: Mode) -> None:
+    class Confused(Person):
+        async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+            return ElicitResult(action="accept", content={"go_ahead": "banana"})
+
+    async with client(tmp_path, mode, Confused("accept")) as opened:
+        answer = await opened.call_tool("upload_function", UPLOAD)
+        assert answer.is_error
+        error = structured(answer)
+        assert (error["code"], error["submitted"]) == ("consent_needed", "no")
+        assert await function_names(opened) == []

@@ -117,6 +117,44 @@ async def test_names_and_ids_are_completed(client: Client) -> None:
     assert answer.completion.values == ["examples"]
 
 
+async def test_what_is_completed_depends_on_what_it_is_for(client: Client) -> None:
+    await client.call_tool("upload_function", {"title": "answers", "source": SOURCE})
+    await client.call_tool("upload_file", {"function": "answers", "name": "data.csv", "content": "1,2"})
+    expected: dict[tuple[str, str, str], list[str]] = {
+        ("files/{title}/{name}", "name", ""): ["data.csv"],
+        ("files/{title}/{name}", "title", ""): ["answers"],
+        ("functions/{title}", "title", ""): ["answers"],
+        ("functions/{provider}/{title}", "title", "vq"): ["vqe"],
+        ("functions/{provider}/{title}", "title", "answ"): [],
+        ("no-such/{name}", "name", ""): [],
+    }
+    for (template, argument, begun), values in expected.items():
+        reference = ResourceTemplateReference(type="ref/resource", uri=f"qiskit-functions://{template}")
+        context = {"title": "answers"} if argument == "name" else None
+        answer = await client.complete(reference, {"name": argument, "value": begun}, context_arguments=context)
+        assert answer.completion.values == values, template
+    prompt = PromptReference(type="ref/prompt", name="run_a_function")
+    answer = await client.complete(prompt, {"name": "function", "value": "samp"})
+    assert answer.completion.values == ["examples/sampler"]
+    nothing = PromptReference(type="ref/prompt", name="no_such_prompt")
+    assert (await client.complete(nothing, {"name": "function", "value": ""})).completion.values == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("no_such_prompt", {}, "no prompt 'no_such_prompt'"),
+        ("why_did_it_fail", {}, "lacks job_id"),
+        ("why_did_it_fail", {"job_id": "x", "jobid": "y"}, "no argument jobid"),
+    ],
+)
+async def test_a_prompt_that_cannot_be_filled_in_says_why(
+    client: Client, name: str, arguments: dict[str, str], words: str
+) -> None:
+    with pytest.raises(MCPError, match=words):
+        await client.get_prompt(name, arguments)
+
+
 async def test_an_argument_that_names_nothing_has_no_completions(client: Client) -> None:
     answer = await client.complete(
         PromptReference(type="ref/prompt", name="run_a_function"), {"name": "goal", "value": "the"}

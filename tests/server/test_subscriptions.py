@@ -135,6 +135,16 @@ async def test_one_client_has_no_more_subscriptions_than_it_may(gateway: StillGa
             await client.subscribe_resource(uri_of(jobs[-1]))
 
 
+async def test_jobs_queued_one_after_another_have_each_their_place(gateway: StillGateway, mode: str) -> None:
+    async with Client(build_server(Settings(host=gateway.host)), mode=mode) as client:
+        places = []
+        for _ in range(4):
+            answer = await client.call_tool("run_function", {"function": "patient"})
+            places.append(structured(answer)["queue_position"])
+        gateway.stop_all()
+    assert places == [1, 2, 3, 4]
+
+
 async def test_the_queue_is_told_to_those_who_wait_in_it(gateway: StillGateway, mode: str) -> None:
     first, second = (gateway.put_job("patient", "", "QUEUED").id for _ in range(2))
     heard = list[str]()
@@ -157,5 +167,5 @@ async def test_the_queue_is_told_to_those_who_wait_in_it(gateway: StillGateway, 
             gateway.stop_all()
         over = structured(await client.call_tool("get_job", {"job_id": second}))
     assert [job["queue_position"] for job in jobs] == [1, 2]
-    assert heard[0] == "QUEUED, number 2 of your own after 0 s"
+    assert heard[0] == f"QUEUED, number 2 of your own after 0 s (job {second})"
     assert "queue_position" not in over

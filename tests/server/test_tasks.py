@@ -159,3 +159,16 @@ async def test_a_client_that_does_not_declare_tasks_gets_none(tmp_path: Path, mo
         answer = structured(await opened.call_tool("run_function", {"function": "quick"}))
         assert answer["job_id"]
         await opened.call_tool("wait_for_job", {"job_id": answer["job_id"]})
+
+
+@pytest.mark.parametrize("settings", [{"read_only": True}, {"toolsets": ["platform"]}], ids=str)
+async def test_a_server_that_may_not_stop_jobs_stops_no_tasks(
+    client: Client, tasks: Tasks, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    task_id = await start(client, tasks, tmp_path / "gate")
+    server = build_server(Settings(channel="local", home=tmp_path / "home", **settings))
+    async with Client(server, mode="auto", extensions=[Tasks()]) as other:
+        with pytest.raises(MCPError):
+            await ask(other, "tasks/cancel", task_id, Empty)
+    assert (await poll(client, task_id)).status == "working"
+    await ask(client, "tasks/cancel", task_id, Empty)

@@ -54,7 +54,8 @@ def _span(total: int, page: Page, usual: int = _CHILDREN) -> range:
 
 def _children(value: Any, page: Page) -> list[tuple[str | int, Any]]:
     held = navigate.parts(value)
-    if held is None or plain.is_distribution(value) or plain.fits(value):
+    is_told = page == FIRST and plain.fits(value)  # by itself, and whole
+    if held is None or plain.is_distribution(value) or is_told:
         return []
     if isinstance(held, Mapping):
         return list(islice(held.items(), page.offset, page.end(_CHILDREN)))
@@ -110,6 +111,11 @@ def _number(value: complex, pointer: str, _: Page) -> ValueSummary:
     return ValueSummary(pointer=pointer, kind="number", value=shown)
 
 
+def _scalar(value: Any, pointer: str, page: Page) -> ValueSummary:
+    """One of NumPy's, as an array's element is."""
+    return describe(value.item(), pointer, page).model_copy(update={"type": type(value).__name__})
+
+
 def _boolean(value: bool, pointer: str, _: Page) -> ValueSummary:
     return ValueSummary(pointer=pointer, kind="boolean", value=value)
 
@@ -148,6 +154,7 @@ _DESCRIBERS: dict[str, Callable[[Any, str, Page], ValueSummary]] = {
     "PubResult": describe_data.pub_result,
     "BitArray": describe_data.bit_array,
     "ndarray": describe_data.array,
+    "generic": _scalar,
     "QuantumCircuit": describe_circuits.circuit,
     "SparsePauliOp": describe_circuits.pauli_operator,
     "PauliLindbladMap": describe_circuits.pauli_lindblad_map,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .limits import Limits
@@ -37,12 +38,21 @@ def load(text: str, limits: Limits) -> QuantumCircuit:
     _check(text, version, limits)
     from qiskit import qasm2, qasm3
 
+    _silence_antlr()
     try:
         circuit: QuantumCircuit = qasm2.loads(text, include_path=()) if version == 2 else qasm3.loads(text)  # noqa: PLR2004
     except Exception as error:  # the importers let ANTLR's and Python's own errors through
         message, position = _explain(error)
         raise OpenQASMError(f"OpenQASM {version}{position}: {message}", _advice(message, version, text)) from error
     return circuit
+
+
+@cache
+def _silence_antlr() -> None:
+    """It would write the text that it does not understand to stderr, beside the error that says the same."""
+    from antlr4.error.ErrorListener import ConsoleErrorListener, ErrorListener
+
+    ConsoleErrorListener.INSTANCE = ErrorListener()
 
 
 def _version(text: str) -> int:

@@ -19,9 +19,9 @@ from qiskit_functions_core.paths import allowed_path
 
 from ..connection import Ctx, connection
 from ..consent import DECLINED, Confirm, Consent, agreed, before_delete
-from ..replies import FileLine, FileList, FileReply, fitting_length, offset_of, page, reply
+from ..replies import FileLine, FileList, FileReply, fitting, offset_of, page, reply
 from ..resources import MAX_FILE_BYTES, file_uri
-from .inputs import Cursor, FunctionName, Limit
+from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit
 from .registry import READ, Hints, ToolSpec
 
 _TICK = 1.0
@@ -31,7 +31,7 @@ Scope = Annotated[
     Literal["user", "provider"],
     Field(description="user: what its runs see; provider: the folder of one's own provider function"),
 ]
-FileName = Annotated[str, Field(description="A file's name as list_files shows it")]
+FileName = Annotated[str, Field(description="A file's name as list_files shows it", max_length=MAX_NAME)]
 Encoding = Literal["text", "base64"]
 
 
@@ -49,8 +49,10 @@ async def list_files(
 async def upload_file(
     ctx: Ctx,
     function: FunctionName,
-    name: Annotated[str, Field(description="Its name there; that of the local file by default")] = "",
-    path: Annotated[str, Field(description="A local file to send")] = "",
+    name: Annotated[
+        str, Field(description="Its name there; that of the local file by default", max_length=MAX_NAME)
+    ] = "",
+    path: Annotated[str, Field(description="A local file to send", max_length=MAX_PATH)] = "",
     content: Annotated[str, Field(description="In place of path: the content itself, at most 3 MiB")] = "",
     encoding: Annotated[Encoding, Field(description="base64: content is base64 of the bytes")] = "text",
     scope: Scope = "user",
@@ -83,7 +85,9 @@ async def download_file(
     ctx: Ctx,
     function: FunctionName,
     name: FileName,
-    path: Annotated[str, Field(description="A new local file to write; without it the reply has the content")] = "",
+    path: Annotated[
+        str, Field(description="A new local file to write; without it the reply has the content", max_length=MAX_PATH)
+    ] = "",
     scope: Scope = "user",
 ) -> Annotated[CallToolResult, FileReply]:
     here = connection(ctx)
@@ -112,7 +116,7 @@ def _put_in(answer: FileReply, data: bytes, uri: str, budget: int) -> None:
         text, answer.encoding = data.decode(), "text"
     except UnicodeDecodeError:
         text, answer.encoding = b64encode(data).decode(), "base64"
-    shown = text[: fitting_length(text, budget)]
+    shown = text[: fitting(text, budget - 1_000)]
     answer.content = shown if answer.encoding == "text" or shown == text else None
     if shown != text:
         answer.link = uri

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anyio.to_thread
-from mcp.server.mcpserver.resolve import Resolve
+from mcp.server.mcpserver.resolve import Elicit, Resolve
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.functions import split_name
 from qiskit_functions_core.paths import allowed_path
 
 from ..connection import Ctx, connection
-from ..consent import DECLINED, Confirm, Consent, agreed, before_run, before_upload
+from ..consent import CALL, DECLINED, Confirm, Consent, Go, agreed, before_run, before_upload
 from ..following import already_submitted, follow, job_reply
 from ..replies import (
     CheckLine,
@@ -30,7 +30,7 @@ from ..replies import (
     page,
     reply,
 )
-from .inputs import Cursor, FunctionName, Limit, WaitSeconds
+from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit, WaitSeconds
 from .registry import READ, Hints, ToolSpec
 
 if TYPE_CHECKING:
@@ -50,12 +50,16 @@ Arguments = Annotated[
 
 async def list_functions(
     ctx: Ctx,
-    provider: Annotated[str, Field(description="Only this provider's functions, for example examples")] = "",
+    provider: Annotated[
+        str, Field(description="Only this provider's functions, for example examples", max_length=MAX_NAME)
+    ] = "",
     kind: Annotated[
         Literal["all", "own", "catalog"],
         Field(description="own: uploaded by this account; catalog: of providers"),
     ] = "all",
-    query: Annotated[str, Field(description="Only functions with this text in name or description")] = "",
+    query: Annotated[
+        str, Field(description="Only functions with this text in name or description", max_length=MAX_PATH)
+    ] = "",
     limit: Limit = 50,
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, FunctionList]:
@@ -80,13 +84,15 @@ async def check_run(
     function: FunctionName,
     arguments: Arguments = {},  # noqa: B006 - only read; a factory would make the schema say "required"
 ) -> Annotated[CallToolResult, CheckReply]:
-    verdict = await (await connection(ctx).client()).check(function, arguments)
+    here = connection(ctx)
+    verdict = await (await here.client()).check(function, arguments)
+    room = min(2_000, here.settings.reply_characters // 6)
     return reply(
         CheckReply(
             function=function,
             allowed=verdict.allowed,
-            checks=[CheckLine(**asdict(check)) for check in verdict.checks],
-            next_step=verdict.next_step or "Run it with run_function and the same arguments.",
+            checks=[CheckLine.of(check, room) for check in verdict.checks],
+            next_step=cut(verdict.next_step, room) or "Run it with run_function and the same arguments.",
         )
     )
 
@@ -121,18 +127,33 @@ async def run_function(
         if wait_seconds:
             job = await follow(ctx, client, job, wait_seconds)
         told = await job_reply(client, job, here.settings.reply_characters, function=function)
-    facts = told.model_dump(exclude={"function", "events", "runtime_jobs", "left_out"})
+    facts = told.model_dump(exclude={"function", "events", "runtime_jobs"})
     return reply(RunReply(function=function, warnings=submission.warnings or None, **facts))
+
+
+async def may_upload(
+    ctx: Ctx, title: str, provider: str, source: str, directory: str, image: str, entrypoint: str
+) -> Go | Elicit[Go]:
+    """Nobody is asked about what is no function."""
+    await _artifact(source, directory, image, entrypoint, connection(ctx).settings.folders)
+    split_name(f"{provider}/{title}" if provider else title)
+    return await before_upload(ctx, title, provider)
 
 
 async def upload_function(
     ctx: Ctx,
-    title: Annotated[str, Field(description="Letters, digits, - and _ only, for example my-vqe")],
+    title: Annotated[str, Field(description="Letters, digits, - and _ only, for example my-vqe", max_length=MAX_NAME)],
     source: Annotated[str, Field(description="The Python text of a function that is one script")] = "",
-    directory: Annotated[str, Field(description="A local directory to pack, instead of source")] = "",
-    entrypoint: Annotated[str, Field(description="The script to run, relative to the directory")] = "main.py",
-    image: Annotated[str, Field(description="A container image, instead of source; needs a provider")] = "",
-    provider: Annotated[str, Field(description="Upload as this provider's function")] = "",
+    directory: Annotated[
+        str, Field(description="A local directory to pack, instead of source", max_length=MAX_PATH)
+    ] = "",
+    entrypoint: Annotated[
+        str, Field(description="The script to run, relative to the directory", max_length=MAX_PATH)
+    ] = "main.py",
+    image: Annotated[
+        str, Field(description="A container image, instead of source; needs a provider", max_length=MAX_PATH)
+    ] = "",
+    provider: Annotated[str, Field(description="Upload as this provider's function", max_length=MAX_NAME)] = "",
     description: Annotated[str, Field(description="What it does; the first line is what lists show")] = "",
     dependencies: Annotated[list[str], Field(description='Packages with exact versions: ["mergedeep==1.3.4"]')] = [],  # noqa: B006 - as above
     env_vars: Annotated[dict[str, str], Field(description="Environment variables of the function; no secrets")] = {},  # noqa: B006 - as above
@@ -140,29 +161,26 @@ async def upload_function(
         dict[str, Any],
         Field(description='JSON Schema of the arguments: {"type": "object", "required": ["shots"], …}'),
     ] = {},  # noqa: B006 - as above
-    version: Annotated[str, Field(description="x.y.z")] = "",
+    version: Annotated[str, Field(description="x.y.z", max_length=MAX_NAME)] = "",
     confirm: Confirm = "",
     *,
-    answer: Annotated[Consent, Resolve(before_upload)],
+    answer: Annotated[Consent, Resolve(may_upload)],
 ) -> Annotated[CallToolResult, FunctionReply]:
-    if [bool(source), bool(directory), bool(image)].count(True) != 1:
-        raise InputError(
-            "exactly one of source, directory and image says what to upload",
-            next_step="Give the script's text as source, for example.",
-        )
     if not agreed(answer):
         return reply(FunctionReply(name=title, declined=DECLINED))
     here = connection(ctx)
     functions = (await here.client()).functions
-    artifact = None if image else await _artifact(source, directory, entrypoint, here.settings.folders)
+    given = CALL.get()[1]
+    artifact = await _artifact(source, directory, image, entrypoint, here.settings.folders)
     stored = await functions.upload(
         f"{provider}/{title}" if provider else title,
         artifact,
         image=image,
         description=description,
-        dependencies=dependencies or None,
-        env_vars=env_vars or None,
-        arguments_schema=arguments_schema or None,
+        # Empty ones remove what is stored, if they were given.
+        dependencies=dependencies if "dependencies" in given else None,
+        env_vars=env_vars if "env_vars" in given else None,
+        arguments_schema=arguments_schema if "arguments_schema" in given else None,
         version=version,
     )
     told = FunctionReply.of(stored, here.settings.reply_characters - 1_000)
@@ -170,7 +188,17 @@ async def upload_function(
     return reply(told)
 
 
-async def _artifact(source: str, directory: str, entrypoint: str, folders: Sequence[Path]) -> Artifact:
+async def _artifact(
+    source: str, directory: str, image: str, entrypoint: str, folders: Sequence[Path]
+) -> Artifact | None:
+    """None for an image."""
+    if [bool(source), bool(directory), bool(image)].count(True) != 1:
+        raise InputError(
+            "exactly one of source, directory and image says what to upload",
+            next_step="Give the script's text as source, for example.",
+        )
+    if image:
+        return None
     from qiskit_functions_core import Artifact
 
     if source:
@@ -207,7 +235,7 @@ TOOLS = (
         "Start a job of a Qiskit Function and answer with its job_id. The checks of check_run come first; a "
         "refusal means that nothing was submitted. A run may cost quota: never repeat one whose answer says "
         "that a job was, or may have been, submitted. With wait_seconds it also waits; else follow the job with "
-        "wait_for_job and read it with get_job_result.",
+        "wait_for_job and read it with get_job_result. Cancelling this call leaves a started job alone: see list_jobs.",
         Hints(read_only=False, destructive=False, idempotent=False, open_world=True),
     ),
     ToolSpec(

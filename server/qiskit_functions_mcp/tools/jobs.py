@@ -21,6 +21,7 @@ from qiskit_functions_core.values import Summary
 from ..connection import Ctx, connection
 from ..following import follow, job_reply
 from ..replies import (
+    SCHEME,
     EventLine,
     JobLine,
     JobList,
@@ -36,7 +37,7 @@ from ..replies import (
     text_of,
     text_reply,
 )
-from .inputs import Cursor, JobId, Limit, WaitSeconds
+from .inputs import MAX_NAME, MAX_PATH, Cursor, JobId, Limit, WaitSeconds
 from .registry import READ, Hints, ToolSpec
 
 if TYPE_CHECKING:
@@ -45,12 +46,16 @@ if TYPE_CHECKING:
 
 async def list_jobs(
     ctx: Ctx,
-    function: Annotated[str, Field(description="Only jobs of this function, for example examples/vqe")] = "",
+    function: Annotated[
+        str, Field(description="Only jobs of this function, for example examples/vqe", max_length=MAX_NAME)
+    ] = "",
     status: Annotated[
         Literal["", "QUEUED", "INITIALIZING", "RUNNING", "DONE", "ERROR", "CANCELED"],
         Field(description="Only jobs in this status"),
     ] = "",
-    created_after: Annotated[str, Field(description="ISO 8601 time, for example 2026-11-22T08:00:00Z")] = "",
+    created_after: Annotated[
+        str, Field(description="ISO 8601 time, for example 2026-11-22T08:00:00Z", max_length=MAX_NAME)
+    ] = "",
     scope: Annotated[
         Literal["own", "provider"], Field(description="provider: all jobs of one's own provider function")
     ] = "own",
@@ -126,7 +131,11 @@ async def get_job_result(
     ctx: Ctx,
     job_id: JobId,
     path: Annotated[
-        str, Field(description="JSON pointer to a part that the summary names: /result/pub_results/0/data/c")
+        str,
+        Field(
+            description="JSON pointer to a part that the summary names: /result/pub_results/0/data/c",
+            max_length=MAX_PATH,
+        ),
     ] = "",
     offset: Annotated[int, Field(ge=0, le=10**9, description="At the path: skip so many entries")] = 0,
     limit: Annotated[int, Field(ge=0, le=10_000, description="At the path: at most so many; 0 fits")] = 0,
@@ -181,22 +190,28 @@ async def get_job_logs(
     jobs = (await here.client()).jobs
     text = await jobs.logs(job_id, scope=scope, include=include, exclude=exclude)
     lines = await computed(partial(lines_of, text))  # which can be half a million
-    shown = cut_start("\n".join(lines[-tail_lines:]), here.settings.reply_characters - 200)
-    left_out = len(lines) - len(lines[-tail_lines:])
+    tail = "\n".join(lines[-tail_lines:])
+    shown = tail[-(here.settings.reply_characters - 500) :]
+    left_out = len(lines) - len(lines_of(shown))
     head = f"log of job {job_id}, the function's own words"
-    head += f" (truncated: {left_out} lines before these, see tail_lines):" if left_out else ":"
-    return text_reply(f"{head}\n{shown}" if shown else f"job {job_id} has no such log lines")
+    if left_out or shown != tail:
+        more = f"narrow it with include and exclude, or read the resource {SCHEME}/jobs/{job_id}/logs"
+        more = "tail_lines shows more" if shown == tail else more
+        head += f" (truncated: {left_out} lines before these; {more})"
+    return text_reply(f"{head}:\n{shown}" if shown else f"job {job_id} has no such log lines")
 
 
 async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopReply]:
-    stopped = await (await connection(ctx).client()).jobs.stop(job_id)
+    here = connection(ctx)
+    stopped = await (await here.client()).jobs.stop(job_id)
+    room = min(4_000, here.settings.reply_characters // 4)
     return reply(
         StopReply(
             **JobLine.of(stopped.job).model_dump(),
-            message=cut(stopped.message, 1_000),
-            cancelled=list(stopped.cancelled) or None,
-            problems=[cut(problem, 500) for problem in stopped.problems[:10]] or None,
-            log_tail=cut_start("\n".join(lines_of(stopped.logs)[-20:]), 4_000),
+            message=cut(stopped.message, min(1_000, room)),
+            cancelled=list(stopped.cancelled)[:50] or None,
+            problems=[cut(problem, room // 10) for problem in stopped.problems[:5]] or None,
+            log_tail=cut_start("\n".join(lines_of(stopped.logs)[-20:]), room),
         )
     )
 

@@ -14,7 +14,7 @@ from qiskit_functions_core.suggestions import did_you_mean
 
 from ..connection import Ctx, connection
 from ..replies import AccountReply, BackendLine, BackendList, UsageReply, offset_of, page, reply, text_of
-from .inputs import Cursor, Limit
+from .inputs import MAX_NAME, Cursor, Limit
 from .registry import READ, ToolSpec
 
 
@@ -28,7 +28,7 @@ YesNo = Annotated[Literal["any", "true", "false"], BeforeValidator(_spelled)]
 
 async def list_backends(
     ctx: Ctx,
-    name: Annotated[str, Field(description="One backend in full, for example fake_manila")] = "",
+    name: Annotated[str, Field(description="One backend in full, for example fake_manila", max_length=MAX_NAME)] = "",
     min_num_qubits: Annotated[int, Field(ge=0, le=100_000, description="At least so many qubits")] = 0,
     operational: Annotated[YesNo, Field(description="Only those that are operational, or not")] = "any",
     simulator: Annotated[YesNo, Field(description="Only simulators, or only quantum computers")] = "any",

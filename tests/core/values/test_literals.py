@@ -247,3 +247,9 @@ def test_a_broken_file_is_told_by_its_name(tmp_path: Path, name: str, content: b
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(b"")
     assert "does not end in" in refused({"$file": "a.pkl"}, allowed_folders=[tmp_path]).message
+
+
+def test_what_cannot_be_read_is_an_error_and_no_line_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(LiteralError):
+        encode_arguments({"c": {"$circuit": f"OPENQASM 3.0; {'z' * 1000} !!"}})
+    assert capfd.readouterr().err == ""
