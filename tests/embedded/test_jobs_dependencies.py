@@ -100,7 +100,9 @@ async def test_what_cannot_be_installed_fails_the_job_with_the_tools_own_words(h
         assert await user.errors(job) == ["DEPENDENCIES"]
         log = await user.log(job)
         assert "tiny-dependency==3.0" in log.split("\n", 1)[1]
-        assert log.endswith("The function's dependencies could not be installed; the log above says why.\n")
+        assert log.endswith("The function's dependencies could not be installed; the log says why.\n")
+        (event,) = (await user.http.get(f"/api/v1/jobs/{job}/events/", params={"type": "ERROR"})).json()
+        assert "No solution found" in event["data"]["message"] or "No matching distribution" in event["data"]["message"]
     assert environments(home) == []
 
 

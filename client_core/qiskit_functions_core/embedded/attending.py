@@ -26,12 +26,17 @@ _OUTPUT_SECONDS = 5.0
 
 
 class Failure(Exception):
-    """The job fails, for a reason of the gateway's; the message is for its user."""
+    """The job fails, for a reason of the gateway's; the message is for its user.
 
-    def __init__(self, code: str, message: str) -> None:
+    Attributes:
+        excerpt: of the log, for those who read the event alone.
+    """
+
+    def __init__(self, code: str, message: str, excerpt: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.excerpt = excerpt
 
 
 ReasonToEnd = Callable[[], Failure | None]

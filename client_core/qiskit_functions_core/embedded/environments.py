@@ -158,7 +158,7 @@ def uv() -> str | None:
 
 def _must(run: Run, command: list[str]) -> None:
     if run(command) != 0:
-        raise CannotInstall("The function's dependencies could not be installed; the log above says why.")
+        raise CannotInstall("The function's dependencies could not be installed; the log says why.")
 
 
 @cache

@@ -24,7 +24,7 @@ from qiskit_functions_core.embedded.attending import LOOK_SECONDS, Ended, Failur
 from qiskit_functions_core.embedded.home import Home
 from qiskit_functions_core.embedded.limits import Limits
 from qiskit_functions_core.embedded.locks import Busy, locked
-from qiskit_functions_core.embedded.logs import BoundedLog
+from qiskit_functions_core.embedded.logs import BoundedLog, read_log
 from qiskit_functions_core.embedded.results import keep_result
 from qiskit_functions_core.embedded.runners.process import READY, ProcessRunner, error_data
 from qiskit_functions_core.embedded.store import JobRow, Store
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 _BOOK_SECONDS = 5.0
 """Between two entries in the ledger: what a job that dies with its supervisor is not charged for."""
+
+_EXCERPT_LINES = 10
+"""Of what an installer says, whose reasons come last."""
 
 _RETRY_SECONDS = 600.0
 """How long the end of a job is kept trying to be recorded, on a disk that is full."""
@@ -151,7 +154,8 @@ class _Supervision:
             if not environment.is_made:
                 self._make(environment)
         except (CannotInstall, ValueError, OSError) as error:
-            raise Failure("DEPENDENCIES", str(error)) from error
+            said = (read_log(self._folder) or "").splitlines()
+            raise Failure("DEPENDENCIES", str(error), "\n".join(said[-_EXCERPT_LINES:])) from error
         return environment
 
     def _make(self, environment: Environment) -> None:
@@ -251,7 +255,8 @@ class _Supervision:
             self._store.book(self._job.id, seconds)
         is_ours = any(self._move(status, since=since) for since in ("RUNNING", "PENDING"))
         if is_ours and failure:
-            self._store.add_error(self._job.id, error_data(failure.code, failure.message), origin="SCHEDULER")
+            message = f"{failure.message}\n{failure.excerpt}".rstrip()
+            self._store.add_error(self._job.id, error_data(failure.code, message), origin="SCHEDULER")
 
     def _move(self, status: str, *, since: str) -> bool:
         return self._store.move(self._job.id, status, since=(since,), origin="SCHEDULER", context="UPDATE_JOB_STATUS")
