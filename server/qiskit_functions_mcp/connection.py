@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -53,9 +53,7 @@ class Connection:
         """Raises AccountError or EmbeddedGatewayError, at each call anew while the cause lasts."""
         async with self._lock:
             if self._client is None:
-                # Not imported before: httpx costs a start that only lists tools a tenth of a second.
-                core = await computed(partial(import_module, "qiskit_functions_core.client"))
-                client: FunctionsClient = core.FunctionsClient(
+                client: FunctionsClient = (await computed(_load_core)).FunctionsClient(
                     self._account(),
                     home=self.settings.home,
                     local_usage_limit=self.settings.local_usage_limit_seconds,
@@ -78,6 +76,14 @@ class Connection:
     async def _close(self) -> None:
         self._client = None
         await self._stack.aclose()
+
+
+def _load_core() -> Any:
+    """Not before it is needed: httpx costs a start that only lists tools a tenth of a second."""
+    core = import_module("qiskit_functions_core.client")
+    # What imports make stays, and looking through it for garbage takes 50 ms each time.
+    gc.freeze()
+    return core
 
 
 @dataclass
