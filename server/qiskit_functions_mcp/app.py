@@ -20,7 +20,7 @@ from qiskit_functions_core.suggestions import did_you_mean
 
 from .completions import add_completions
 from .connection import Connection, Session
-from .consent import CALL, ConsentNeeded
+from .consent import CALL, Call, ConsentNeeded
 from .prompts import add_prompts
 from .replies import error_reply
 from .resources import add_resources
@@ -64,7 +64,7 @@ class FunctionsServer(MCPServer[Session]):
     async def _answer(
         self, name: str, arguments: dict[str, Any], context: Context[Session, Any] | None
     ) -> CallToolResult | InputRequiredResult:
-        CALL.set((name, arguments))
+        CALL.set(Call(name, arguments, object()))
         try:
             self._refuse_unknown_arguments(name, arguments)
             return await super().call_tool(name, arguments, context)
@@ -124,7 +124,8 @@ def _as_core_error(tool: str, error: ToolError) -> QiskitFunctionsError:
     cause = error.__cause__
     if isinstance(cause, QiskitFunctionsError):
         return cause
-    if any("elicitation" in str(told) for told in (error, cause) if isinstance(told, ToolError)):
+    told = [str(each) for each in (error, cause) if isinstance(each, ToolError)]
+    if any("Resolver '" in text and "elicitation" in text for text in told):  # the SDK's words, and only words
         return ConsentNeeded(
             "the answer to the question was not understood, so nothing was done",
             next_step=f"Ask the person, and call {tool} again if they agree.",

@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
 from mcp.server.mcpserver.resolve import Elicit
@@ -56,8 +56,20 @@ class ConsentNeeded(QiskitFunctionsError):
     person = True
 
 
-CALL: ContextVar[tuple[str, Mapping[str, Any]]] = ContextVar("CALL")
-"""The tool and the arguments of the call at hand, which a token is bound to."""
+class Call(NamedTuple):
+    """A call of a tool.
+
+    Attributes:
+        mark: of this call and no other.
+    """
+
+    tool: str
+    arguments: Mapping[str, Any]
+    mark: object
+
+
+CALL: ContextVar[Call] = ContextVar("CALL")
+"""The call at hand; a token is bound to its tool and its arguments."""
 
 
 async def _possible() -> None:
@@ -85,11 +97,11 @@ async def consent(ctx: Ctx, question: str, possible: Callable[[], Awaitable[None
             f"{question} This server asks before that, and this client cannot show a question. Nothing was done.",
             next_step="Tell the person to use a client with elicitation, or to start the server with --consent auto.",
         )
-    tool, given = CALL.get()
+    tool, given, mark = CALL.get()
     arguments = {name: value for name, value in given.items() if name != "confirm"}
     token = str(given.get("confirm", ""))
     if token and _is_valid(token, tool, arguments):
-        _used[token] = CALL.get()
+        _used[token] = mark
         return Go()
     stale = "The confirmation token was used, has expired, or is for another call. " if token else ""
     fresh = _token(tool, arguments, int(time.time()) + TOKEN_SECONDS)
@@ -169,7 +181,7 @@ def _is_valid(token: str, tool: str, arguments: Mapping[str, Any]) -> bool:
         _used.pop(next(iter(_used)))
     head, _, mac = token.rpartition("-")
     expires = head.partition("-")[0]
-    is_used = _used.get(token, CALL.get()) is not CALL.get()
-    if is_used or not expires.isdecimal() or int(expires) < time.time():
+    mark = CALL.get().mark
+    if _used.get(token, mark) is not mark or not expires.isdecimal() or int(expires) < time.time():
         return False
     return hmac.compare_digest(mac.encode(), _mac(tool, arguments, head).encode())

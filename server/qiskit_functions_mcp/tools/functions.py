@@ -170,7 +170,7 @@ async def upload_function(
         return reply(FunctionReply(name=title, declined=DECLINED))
     here = connection(ctx)
     functions = (await here.client()).functions
-    given = CALL.get()[1]
+    given = CALL.get().arguments
     artifact = await _artifact(source, directory, image, entrypoint, here.settings.folders)
     stored = await functions.upload(
         f"{provider}/{title}" if provider else title,
