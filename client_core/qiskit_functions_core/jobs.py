@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -20,6 +17,7 @@ from .errors import Forbidden, GatewayFault, InputError, NotFound, QiskitFunctio
 from .functions import Kind, filters_of, split_name
 from .job_texts import error_lines, event_text, filter_lines, lines_of, stored_text
 from .models import Job, JobEvent, JobPage, JobStatus, RuntimeJob, parsed, parsed_list
+from .polling import Polling
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -45,15 +43,8 @@ _NO_SERVICE = "QiskitRuntimeService not found, cannot stop runtime jobs."
 LogScope = Literal["user", "provider"]
 JobScope = Literal["own", "provider"]
 
-_SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
-"""Seconds. A tenth of the time waited so far, between these bounds."""
-
-
 _MOST_QUEUED = 100
 """Twice what a gateway lets one account have."""
-
-_QUEUE_SECONDS = 2.0
-"""How old the queue may be that is told to those who wait."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +78,6 @@ class Stopped:
     problems: tuple[str, ...] = ()
 
 
-@dataclass
-class _Shared:
-    """The newest answer about a job, for all who wait for it."""
-
-    lock: anyio.Lock = field(default_factory=anyio.Lock)
-    job: Job | None = None
-    asked: float = 0.0
-    watchers: int = 0
-
-
 class Jobs:
     """Jobs that the account may see.
 
@@ -107,10 +88,7 @@ class Jobs:
     def __init__(self, transport: Transport, platform: Platform | None = None) -> None:
         self._transport = transport
         self._platform = platform
-        self._shared: dict[str, _Shared] = {}
-        self._queue_lock = anyio.Lock()
-        self._queue: list[Job] = []
-        self._queue_asked = -math.inf
+        self._polling = Polling(self.get, self._queued)
 
     async def page(
         self,
@@ -200,23 +178,17 @@ class Jobs:
 
     async def recent(self, job_id: str) -> Job:
         """As ``get``, but what somebody else who waits for the job has just heard is new enough."""
-        job_id = checked_id(job_id)
-        with self._sharing(job_id) as shared:
-            return await self._no_older_than(shared, job_id, _SHORTEST_POLL)
+        return await self._polling.recent(checked_id(job_id))
 
     async def queue_position(self, job: Job) -> int | None:
         """1 for the job that the gateway starts next of those that the account has queued; none for one that is not.
 
         Among accounts, no gateway tells whose turn it is.
         """
-        if job.status is not JobStatus.QUEUED:
-            return None
-        async with self._queue_lock:
-            known = any(other.id == job.id for other in self._queue)
-            if not known or time.monotonic() - self._queue_asked > _QUEUE_SECONDS:
-                self._queue = (await self.page(status=JobStatus.QUEUED, limit=_MOST_QUEUED)).jobs
-                self._queue_asked = time.monotonic()
-        return 1 + sum(other.created < job.created for other in self._queue)
+        return await self._polling.place_in_queue(job) if job.status is JobStatus.QUEUED else None
+
+    async def _queued(self) -> list[Job]:
+        return (await self.page(status=JobStatus.QUEUED, limit=_MOST_QUEUED)).jobs
 
     async def events(self, job_id: str, *, errors_only: bool = False) -> list[JobEvent]:
         """What happened to the job, newest first."""
@@ -331,43 +303,12 @@ class Jobs:
                 group.start_soon(end, name, how)
         return sorted(cancelled)
 
-    async def watch(self, job_id: str) -> AsyncIterator[Job]:
+    def watch(self, job_id: str) -> AsyncIterator[Job]:
         """The job now and at each change of its status or sub-status, up to a final one.
 
         All watchers of one job share its polling.
         """
-        job_id = checked_id(job_id)
-        begun = time.monotonic()
-        last: Job | None = None
-        with self._sharing(job_id) as shared:
-            while True:
-                pause = min(max((time.monotonic() - begun) / 10, _SHORTEST_POLL), _LONGEST_POLL)
-                job = await self._no_older_than(shared, job_id, pause)
-                if last is None or (job.status, job.sub_status) != (last.status, last.sub_status):
-                    yield job
-                if job.status.is_final:
-                    return
-                last = job
-                await anyio.sleep(pause)
-
-    @contextmanager
-    def _sharing(self, job_id: str) -> Iterator[_Shared]:
-        shared = self._shared.setdefault(job_id, _Shared())
-        shared.watchers += 1
-        try:
-            yield shared
-        finally:
-            shared.watchers -= 1
-            if not shared.watchers:
-                self._shared.pop(job_id, None)
-
-    async def _no_older_than(self, shared: _Shared, job_id: str, age: float) -> Job:
-        async with shared.lock:
-            ended = shared.job is not None and shared.job.status.is_final
-            if shared.job is None or (not ended and time.monotonic() - shared.asked > age / 2):
-                shared.job = await self.get(job_id)
-                shared.asked = time.monotonic()
-            return shared.job
+        return self._polling.watch(checked_id(job_id))
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> Job:
         """The job when it has ended.

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -35,6 +35,7 @@ from qiskit_functions_core.transport import RetryPolicy, Timeouts
 from support import fault_proxy, ibm_cloud
 from support.fault_proxy import FaultProxy, answer
 from support.ibm_cloud import CRN, IBMCloud, device
+from support.serving import handling
 from support.still_gateway import TOKEN, still_gateway
 
 ACCOUNT_IN_CRN = "0123456789abcdef"
@@ -241,15 +242,8 @@ def served(gateway: Elsewhen) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with handling(Handler) as host:
+        yield host
 
 
 def self_hosted(host: str) -> FunctionsClient:

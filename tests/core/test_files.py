@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import random
 import stat
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from qiskit_functions_core.errors import GatewayFault, GatewayTimeout, InputErro
 from qiskit_functions_core.files import Files
 from qiskit_functions_core.transport import RetryPolicy, Timeouts, Transport
 from support.clients import By, InTurn, NotingGateway, noting_gateway
+from support.serving import handling
 from support.still_gateway import TOKEN, StillGateway, still_gateway
 from support.tls import certificate
 
@@ -251,16 +251,9 @@ async def test_a_download_that_comes_in_chunks_is_whole_whatever_length_is_annou
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        async with files_of(f"http://127.0.0.1:{server.server_port}") as files:
+    with handling(Handler) as host:
+        async with files_of(host) as files:
             await files.download("mine", "big.bin", tmp_path / "target.bin")
-    finally:
-        await anyio.to_thread.run_sync(server.shutdown)
-        thread.join()
-        server.server_close()
     assert (tmp_path / "target.bin").read_bytes() == content
 
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from qiskit_functions_core.telemetry import span_name
 from support.serving import serving
+from support.traced import PREAMBLE, REPORT
 
 
 @pytest.mark.parametrize(
@@ -43,18 +44,9 @@ def test_a_span_is_named_as_the_official_client_names_it(path: str, name: str | 
 
 
 _TRACED = """
-import sys, json, anyio
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from qiskit_functions_core import Account
 from qiskit_functions_core.errors import QiskitFunctionsError
 from qiskit_functions_core.transport import Transport
-spans = InMemorySpanExporter()
-provider = TracerProvider()
-provider.add_span_processor(SimpleSpanProcessor(spans))
-trace.set_tracer_provider(provider)
 async def main():
     transport = Transport.to_gateway(Account.resolve(host=sys.argv[1], token="t"))
     await transport.get("jobs/", {"function": "the-argument"})
@@ -64,7 +56,6 @@ async def main():
         pass
     await transport.aclose()
 anyio.run(main)
-print(json.dumps([json.loads(span.to_json()) for span in spans.get_finished_spans()]))
 """
 
 
@@ -74,7 +65,7 @@ async def test_spans_tell_what_was_called_and_how_it_ended_and_no_content() -> N
         return refusal if request.method == "POST" else JSONResponse({})
 
     with serving(Starlette(routes=[Route("/{path:path}", handler, methods=["GET", "POST"])])) as host:
-        command = [sys.executable, "-c", _TRACED, host]
+        command = [sys.executable, "-c", f"{PREAMBLE}{_TRACED}{REPORT}", host]
         out = await anyio.to_thread.run_sync(lambda: subprocess.run(command, check=True, capture_output=True).stdout)
     spans = json.loads(out)
     assert [span["name"] for span in spans] == ["job.list", "job.run"]

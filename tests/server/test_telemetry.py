@@ -12,26 +12,17 @@ import anyio.to_thread
 from starlette.responses import Response
 
 from support.clients import noting_gateway
+from support.traced import PREAMBLE, REPORT
 
 _TRACED = """
-import sys, json, anyio
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from mcp import Client
 from qiskit_functions_mcp.app import build_server
 from qiskit_functions_mcp.settings import Settings
-spans = InMemorySpanExporter()
-provider = TracerProvider()
-provider.add_span_processor(SimpleSpanProcessor(spans))
-trace.set_tracer_provider(provider)
 async def main():
     async with Client(build_server(Settings(host=sys.argv[1])), mode=sys.argv[2]) as client:
         assert not (await client.call_tool("list_functions", {"query": "the-argument"})).is_error
         assert (await client.call_tool("get_function", {"function": "the-argument"})).is_error
 anyio.run(main)
-print(json.dumps([json.loads(span.to_json()) for span in spans.get_finished_spans()]))
 """
 
 
@@ -39,7 +30,7 @@ async def test_a_tools_call_and_the_gateways_calls_in_it_are_one_trace(mode: str
     answers = {"GET programs/": [], "GET programs/get_by_title/the-argument/": Response(status_code=404)}
     with noting_gateway(answers) as gateway:
         environment = {**os.environ, "QISKIT_FUNCTIONS_TOKEN": "t"}
-        command = [sys.executable, "-c", _TRACED, gateway.host, mode]
+        command = [sys.executable, "-c", f"{PREAMBLE}{_TRACED}{REPORT}", gateway.host, mode]
 
         def run() -> list[dict[str, Any]]:
             return list(json.loads(subprocess.run(command, check=True, capture_output=True, env=environment).stdout))

@@ -15,6 +15,8 @@ from socket import SHUT_RDWR, SO_LINGER, SOL_SOCKET, socket
 from typing import Literal
 from urllib.parse import urlsplit
 
+from .serving import handling
+
 DRIP_SECONDS = 0.02
 
 STRANGERS_JOB = "99999999-9999-4999-8999-999999999999"
@@ -261,21 +263,14 @@ def running(proxy: FaultProxy) -> Iterator[str]:
             pass
 
     class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
         def handle_error(self, *_: object) -> None:
             """A connection that was reset on purpose is not worth a word."""
 
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        proxy.released.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with handling(Handler, Server) as host:
+        try:
+            yield host
+        finally:
+            proxy.released.set()
 
 
 _HOP_BY_HOP = ("connection", "host", "content-length")

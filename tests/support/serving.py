@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import AF_INET, SOCK_STREAM, socket
 from typing import Any, TypeVar
@@ -37,6 +38,23 @@ def serving(app: Any, tls: tuple[Path, Path] | None = None) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def handling(
+    handler: type[BaseHTTPRequestHandler], server: type[ThreadingHTTPServer] = ThreadingHTTPServer
+) -> Iterator[str]:
+    """A handler that writes what no application can, on a free loopback port; gives its address."""
+    running = server(("127.0.0.1", 0), handler)
+    running.daemon_threads = True
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}"
+    finally:
+        running.shutdown()
+        thread.join()
+        running.server_close()
 
 
 async def eventually(look: Callable[[], Awaitable[T]], *, within: float = 60) -> T:
