@@ -21,11 +21,16 @@ INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo":
 
 
 class Host:
-    """A client that writes and reads lines, and notes every byte of stdout."""
+    """A client that writes and reads lines, and notes every byte of stdout.
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    Args:
+        era: the handshake first (legacy), or the envelope with each call (auto).
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], era: str = "legacy") -> None:
         self.process = process
         self.lines: list[bytes] = []
+        self._is_legacy = era == "legacy"
 
     def ask(self, number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
         self.tell(method, params, id=number)
@@ -41,10 +46,14 @@ class Host:
         self.process.stdin.flush()
 
     def call(self, number: int, tool: str, **arguments: Any) -> dict[str, Any]:
-        answer = self.ask(number, "tools/call", {"name": tool, "arguments": arguments})
-        return dict(answer["result"]["structuredContent"])
+        params: dict[str, Any] = {"name": tool, "arguments": arguments}
+        if not self._is_legacy:
+            params["_meta"] = ENVELOPE
+        return dict(self.ask(number, "tools/call", params)["result"]["structuredContent"])
 
     def initialize(self) -> None:
+        if not self._is_legacy:
+            return
         assert self.ask(1, "initialize", INITIALIZE)["result"]["serverInfo"]["name"] == "qiskit-functions"
         self.tell("notifications/initialized", {})
 
@@ -55,8 +64,8 @@ class Host:
         return dict(json.loads(line))
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
+@pytest.fixture(params=["auto", "legacy"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
     command = [
         sys.executable,
         "-m",
@@ -72,7 +81,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
         (tmp_path / "stderr.txt").open("wb") as stderr,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr) as process,
     ):
-        yield Host(process)
+        yield Host(process, request.param)
         process.kill()
 
 
@@ -100,12 +109,12 @@ def test_every_byte_on_stdout_is_protocol_also_when_functions_print(host: Host) 
 
 def test_one_line_a_call_goes_to_stderr_without_arguments(host: Host, tmp_path: Path) -> None:
     host.initialize()
-    host.ask(2, "tools/call", {"name": "get_function", "arguments": {"function": "secret-of-mine"}})
+    host.call(2, "get_function", function="secret-of-mine")
     assert host.process.stdin
     host.process.stdin.close()
     host.process.wait(10)
     log = (tmp_path / "stderr.txt").read_text()
-    assert "get_function failed" in log
+    assert "get_function not_found in " in log
     assert "secret-of-mine" not in log
 
 
