@@ -45,7 +45,8 @@ async def follow(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) ->
             failures.append(error)
         group.cancel_scope.cancel()
 
-    begun = time.monotonic()
+    # Told once, for those who give up waiting.
+    begun, which = time.monotonic(), f" (job {job.id})"
     with anyio.move_on_after(seconds):
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
@@ -53,8 +54,9 @@ async def follow(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) ->
                 waited = time.monotonic() - begun
                 place = await place_in_queue(client, newest[-1])
                 queued = f", number {place} of your own" if place else ""
-                told = f"{describe(newest[-1])}{queued} after {waited:.0f} s (job {job.id})"
+                told = f"{describe(newest[-1])}{queued} after {waited:.0f} s{which}"
                 await ctx.report_progress(waited, seconds, told)
+                which = ""
                 await anyio.sleep(_TICK)
     if failures:
         raise failures[0]
