@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -64,10 +64,10 @@ async def follow(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) ->
 
 
 async def place_in_queue(client: FunctionsClient, job: Job) -> int | None:
-    try:
+    """Nice to know, and no reason for a call to fail or to take longer."""
+    with anyio.move_on_after(_TICK), suppress(QiskitFunctionsError):
         return await client.jobs.queue_position(job)
-    except QiskitFunctionsError:
-        return None  # nice to know, and no reason for a call to fail
+    return None
 
 
 @contextmanager
