@@ -73,7 +73,7 @@ async def job(job_id: str, ctx: Ctx) -> str:
 async def job_result(job_id: str, ctx: Ctx) -> str:
     with _told_to_the_client():
         text = await (await connection(ctx).client()).jobs.result(job_id)
-    if len(text) > MAX_CHARACTERS:
+    if len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) > MAX_CHARACTERS:
         raise ResourceError(f"the result has {len(text)} characters; get_job_result shows parts of it or saves it")
     return text
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult, ImageContent, TextContent
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, ImageContent, TextContent, TextResourceContents
 from qiskit.primitives.containers import BitArray, DataBin, PrimitiveResult, SamplerPubResult
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsEncoder
 from starlette.applications import Starlette
@@ -108,6 +109,26 @@ async def test_nothing_is_saved_outside_the_allowed_folders(client: Client, tmp_
         assert answer.is_error
         assert "outside the allowed folders" in str(answer.structured_content)
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(("text", "is_read"), [('"' * 499_000, True), ('"' * 501_000, False), ("ü" * 501_000, False)])
+async def test_a_result_is_attached_if_its_message_stays_under_a_megabyte(
+    text: str, is_read: bool, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def result(_: Request) -> JSONResponse:
+        return JSONResponse({"result": text})
+
+    monkeypatch.setenv("QISKIT_FUNCTIONS_TOKEN", "t")
+    with serving(Starlette(routes=[Route("/api/v1/jobs/{job}/result/", result)])) as address:
+        async with Client(build_server(Settings(host=address)), mode=mode) as opened:
+            uri = f"qiskit-functions://jobs/{JOB}/result"
+            if is_read:
+                (content,) = (await opened.read_resource(uri)).contents
+                assert isinstance(content, TextResourceContents)
+                assert content.text == text
+            else:
+                with pytest.raises(MCPError, match="get_job_result"):
+                    await opened.read_resource(uri)
 
 
 async def test_a_read_only_server_saves_nothing(client: Client, mode: str, tmp_path: Path) -> None:
