@@ -334,3 +334,9 @@ async def test_an_error_of_a_run_says_that_nothing_was_submitted(tmp_path: Path)
             with pytest.raises(QiskitFunctionsError) as raised:
                 await client.run("no-such-function", {})
     assert raised.value.submitted == "no"
+
+
+async def test_an_empty_backend_name_names_none(world: World) -> None:
+    async with world.client() as client:
+        verdict = await client.check("f", {"backend_name": ""})
+    assert (verdict.checks[2].code, "no backend is named" in verdict.checks[2].message) == ("ok", True)
