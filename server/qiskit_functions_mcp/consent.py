@@ -72,11 +72,7 @@ CALL: ContextVar[Call] = ContextVar("CALL")
 """The call at hand; a token is bound to its tool and its arguments."""
 
 
-async def _possible() -> None:
-    pass
-
-
-async def consent(ctx: Ctx, question: str, possible: Callable[[], Awaitable[None]] = _possible) -> Go | Elicit[Go]:
+async def consent(ctx: Ctx, question: str, possible: Callable[[], Awaitable[None]]) -> Go | Elicit[Go]:
     """Ask, or take what was agreed before.
 
     Args:
@@ -86,13 +82,12 @@ async def consent(ctx: Ctx, question: str, possible: Callable[[], Awaitable[None
     Raises:
         ConsentNeeded: nobody can be asked here, or the token is not for this call.
     """
-    policy = connection(ctx).settings.consent
-    if policy == "never":
+    if _asks_nothing(ctx):
         return Go()
     await possible()
     if can_ask(ctx):
         return Elicit(question, Go)
-    if policy == "always":
+    if connection(ctx).settings.consent == "always":
         raise ConsentNeeded(
             f"{question} This server asks before that, and this client cannot show a question. Nothing was done.",
             next_step="Tell the person to use a client with elicitation, or to start the server with --consent auto.",
@@ -111,22 +106,24 @@ async def consent(ctx: Ctx, question: str, possible: Callable[[], Awaitable[None
     )
 
 
-async def before_upload(ctx: Ctx, title: str, provider: str) -> Go | Elicit[Go]:
+async def before_upload(ctx: Ctx, name: str, possible: Callable[[], Awaitable[None]]) -> Go | Elicit[Go]:
     """Code that will run on this machine, or that replaces other code."""
-    name = f"{provider}/{title}" if provider else title
+    if _asks_nothing(ctx):
+        return Go()
     client = await connection(ctx).client()
     if client.account.is_embedded:
         where = "Its code will run on this machine, with your rights, when it is run."
-        return await consent(
-            ctx, f"Upload the function {name!r}? {where} If there is one of that name, it is replaced."
-        )
+        question = f"Upload the function {name!r}? {where} If there is one of that name, it is replaced."
+        return await consent(ctx, question, possible)
     if any(function.name == name for function in await client.functions.list()):
-        return await consent(ctx, f"Replace the function {name!r}?")
+        return await consent(ctx, f"Replace the function {name!r}?", possible)
     return Go()
 
 
 async def before_run(ctx: Ctx, function: str, arguments: dict[str, Any]) -> Go | Elicit[Go]:
     """A run while the quota is low, also when no warning is wanted: that is the assistant's word, not the person's."""
+    if _asks_nothing(ctx):
+        return Go()
     client = await connection(ctx).client()
     check, _ = await client.quota()
     if check.code != "quota_low":
@@ -147,6 +144,11 @@ async def before_delete(ctx: Ctx, function: str, name: str, scope: Literal["user
             raise NotFound(f"there is no file {name!r}", status=404, next_step="Take a name of list_files.")
 
     return await consent(ctx, f"Delete the file {name!r} of {function!r} for good?", possible)
+
+
+def _asks_nothing(ctx: Ctx) -> bool:
+    """Then nothing is looked up to ask about, either."""
+    return connection(ctx).settings.consent == "never"
 
 
 def can_ask(ctx: Ctx) -> bool:

@@ -135,9 +135,13 @@ async def may_upload(
     ctx: Ctx, title: str, provider: str, source: str, directory: str, image: str, entrypoint: str
 ) -> Go | Elicit[Go]:
     """Nobody is asked about what is no function."""
-    await _artifact(source, directory, image, entrypoint, connection(ctx).settings.folders)
-    split_name(f"{provider}/{title}" if provider else title)
-    return await before_upload(ctx, title, provider)
+    name = f"{provider}/{title}" if provider else title
+
+    async def possible() -> None:
+        split_name(name)
+        await _artifact(source, directory, image, entrypoint, connection(ctx).settings.folders)
+
+    return await before_upload(ctx, name, possible)
 
 
 async def upload_function(
