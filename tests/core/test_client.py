@@ -152,7 +152,7 @@ async def test_an_instance_is_called_by_its_crn_without_the_account(world: World
 async def test_arguments_larger_than_a_gateway_takes_are_refused_before_anything_is_submitted(world: World) -> None:
     async with world.client() as client:
         with pytest.raises(ArgumentsInvalid) as raised:
-            await client.run("f", {"text": '"' * 1_250_000})
+            await client.run("f", {"text": '"' * 700_000})
     assert raised.value.submitted == "no"
     assert not [request for request in world.requests if "run" in request]
 
