@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from qiskit_functions_core.embedded.home import Home
-from qiskit_functions_core.embedded.store import Store
+from qiskit_functions_gateway.storage.data_folder import Home
+from qiskit_functions_gateway.storage.database import Store
 
 CONNECTIONS, SECONDS = 32, 4.0
 JOBS = 10_000
@@ -34,7 +34,7 @@ SERVE = """
 import sys, time
 from pathlib import Path
 import anyio, anyio.to_thread
-from qiskit_functions_core.embedded.server import EmbeddedGateway
+from qiskit_functions_gateway.server import EmbeddedGateway
 async def main():
     async with EmbeddedGateway(Path(sys.argv[1])):
         pass  # what is imported only now, by uvicorn above all, has been imported after this
@@ -104,7 +104,7 @@ class Gateway:
         return statistics.median(seconds)
 
     def upload(self, title: str, source: str) -> None:
-        from qiskit_functions_core.artifact import Artifact
+        from qiskit_functions_core.serverless.artifact import Artifact
 
         archive = Artifact.from_source(source).content
         form = {"title": title, "entrypoint": "main.py"}

@@ -110,7 +110,7 @@ def official(host: str, token: str, source: Path) -> None:
 
 
 def serve(home: str) -> None:
-    from qiskit_functions_core.embedded.server import EmbeddedGateway
+    from qiskit_functions_gateway.server import EmbeddedGateway
 
     async def main() -> None:
         async with EmbeddedGateway(Path(home)) as gateway:

@@ -109,7 +109,7 @@ class Requests(logging.Handler):
 
 async def one_poller(home: Path) -> bool:
     """Requests to the gateway while one waits for a job, and while a hundred do."""
-    counter, transport = Requests(), logging.getLogger("qiskit_functions_core.transport")
+    counter, transport = Requests(), logging.getLogger("qiskit_functions_core.http.transport")
     transport.addHandler(counter)
     transport.setLevel(logging.DEBUG)
     transport.propagate = False

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 
 from qiskit_functions_core import Account, FunctionsClient, JobStatus, QiskitFunctionsError
-from qiskit_functions_core.platform import least_busy
+from qiskit_functions_core.platforms.platform import least_busy
 from qiskit_functions_core.values import summarize
 
 FUNCTION = "examples/sampler"

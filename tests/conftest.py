@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from qiskit_functions_core.native import hold_qiskit
+from qiskit_functions_core.values.native import hold_qiskit
 
 hold_qiskit()  # the official clients, too, run in threads here
 

@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .account import Account, Channel
-    from .account_store import SavedAccount, delete_account, save_account, saved_accounts
-    from .artifact import Artifact
+    from .accounts.account import Account, Channel
+    from .accounts.saved_accounts import SavedAccount, delete_account, save_account, saved_accounts
     from .client import FunctionsClient, RunConfig
     from .errors import QiskitFunctionsError
     from .models import Backend, Function, Instance, Job, JobEvent, JobPage, JobStatus, RuntimeJob, Usage
-    from .submission import Submission
+    from .serverless.artifact import Artifact
+    from .serverless.submission import Submission
 
 __all__ = [
     "Account",
@@ -42,13 +42,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "account": ("Account", "Channel"),
-    "account_store": ("SavedAccount", "delete_account", "save_account", "saved_accounts"),
-    "artifact": ("Artifact",),
+    "accounts.account": ("Account", "Channel"),
+    "accounts.saved_accounts": ("SavedAccount", "delete_account", "save_account", "saved_accounts"),
+    "serverless.artifact": ("Artifact",),
     "client": ("FunctionsClient", "RunConfig"),
     "errors": ("QiskitFunctionsError",),
     "models": ("Backend", "Function", "Instance", "Job", "JobEvent", "JobPage", "JobStatus", "RuntimeJob", "Usage"),
-    "submission": ("Submission",),
+    "serverless.submission": ("Submission",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -13,14 +13,13 @@ from typing import Any, Self, TypeVar
 import anyio
 from pydantic import SecretStr
 
-from .account import Account
-from .computing import computed
+from .accounts.account import Account
+from .concurrency import gather, run_in_thread
 from .errors import PlatformAbsent, QiskitFunctionsError
-from .files import Files
-from .functions import Functions, split_name
-from .jobs import Jobs
+from .http.redaction import redact
+from .http.transport import RetryPolicy, Timeouts, Transport
 from .models import Backend, Function, Usage
-from .platform import NoPlatform, Platform
+from .platforms.platform import NoPlatform, Platform
 from .preflight import (
     INSTANCES_URL,
     Check,
@@ -35,10 +34,10 @@ from .preflight import (
     check_named_backend,
     check_usage,
 )
-from .redaction import redact
-from .submission import Submission, Submissions
-from .together import together
-from .transport import RetryPolicy, Timeouts, Transport
+from .serverless.files import Files
+from .serverless.functions import Functions, split_name
+from .serverless.jobs import Jobs
+from .serverless.submission import Submission, Submissions
 from .values import encode_arguments
 
 T = TypeVar("T")
@@ -121,8 +120,8 @@ class FunctionsClient:
         await self._stack.aclose()
 
     async def _embedded_account(self) -> Account:
-        from .embedded.home import data_folder
-        from .embedded.server import EmbeddedGateway
+        from qiskit_functions_gateway.server import EmbeddedGateway
+        from qiskit_functions_gateway.storage.data_folder import data_folder
 
         gateway = EmbeddedGateway(self._home or data_folder(), usage_limit_seconds=self._local_usage_limit)
         await self._stack.enter_async_context(gateway)
@@ -130,11 +129,11 @@ class FunctionsClient:
 
     def _platform(self) -> Platform:
         if self.account.is_embedded:
-            from .local_platform import LocalPlatform
+            from .platforms.local import LocalPlatform
 
             return LocalPlatform(self._transport)
         if self.account.channel.is_ibm:
-            from .ibm_platform import IBMPlatform
+            from .platforms.ibm import IBMPlatform
 
             platform = IBMPlatform.of(self.account, timeouts=self._timeouts, retries=self._retries)
             self._stack.push_async_callback(platform.aclose)
@@ -210,18 +209,18 @@ class FunctionsClient:
         self, name: str, arguments: Mapping[str, Any], suppress_low_usage_warning: bool
     ) -> tuple[Function, str, Verdict]:
         """The function, the encoded arguments, and the verdict on running it with them."""
-        encoded = await computed(partial(encode_arguments, dict(arguments), allowed_folders=self._allowed_folders))
+        encoded = await run_in_thread(partial(encode_arguments, dict(arguments), allowed_folders=self._allowed_folders))
         questions: list[Callable[[], Awaitable[Any]]] = [
             lambda: self.functions.get(name),
             lambda: self._ask(self.platform.usage),
             lambda: self._check_backend(arguments.get("backend_name")),
         ]
-        answers = await together(questions)
+        answers = await gather(questions)
         function: Function = answers[0]
         usage: Fact[Usage] = answers[1]
         backend: Check = answers[2]
         quota = self._check_usage(usage, suppress_low_usage_warning)
-        fit = await computed(partial(check_arguments, function.arguments_schema, encoded))
+        fit = await run_in_thread(partial(check_arguments, function.arguments_schema, encoded))
         return function, encoded, Verdict(checks=[fit, quota, backend])
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> Fact[T]:

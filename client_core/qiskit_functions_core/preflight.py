@@ -160,7 +160,7 @@ def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:
         return _too_large(f"take {size} bytes of the request; the gateway takes {MAX_ARGUMENTS_BYTES}")
     if schema is None:
         return Check("arguments", "ok", "ok", "the function has no schema.")
-    from .arguments_schema import MAX_ARGUMENTS_CHARACTERS, violation
+    from .serverless.arguments_schema import MAX_ARGUMENTS_CHARACTERS, violation
 
     if len(encoded) > MAX_ARGUMENTS_CHARACTERS:
         most = f"for a function with a schema the gateway takes {MAX_ARGUMENTS_CHARACTERS}"

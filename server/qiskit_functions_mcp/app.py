@@ -19,17 +19,17 @@ from qiskit_functions_core.errors import InputError, QiskitFunctionsError
 from qiskit_functions_core.suggestions import did_you_mean
 
 from .completions import add_completions
-from .connection import Connection, Session
 from .consent import CALL, Call, ConsentNeeded
 from .prompts import add_prompts
 from .replies import error_reply
 from .resources import add_resources
+from .session import Connection, Session
 from .settings import Settings, Toolset
 from .stdio import serve
 from .subscriptions import add_subscriptions
 from .tasks import Tasks
 from .tools import files, functions, jobs, platform
-from .tools.registry import ToolSpec
+from .tools.tool_spec import ToolSpec
 
 logger = logging.getLogger(__name__)
 

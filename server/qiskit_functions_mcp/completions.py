@@ -16,8 +16,8 @@ from mcp_types import (
 
 from qiskit_functions_core.errors import QiskitFunctionsError
 
-from .connection import Connection, Session
 from .replies import SCHEME
+from .session import Connection, Session
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient

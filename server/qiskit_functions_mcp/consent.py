@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 
 from qiskit_functions_core.errors import NotFound, QiskitFunctionsError
 
-from .connection import Ctx, connection
+from .session import Ctx, connection
 
 TOKEN_SECONDS = 300
 """Long enough for a person to read and answer, too short to lie around."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcp.server import MCPServer
 
-from .connection import Session
+from .session import Session
 
 
 def add_prompts(server: MCPServer[Session]) -> None:

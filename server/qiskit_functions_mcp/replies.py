@@ -18,8 +18,8 @@ from pydantic import BaseModel, Field
 
 from qiskit_functions_core import Backend, Function, Job, JobStatus
 from qiskit_functions_core.errors import InputError, QiskitFunctionsError, Submitted
-from qiskit_functions_core.jobs import Failure
 from qiskit_functions_core.preflight import Check
+from qiskit_functions_core.serverless.jobs import Failure
 
 Item = TypeVar("Item", bound=BaseModel)
 

@@ -13,12 +13,12 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from qiskit_functions_core.errors import InputError, NotFound, QiskitFunctionsError
 
-from .connection import Connection, Ctx, Session, connection
-from .following import job_reply
+from .job_following import job_reply
 from .replies import SCHEME, BackendLine, FunctionReply, cut_start, text_of
+from .session import Connection, Ctx, Session, connection
 
 if TYPE_CHECKING:
-    from qiskit_functions_core.files import FileScope
+    from qiskit_functions_core.serverless.files import FileScope
 
 MAX_CHARACTERS = 1_000_000
 """Some clients refuse messages over 1 MiB."""

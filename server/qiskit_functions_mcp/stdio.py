@@ -18,7 +18,7 @@ from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
-from .connection import Session
+from .session import Session
 
 Incoming = SessionMessage | Exception
 

@@ -31,8 +31,8 @@ from mcp_types import (
 from qiskit_functions_core import Job
 from qiskit_functions_core.errors import QiskitFunctionsError
 
-from .connection import Session
 from .replies import SCHEME
+from .session import Session
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from pydantic import Field
 from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import QiskitFunctionsError
 
-from .connection import Session
-from .following import describe, job_reply
+from .job_following import describe, job_reply
 from .replies import reply
+from .session import Session
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient

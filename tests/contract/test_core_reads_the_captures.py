@@ -24,8 +24,8 @@ from qiskit_functions_core.errors import (
     TooManyRequests,
     Unauthorized,
 )
-from qiskit_functions_core.jobs import Jobs
-from qiskit_functions_core.transport import RetryPolicy, Transport
+from qiskit_functions_core.http.transport import RetryPolicy, Transport
+from qiskit_functions_core.serverless.jobs import Jobs
 from support.captured import Capture, capture, captures
 from support.serving import serving
 

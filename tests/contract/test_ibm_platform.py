@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from qiskit_functions_core import Account, Channel
+from qiskit_functions_core.concurrency import gather
 from qiskit_functions_core.errors import (
     Forbidden,
     GatewayError,
@@ -25,10 +26,9 @@ from qiskit_functions_core.errors import (
     TooManyRequests,
     Unauthorized,
 )
-from qiskit_functions_core.ibm_platform import IBMPlatform, runtime_url
-from qiskit_functions_core.platform import least_busy
-from qiskit_functions_core.together import together
-from qiskit_functions_core.transport import RetryPolicy, Timeouts
+from qiskit_functions_core.http.transport import RetryPolicy, Timeouts
+from qiskit_functions_core.platforms.ibm import IBMPlatform, runtime_url
+from qiskit_functions_core.platforms.platform import least_busy
 from support.ibm_cloud import API_KEY, CRN, IBMCloud, Seen, device, running
 
 USAGE = "/api/v1/instances/usage"
@@ -257,7 +257,7 @@ async def test_a_token_that_was_revoked_is_renewed_once(
             valid = "first"
             await ask(platform)
             valid = "second"
-            await together([partial(ask, platform)] * 2)
+            await gather([partial(ask, platform)] * 2)
             assert [request.path for request in strict.seen].count("/identity/token") == 2
 
 

@@ -16,10 +16,10 @@ from qiskit_serverless.core.function import RunnableQiskitFunction
 
 import qiskit_functions_core
 from qiskit_functions_core import Account
-from qiskit_functions_core.files import Files
-from qiskit_functions_core.functions import Functions
-from qiskit_functions_core.jobs import Jobs
-from qiskit_functions_core.platform import Listing, Platform, least_busy
+from qiskit_functions_core.platforms.platform import Listing, Platform, least_busy
+from qiskit_functions_core.serverless.files import Files
+from qiskit_functions_core.serverless.functions import Functions
+from qiskit_functions_core.serverless.jobs import Jobs
 
 ROOT = Path(__file__).parents[2]
 OFFICIAL = (

@@ -15,7 +15,7 @@ from qiskit_serverless import IBMServerlessClient, QiskitServerlessException
 
 from qiskit_functions_core import Account, Artifact, Channel, FunctionsClient
 from qiskit_functions_core.errors import PreflightRefused
-from qiskit_functions_core.platform import least_busy
+from qiskit_functions_core.platforms.platform import least_busy
 from support.gateways import gateway_process
 from support.ibm_cloud import CRN, IBMCloud, device, running
 

@@ -31,7 +31,7 @@ from qiskit_functions_core.errors import (
     SubmissionUnknown,
     Unauthorized,
 )
-from qiskit_functions_core.transport import RetryPolicy, Timeouts
+from qiskit_functions_core.http.transport import RetryPolicy, Timeouts
 from support import fault_proxy, ibm_cloud
 from support.fault_proxy import FaultProxy, answer
 from support.ibm_cloud import CRN, IBMCloud, device

@@ -12,7 +12,7 @@ HEAVY = ["httpx", "matplotlib", "numpy", "qiskit", "qiskit_ibm_runtime", "qiskit
 
 SERVE_THEN_TELL = """
 import sys
-from qiskit_functions_mcp.cli import main
+from qiskit_functions_mcp.commands.cli import main
 main(["--channel", "local"])
 print(sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
 """

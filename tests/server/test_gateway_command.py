@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from qiskit_functions_mcp.gateway_command import refusal
+from qiskit_functions_mcp.commands.gateway import refusal
 
 LONG_TOKEN = "0123456789abcdef0123456789abcdef"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import anyio
 
-from qiskit_functions_core.embedded.gateway import Gateway
-from qiskit_functions_core.embedded.server import EmbeddedGateway
+from qiskit_functions_gateway.api.context import Gateway
+from qiskit_functions_gateway.server import EmbeddedGateway
 
 from .captured import capture
 from .raw_http import encoded, multipart, send, tar_of

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from qiskit_functions_core import Account, Channel, FunctionsClient
-from qiskit_functions_core.transport import RetryPolicy
+from qiskit_functions_core.http.transport import RetryPolicy
 
 from .serving import serving
 from .still_gateway import TOKEN

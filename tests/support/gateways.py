@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 import psutil
 
-from qiskit_functions_core.embedded.home import Home
-from qiskit_functions_core.embedded.limits import Limits
-from qiskit_functions_core.embedded.server import EmbeddedGateway
-from qiskit_functions_core.embedded.store import ACTIVE, Store
+from qiskit_functions_gateway.execution.limits import Limits
+from qiskit_functions_gateway.server import EmbeddedGateway
+from qiskit_functions_gateway.storage.data_folder import Home
+from qiskit_functions_gateway.storage.database import ACTIVE, Store
 
 from .serving import eventually
 
@@ -37,8 +37,8 @@ _SERVE = """
 import sys
 from pathlib import Path
 import anyio, anyio.to_thread
-from qiskit_functions_core.embedded.limits import Limits
-from qiskit_functions_core.embedded.server import EmbeddedGateway
+from qiskit_functions_gateway.execution.limits import Limits
+from qiskit_functions_gateway.server import EmbeddedGateway
 async def main():
     async with EmbeddedGateway(Path(sys.argv[1]), limits=Limits.from_argument(sys.argv[2])) as gateway:
         print(gateway.host, gateway.token, flush=True)
@@ -219,7 +219,7 @@ def _is_about(process: psutil.Process, home: Path) -> bool:
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        is_supervisor = "qiskit_functions_core.embedded.supervisor" in process.cmdline()
+        is_supervisor = "qiskit_functions_gateway.supervisor" in process.cmdline()
         return (is_supervisor and str(home) in process.cmdline()) or process.environ().get("DATA_PATH", "").startswith(
             str(home)
         )

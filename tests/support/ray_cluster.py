@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from qiskit_functions_core.embedded.processes import end_processes
+from qiskit_functions_gateway.execution.processes import end_processes
 
 START_TIMEOUT = 10
 """Seconds after which Ray gives up a job that found no processor: 900 unless it is told otherwise."""

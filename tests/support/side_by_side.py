@@ -16,7 +16,7 @@ from qiskit_serverless import QiskitServerlessException, ServerlessClient
 
 from qiskit_functions_core import Artifact, FunctionsClient, JobStatus
 from qiskit_functions_core.errors import GatewayError, InputError, QiskitFunctionsError
-from qiskit_functions_core.transport import Timeouts
+from qiskit_functions_core.http.transport import Timeouts
 from qiskit_functions_core.values import decode
 
 from .clients import client_of

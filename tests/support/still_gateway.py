@@ -11,12 +11,12 @@ from uuid import uuid4
 
 from starlette.applications import Starlette
 
-from qiskit_functions_core.embedded.app import whole_gateway
-from qiskit_functions_core.embedded.gateway import Gateway
-from qiskit_functions_core.embedded.home import Home
-from qiskit_functions_core.embedded.limits import Limits
-from qiskit_functions_core.embedded.runners.process import ProcessRunner
-from qiskit_functions_core.embedded.store import ACTIVE, JobRow, Store
+from qiskit_functions_gateway.api.app import whole_gateway
+from qiskit_functions_gateway.api.context import Gateway
+from qiskit_functions_gateway.execution.limits import Limits
+from qiskit_functions_gateway.execution.process_runner import ProcessRunner
+from qiskit_functions_gateway.storage.data_folder import Home
+from qiskit_functions_gateway.storage.database import ACTIVE, JobRow, Store
 
 from .raw_http import Answer, send
 from .serving import serving

@@ -11,9 +11,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..native import hold_qiskit
 from . import readers
 from .limits import Limits
+from .native import hold_qiskit
 from .payloads import Payloads
 
 hold_qiskit()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, LiteralError
-from ..native import hold_qiskit
 from .limits import Limits
+from .native import hold_qiskit
 from .place import Place
 
 _LIMITS = Limits()

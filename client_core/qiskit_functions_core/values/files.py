@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InputError
-from ..paths import allowed_path
+from ..local_files import allowed_path
 from . import openqasm
 from .payloads import Payloads, load_qpy
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..native import hold_qiskit
 from . import openqasm
+from .native import hold_qiskit
 from .place import Place
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from ..errors import InputError
-from . import pointer as pointers
+from . import json_pointer as pointers
 
 _SHOWN = 10
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..errors import LiteralError
-from . import pointer
+from . import json_pointer as pointer
 from .limits import Limits
 
 

@@ -17,8 +17,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import InputError
+from . import json_pointer as pointers
 from . import navigate, plain
-from . import pointer as pointers
 from .panics import panics_as_errors
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..paths import replacing
+from ..local_files import replacing
 from . import describe_circuits, describe_data, navigate, plain
 from .panics import panics_as_errors
 from .plot_circuits import is_circuit

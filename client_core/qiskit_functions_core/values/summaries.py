@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from . import pointer as pointers
+from . import json_pointer as pointers
 from .describe import describe, own_parts
 from .page import FIRST, Page
 from .summary_models import Counts, Summary, ValueSummary

@@ -15,14 +15,14 @@ from mcp_types import CallToolResult, ContentBlock, ResourceLink
 from pydantic import Field
 
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.paths import allowed_path
+from qiskit_functions_core.local_files import allowed_path
 
-from ..connection import Ctx, connection
 from ..consent import DECLINED, Confirm, Consent, agreed, before_delete
 from ..replies import FileLine, FileList, FileReply, fitting, offset_of, page, reply
 from ..resources import MAX_FILE_BYTES, file_uri
+from ..session import Ctx, connection
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit
-from .registry import READ, Hints, ToolSpec
+from .tool_spec import READ, Hints, ToolSpec
 
 _TICK = 1.0
 """Seconds between two progress reports."""

@@ -12,12 +12,11 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.functions import split_name
-from qiskit_functions_core.paths import allowed_path
+from qiskit_functions_core.local_files import allowed_path
+from qiskit_functions_core.serverless.functions import split_name
 
-from ..connection import Ctx, connection
 from ..consent import CALL, DECLINED, Confirm, Consent, Go, agreed, before_run, before_upload
-from ..following import already_submitted, follow, job_reply
+from ..job_following import already_submitted, follow, job_reply
 from ..replies import (
     CheckLine,
     CheckReply,
@@ -30,8 +29,9 @@ from ..replies import (
     page,
     reply,
 )
+from ..session import Ctx, connection
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit, WaitSeconds
-from .registry import READ, Hints, ToolSpec
+from .tool_spec import READ, Hints, ToolSpec
 
 if TYPE_CHECKING:
     from qiskit_functions_core import Artifact

@@ -12,14 +12,13 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from qiskit_functions_core import JobEvent, JobStatus
-from qiskit_functions_core.computing import computed
+from qiskit_functions_core.concurrency import run_in_thread
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.job_texts import lines_of
-from qiskit_functions_core.paths import allowed_path
+from qiskit_functions_core.local_files import allowed_path
+from qiskit_functions_core.serverless.job_logs import lines_of
 from qiskit_functions_core.values import Summary
 
-from ..connection import Ctx, connection
-from ..following import follow, job_reply
+from ..job_following import follow, job_reply
 from ..replies import (
     SCHEME,
     EventLine,
@@ -37,8 +36,9 @@ from ..replies import (
     text_of,
     text_reply,
 )
+from ..session import Ctx, connection
 from .inputs import MAX_NAME, MAX_PATH, Cursor, JobId, Limit, WaitSeconds
-from .registry import READ, Hints, ToolSpec
+from .tool_spec import READ, Hints, ToolSpec
 
 if TYPE_CHECKING:
     from qiskit_functions_core.values import Picture
@@ -167,7 +167,7 @@ async def get_job_result(
         summary.saved = result.save(target) if target else None
         return summary, picture
 
-    summary, picture = await computed(read)
+    summary, picture = await run_in_thread(read)
     # A host that is given structured content may show the model nothing else, and so no picture.
     return text_reply(text_of(summary), image_of(picture.data, picture.mime_type)) if picture else reply(summary)
 
@@ -189,7 +189,7 @@ async def get_job_logs(
     here = connection(ctx)
     jobs = (await here.client()).jobs
     text = await jobs.logs(job_id, scope=scope, include=include, exclude=exclude)
-    lines = await computed(partial(lines_of, text))  # which can be half a million
+    lines = await run_in_thread(partial(lines_of, text))  # which can be half a million
     tail = "\n".join(lines[-tail_lines:])
     shown = tail[-(here.settings.reply_characters - 500) :]
     left_out = len(lines) - len(lines_of(shown))

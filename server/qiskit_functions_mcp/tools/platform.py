@@ -9,13 +9,13 @@ from pydantic import BeforeValidator, Field
 
 from qiskit_functions_core import Backend
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.platform import least_busy as best_of
+from qiskit_functions_core.platforms.platform import least_busy as best_of
 from qiskit_functions_core.suggestions import did_you_mean
 
-from ..connection import Ctx, connection
 from ..replies import AccountReply, BackendLine, BackendList, UsageReply, offset_of, page, reply, text_of
+from ..session import Ctx, connection
 from .inputs import MAX_NAME, Cursor, Limit
-from .registry import READ, ToolSpec
+from .tool_spec import READ, ToolSpec
 
 
 def _spelled(value: object) -> object:

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.values import navigate, pointer
+from qiskit_functions_core.values import json_pointer as pointer
+from qiskit_functions_core.values import navigate
 
 
 @settings(deadline=None)

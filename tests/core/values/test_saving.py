@@ -12,7 +12,7 @@ from qiskit.primitives.containers import BitArray, DataBin, PrimitiveResult, Pub
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
 
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.paths import allowed_path, replacing, write_whole
+from qiskit_functions_core.local_files import allowed_path, replacing, write_whole
 from qiskit_functions_core.values import Result
 
 BELL = BitArray.from_counts({"00": 510, "11": 490, "01": 3}, num_bits=2)

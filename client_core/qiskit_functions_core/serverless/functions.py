@@ -1,0 +1,213 @@
+"""The gateway's functions ("programs"): find them, and put new ones there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import BadRequest, GatewayFault, InputError, NotFound, QiskitFunctionsError
+from ..http.answers import NOT_A_GATEWAY
+from ..models import ArgumentsSchema, Function, parsed, parsed_list
+from ..suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from ..http.transport import Transport
+    from .artifact import Artifact
+
+Kind = Literal["all", "own", "catalog"]
+FunctionType = Literal["GENERIC", "APPLICATION", "CIRCUIT"]
+Runner = Literal["ray", "fleets"]
+
+_FILTERS: dict[Kind, dict[str, str]] = {
+    "all": {},
+    "own": {"filter": "serverless"},
+    "catalog": {"filter": "catalog"},
+}
+_TITLE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def filters_of(kind: Kind) -> dict[str, str]:
+    """The gateway's query for a kind, in listings of functions and of their jobs."""
+    return _FILTERS[kind]
+
+
+def split_name(name: str) -> tuple[str | None, str]:
+    """``provider/title`` or ``title`` as (provider, title).
+
+    Raises:
+        InputError: not such a name. The gateway would drop other characters without a word.
+    """
+    provider, slash, title = name.rpartition("/")
+    if not _TITLE.fullmatch(title) or (slash and not _TITLE.fullmatch(provider)):
+        altered = re.sub(r"[^A-Za-z0-9_/-]", "", name).strip("/")
+        is_better = altered not in ("", name) and altered.count("/") <= 1
+        raise InputError(
+            f"{name!r} is not a function's name: it is title or provider/title, of letters, digits, - and _",
+            next_step=f"Use a name such as {altered!r}."
+            if is_better
+            else "Choose another, as list_functions has them.",
+        )
+    return provider or None, title
+
+
+class Functions:
+    """What the account can run.
+
+    Args:
+        overwrites_providers: whether the gateway lets an upload without a provider overwrite a provider's
+            function of that title, as Qiskit Serverless's does and the embedded one does not.
+    """
+
+    def __init__(self, transport: Transport, *, overwrites_providers: bool) -> None:
+        self._transport = transport
+        self._overwrites_providers = overwrites_providers
+
+    async def list(self, *, kind: Kind = "all", provider: str = "") -> list[Function]:
+        """All functions of a kind, sorted by name; the gateway itself neither sorts nor pages.
+
+        Args:
+            provider: only this provider's; filtered here, since older gateways ignore it.
+        """
+        params = {**_FILTERS[kind], **({"provider": provider} if provider else {})}
+        answer = await self._transport.get("programs/", params)
+        functions = parsed_list(Function, answer.json())
+        if provider:
+            functions = [function for function in functions if function.provider == provider]
+        return sorted(functions, key=lambda function: function.name)
+
+    async def get(self, name: str) -> Function:
+        """One function by ``title`` or ``provider/title``.
+
+        Raises:
+            NotFound: there is none, or not for this account.
+        """
+        provider, title = split_name(name)
+        params = {"provider": provider} if provider else {}
+        try:
+            answer = await self._transport.get(f"programs/get_by_title/{title}/", params)
+        except NotFound as error:
+            if error.next_step == NOT_A_GATEWAY:
+                raise
+            raise NotFound(
+                f"there is no function {name!r} for this account",
+                status=error.status,
+                request_id=error.request_id,
+                next_step=f"{await self._guess(name)}"
+                "Choose a name from list_functions; a provider's function is provider/title.",
+            ) from error
+        return parsed(Function, answer.json())
+
+    async def _guess(self, name: str) -> str:
+        try:
+            return did_you_mean(name, [function.name for function in await self.list()])
+        except QiskitFunctionsError:
+            return ""  # that there is no such function is all that matters
+
+    async def dependencies_versions(self) -> Sequence[str]:
+        """The packages that a function may ask for, as ``name==version``."""
+        answer = await self._transport.get("dependencies-versions/")
+        versions = answer.json()
+        if not isinstance(versions, list):
+            raise GatewayFault("the gateway answered without a list of packages", status=answer.status)
+        return [str(version) for version in versions]
+
+    async def upload(
+        self,
+        name: str,
+        artifact: Artifact | None,
+        *,
+        image: str = "",
+        description: str = "",
+        dependencies: Sequence[str] | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        arguments_schema: ArgumentsSchema | None = None,
+        version: str = "",
+        type: FunctionType | None = None,  # noqa: A002 - the gateway's name for it
+        runner: Runner | None = None,
+        sizes: Mapping[str, str] | None = None,
+        default_size: str = "",
+    ) -> Function:
+        """Create or update a function; what is left out keeps its stored value.
+
+        Args:
+            name: ``title``, or ``provider/title``.
+            artifact: the code; none for an image, or to change only the rest.
+            image: a container image, in place of an artifact; only a provider's function can have one.
+            dependencies: out of ``dependencies_versions``, such as ``["mergedeep==1.3.4"]``.
+            arguments_schema: ``{}`` removes the stored one.
+            version: as x.y.z.
+            type: heeded when the function is created, and never again.
+            sizes: the compute profile of each size; replaces all that are stored.
+
+        Raises:
+            InputError: found before anything was sent.
+            BadRequest: the gateway refuses it.
+        """
+        provider, title = split_name(name)
+        _check_image(image, provider, artifact)
+        if self._overwrites_providers and not provider:
+            await self._refuse_to_overwrite_a_provider(title)
+        fields = {
+            "title": title,
+            "provider": provider,
+            "entrypoint": artifact.entrypoint if artifact else None,
+            "image": image or None,
+            "description": description or None,
+            "version": version or None,
+            "type": type,
+            "runner": runner,
+            "default_size": default_size or None,
+            "dependencies": None if dependencies is None else json.dumps(list(dependencies)),
+            "env_vars": None if env_vars is None else json.dumps(dict(env_vars)),
+            "arguments_schema": None if arguments_schema is None else json.dumps(arguments_schema),
+            "sizes": None if sizes is None else json.dumps(dict(sizes)),
+        }
+        sent = {field: value for field, value in fields.items() if value is not None}
+        files = {"artifact": ("artifact.tar", artifact.content, "application/x-tar")} if artifact else {}
+        answer = await self._transport.upload("programs/upload/", sent, files)
+        if parsed(Function, answer.json()).title != title:
+            raise GatewayFault(
+                "the gateway answered the upload with another function",
+                status=answer.status,
+                next_step="Look with get_function whether it has arrived.",
+            )
+        # The answer to an upload lacks the id and the provider.
+        return await self.get(name)
+
+    async def _refuse_to_overwrite_a_provider(self, title: str) -> None:
+        same_title = [function for function in await self.list() if function.title == title]
+        if same_title and all(function.provider for function in same_title):
+            name = same_title[0].name
+            raise InputError(
+                f"{title!r} is also the provider function {name!r}, which this upload might overwrite",
+                next_step=f"Choose another title, or upload to {name!r} if that is what you mean.",
+            )
+
+    async def validate_arguments(self, name: str, arguments: str) -> BadRequest | None:
+        """What the gateway says against these encoded arguments, or none.
+
+        Args:
+            arguments: a JSON text, as ``values.encode_arguments`` makes it.
+        """
+        provider, title = split_name(name)
+        body: dict[str, Any] = {"title": title, "arguments": arguments}
+        if provider:
+            body["provider"] = provider
+        try:
+            answer = await self._transport.send("POST", "programs/validate_arguments/", body)
+        except BadRequest as error:
+            return error
+        if answer.json() != {"valid": True}:
+            raise GatewayFault("the gateway does not say whether the arguments are valid", status=answer.status)
+        return None
+
+
+def _check_image(image: str, provider: str | None, artifact: Artifact | None) -> None:
+    if image and artifact:
+        raise InputError("a function is an image or an artifact, not both", next_step="Leave one of them out.")
+    if image and not provider:
+        raise InputError(
+            "only a provider's function can be an image", next_step="Name it provider/title, with your provider."
+        )

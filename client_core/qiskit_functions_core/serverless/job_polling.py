@@ -1,0 +1,94 @@
+"""What those who wait for jobs share: the newest answer about each of them, and about the queue."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from ..models import Job
+
+_SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
+"""Seconds. A tenth of the time waited so far, between these bounds."""
+
+_QUEUE_SECONDS = 2.0
+"""How old the queue may be that is told to those who wait in it."""
+
+
+@dataclass
+class _Shared:
+    """The newest answer about a job."""
+
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    job: Job | None = None
+    asked: float = 0.0
+    watchers: int = 0
+
+
+class Polling:
+    """Asks as seldom as one watcher would, however many there are.
+
+    Args:
+        get: asks for a job by its id.
+        queued: asks for the account's queued jobs.
+    """
+
+    def __init__(self, get: Callable[[str], Awaitable[Job]], queued: Callable[[], Awaitable[list[Job]]]) -> None:
+        self._get = get
+        self._queued = queued
+        self._shared: dict[str, _Shared] = {}
+        self._queue_lock = anyio.Lock()
+        self._queue: list[Job] = []
+        self._queue_asked = -math.inf
+
+    async def recent(self, job_id: str) -> Job:
+        """The job as somebody has just heard of it, else as it is now."""
+        with self._sharing(job_id) as shared:
+            return await self._no_older_than(shared, job_id, _SHORTEST_POLL)
+
+    async def watch(self, job_id: str) -> AsyncIterator[Job]:
+        """The job now and at each change of its status or sub-status, up to a final one."""
+        begun = time.monotonic()
+        last: Job | None = None
+        with self._sharing(job_id) as shared:
+            while True:
+                pause = min(max((time.monotonic() - begun) / 10, _SHORTEST_POLL), _LONGEST_POLL)
+                job = await self._no_older_than(shared, job_id, pause)
+                if last is None or (job.status, job.sub_status) != (last.status, last.sub_status):
+                    yield job
+                if job.status.is_final:
+                    return
+                last = job
+                await anyio.sleep(pause)
+
+    async def place_in_queue(self, job: Job) -> int:
+        """1 for the first of the account's queued jobs."""
+        async with self._queue_lock:
+            is_known = any(other.id == job.id for other in self._queue)
+            if not is_known or time.monotonic() - self._queue_asked > _QUEUE_SECONDS:
+                self._queue = await self._queued()
+                self._queue_asked = time.monotonic()
+        return 1 + sum(other.created < job.created for other in self._queue)
+
+    @contextmanager
+    def _sharing(self, job_id: str) -> Iterator[_Shared]:
+        shared = self._shared.setdefault(job_id, _Shared())
+        shared.watchers += 1
+        try:
+            yield shared
+        finally:
+            shared.watchers -= 1
+            if not shared.watchers:
+                self._shared.pop(job_id, None)
+
+    async def _no_older_than(self, shared: _Shared, job_id: str, age: float) -> Job:
+        async with shared.lock:
+            has_ended = shared.job is not None and shared.job.status.is_final
+            if shared.job is None or (not has_ended and time.monotonic() - shared.asked > age / 2):
+                shared.job = await self._get(job_id)
+                shared.asked = time.monotonic()
+            return shared.job

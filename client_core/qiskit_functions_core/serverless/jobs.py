@@ -1,0 +1,375 @@
+"""The gateway's jobs: follow them, read what they left, stop them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar
+from uuid import UUID
+
+import anyio
+
+from ..concurrency import run_in_thread
+from ..errors import Forbidden, GatewayFault, InputError, NotFound, QiskitFunctionsError, ResultNotReady
+from ..http.answers import NOT_A_GATEWAY
+from ..models import Job, JobEvent, JobPage, JobStatus, RuntimeJob, parsed, parsed_list
+from .functions import Kind, filters_of, split_name
+from .job_logs import error_lines, event_text, filter_lines, lines_of, stored_text
+from .job_polling import Polling
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ..http.answers import Answer
+    from ..http.transport import Transport
+    from ..platforms.platform import Platform
+
+T = TypeVar("T")
+
+_NO_RESULT = {
+    JobStatus.DONE: ("the function ended without saving one", "Let the function call save_result()."),
+    JobStatus.ERROR: ("it failed before it saved one", "Find out why with get_job and get_job_logs."),
+    JobStatus.CANCELED: (
+        "it was stopped before it saved one",
+        "Run the function again if it is still wanted.",
+    ),
+}
+
+_NO_SERVICE = "QiskitRuntimeService not found, cannot stop runtime jobs."
+"""What the gateway says without a token in the request; they are stopped here."""
+
+LogScope = Literal["user", "provider"]
+JobScope = Literal["own", "provider"]
+
+_MOST_QUEUED = 100
+"""Twice what a gateway lets one account have."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed.
+
+    Attributes:
+        message: the function's own error events, else the end of the log from the last traceback on.
+        source: where that was found.
+    """
+
+    message: str
+    source: Literal["events", "logs", "nothing"]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A job after the request to stop it.
+
+    Attributes:
+        message: what the gateway says that it did.
+        logs: the job's log, read before the stop, because some gateways forget it then.
+        cancelled: ids of the Qiskit Runtime jobs and sessions that were ended with it.
+        problems: what could not be read or ended, and why; the stop itself was accepted.
+    """
+
+    job: Job
+    message: str
+    logs: str
+    cancelled: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class Jobs:
+    """Jobs that the account may see.
+
+    Args:
+        platform: where the Qiskit Runtime jobs of a stopped job are cancelled; none leaves them.
+    """
+
+    def __init__(self, transport: Transport, platform: Platform | None = None) -> None:
+        self._transport = transport
+        self._platform = platform
+        self._polling = Polling(self.get, self._queued)
+
+    async def page(
+        self,
+        *,
+        function: str = "",
+        provider: str = "",
+        kind: Kind = "all",
+        status: JobStatus | None = None,
+        created_after: datetime | None = None,
+        scope: JobScope = "own",
+        limit: int = 20,
+        offset: int = 0,
+    ) -> JobPage:
+        """A part of the listing, newest first.
+
+        Args:
+            function: ``title`` or ``provider/title``.
+            provider: only jobs of this provider's functions.
+            scope: own jobs, or those that anybody has of one's provider function, which must be named.
+            limit: 1 or more.
+        """
+        if limit < 1 or offset < 0:
+            raise InputError("a page needs a limit of at least 1 and an offset of at least 0")
+        params: dict[str, str | int] = {**filters_of(kind), "limit": limit, "offset": offset}
+        params |= _function_filter(function, provider, scope)
+        if status:
+            params["status"] = status.on_gateway
+        if created_after:
+            params["created_after"] = created_after.isoformat()
+        try:
+            answer = await self._transport.get("jobs/" if scope == "own" else "jobs/provider/", params)
+        except NotFound as error:
+            if error.next_step != NOT_A_GATEWAY:
+                error.next_step = "Choose a name from list_functions; a provider's function is provider/title."
+            raise
+        return parsed(JobPage, answer.json())
+
+    async def all(
+        self,
+        *,
+        function: str = "",
+        provider: str = "",
+        kind: Kind = "all",
+        status: JobStatus | None = None,
+        created_after: datetime | None = None,
+        scope: JobScope = "own",
+        page_size: int = 100,
+    ) -> AsyncIterator[Job]:
+        """Every job that ``page`` would list, newest first, fetched page by page; each job once.
+
+        The pages are made here: the gateway's own links to them forget the filters.
+        """
+        seen: set[str] = set()
+        offset = 0
+        while True:
+            page = await self.page(
+                function=function,
+                provider=provider,
+                kind=kind,
+                status=status,
+                created_after=created_after,
+                scope=scope,
+                limit=page_size,
+                offset=offset,
+            )
+            for job in page.jobs:
+                # A job that was created meanwhile has moved the others to later pages.
+                if job.id not in seen:
+                    seen.add(job.id)
+                    yield job
+            offset += len(page.jobs)
+            if not page.jobs or offset >= page.total:
+                return
+
+    async def get(self, job_id: str) -> Job:
+        """Raises NotFound for a job that does not exist or is someone else's."""
+        try:
+            answer = await self._transport.get(f"jobs/{checked_id(job_id)}/")
+        except NotFound as error:
+            if error.next_step != NOT_A_GATEWAY:
+                error.next_step = "Take a job_id of list_jobs; a job of somebody else's cannot be seen."
+            raise
+        job = parsed(Job, answer.json())
+        if job.id != checked_id(job_id):  # a proxy's cache, or what a stranger says
+            raise GatewayFault("the gateway answered with another job", status=answer.status, next_step="Ask again.")
+        return job
+
+    async def recent(self, job_id: str) -> Job:
+        """As ``get``, but what somebody else who waits for the job has just heard is new enough."""
+        return await self._polling.recent(checked_id(job_id))
+
+    async def queue_position(self, job: Job) -> int | None:
+        """1 for the job that the gateway starts next of those that the account has queued; none for one that is not.
+
+        Among accounts, no gateway tells whose turn it is.
+        """
+        return await self._polling.place_in_queue(job) if job.status is JobStatus.QUEUED else None
+
+    async def _queued(self) -> list[Job]:
+        return (await self.page(status=JobStatus.QUEUED, limit=_MOST_QUEUED)).jobs
+
+    async def events(self, job_id: str, *, errors_only: bool = False) -> list[JobEvent]:
+        """What happened to the job, newest first."""
+        params = {"type": "ERROR"} if errors_only else {}
+        answer = await self._transport.get(f"jobs/{checked_id(job_id)}/events/", params)
+        return parsed_list(JobEvent, answer.json())
+
+    async def runtime_jobs(self, job_id: str, *, session: str = "") -> list[RuntimeJob]:
+        """The Qiskit Runtime jobs that the function started, or those of one session."""
+        answer = (await self._transport.get(f"jobs/{checked_id(job_id)}/runtime_jobs/")).json()
+        jobs = parsed_list(RuntimeJob, answer.get("runtime_jobs") if isinstance(answer, dict) else None)
+        return [job for job in jobs if session in ("", job.runtime_session)]
+
+    async def runtime_sessions(self, job_id: str) -> list[str]:
+        """The ids of the Qiskit Runtime sessions that the function opened, sorted."""
+        jobs = await self.runtime_jobs(job_id)
+        return sorted({job.runtime_session for job in jobs if job.runtime_session})
+
+    async def result(self, job_id: str) -> str:
+        """The saved result as the function encoded it: usually JSON, but it can be any text.
+
+        Raises:
+            ResultNotReady: there is none, yet or for good.
+        """
+        answer = await self._transport.get(f"jobs/{checked_id(job_id)}/result/")
+        if not answer.body:
+            raise await self._no_result(job_id)
+        return await run_in_thread(partial(stored_text, answer, "result"))
+
+    async def _no_result(self, job_id: str) -> ResultNotReady:
+        status = (await self.get(job_id)).status
+        reason, next_step = _NO_RESULT.get(
+            status, (f"it is {status}", "Wait for it with wait_for_job; do not run it again.")
+        )
+        return ResultNotReady(f"job {job_id} has no result: {reason}", next_step=next_step)
+
+    async def logs(
+        self, job_id: str, *, scope: LogScope = "user", include: str = "", exclude: str = "", tail: int | None = None
+    ) -> str:
+        """The log so far, as text; empty when there is none.
+
+        Args:
+            scope: what users see, or what a provider function logs for its provider.
+            include, exclude: regular expressions; see ``filter_lines``.
+            tail: so many lines, from the end of what is left.
+        """
+        name = "logs" if scope == "user" else "provider-logs"
+        answer = await self._transport.get(f"jobs/{checked_id(job_id)}/{name}/")
+
+        def wanted() -> str:
+            text = stored_text(answer, "logs")
+            if include or exclude:
+                text = filter_lines(text, include=include, exclude=exclude)
+            if tail is not None:
+                text = "\n".join(lines_of(text)[-tail:]) if tail > 0 else ""
+            return text
+
+        return await run_in_thread(wanted)
+
+    async def failure(self, job: Job) -> Failure:
+        """Why this job failed: its error events, else the last error lines of its log."""
+        errors = await self.events(job.id, errors_only=True)
+        if errors:
+            return Failure("\n".join(event_text(event) for event in reversed(errors)), "events")
+        text = await self._error_lines(job.id, "user")
+        if not text and job.provider:
+            try:
+                text = await self._error_lines(job.id, "provider")
+            except (Forbidden, NotFound):
+                text = ""  # the provider keeps its log to itself
+        return Failure(text, "logs") if text else Failure("the job left neither an error event nor a log", "nothing")
+
+    async def _error_lines(self, job_id: str, scope: LogScope) -> str:
+        return await run_in_thread(partial(error_lines, await self.logs(job_id, scope=scope)))
+
+    async def stop(self, job_id: str) -> Stopped:
+        """Stop the job and end its Qiskit Runtime jobs and sessions; one that has ended stays as it is.
+
+        They are ended here, with our own token: the gateway would do it only for a token in the request's body.
+        """
+        problems: list[str] = []
+        logs = await _or_problem(lambda: self.logs(job_id), "", "its log", problems)
+        # "null": there is no Qiskit Runtime account to hand over; some gateways refuse an absent field.
+        answer = await self._transport.send("POST", f"jobs/{checked_id(job_id)}/stop/", {"service": "null"})
+        # Asked for after the stop, so that none comes after it.
+        none: list[RuntimeJob] = []
+        jobs = await _or_problem(lambda: self.runtime_jobs(job_id), none, "its runtime jobs", problems)
+        cancelled = await self._end(jobs, problems)
+        job, message = await self.get(job_id), _message(answer)
+        if message is None and not job.status.is_final:
+            problems.append(f"the gateway did not say that it stops the job, which is still {job.status}")
+        return Stopped(job, message or "", logs, tuple(cancelled), tuple(problems))
+
+    async def _end(self, jobs: list[RuntimeJob], problems: list[str]) -> list[str]:
+        """End each session, which cancels its jobs, and each job that is in none; gives the ids."""
+        platform, cancelled = self._platform, list[str]()
+        if platform is None or not jobs:
+            return cancelled
+        ends: dict[str, Callable[[str], Awaitable[bool]]] = {
+            job.runtime_session or job.runtime_job: platform.close_session
+            if job.runtime_session
+            else platform.cancel_runtime_job
+            for job in jobs
+        }
+
+        async def end(name: str, how: Callable[[str], Awaitable[bool]]) -> None:
+            if await _or_problem(lambda: how(name), False, f"runtime job or session {name}", problems):
+                cancelled.append(name)
+
+        async with anyio.create_task_group() as group:
+            for name, how in ends.items():
+                group.start_soon(end, name, how)
+        return sorted(cancelled)
+
+    def watch(self, job_id: str) -> AsyncIterator[Job]:
+        """The job now and at each change of its status or sub-status, up to a final one.
+
+        All watchers of one job share its polling.
+        """
+        return self._polling.watch(checked_id(job_id))
+
+    async def wait(self, job_id: str, *, timeout: float | None = None) -> Job:
+        """The job when it has ended.
+
+        Args:
+            timeout: seconds; none waits for ever.
+
+        Raises:
+            TimeoutError: it is still running then. The job goes on.
+        """
+        with anyio.fail_after(timeout):
+            async for job in self.watch(job_id):
+                if job.status.is_final:
+                    return job
+        raise AssertionError("unreachable: a watch ends with a final status")
+
+
+def checked_id(job_id: str) -> str:
+    """The gateway knows lower-case UUIDs only, and answers anything else with a web page.
+
+    Raises:
+        InputError: no UUID.
+    """
+    try:
+        return str(UUID(job_id))
+    except ValueError:
+        raise InputError(
+            f"{job_id!r} is not a job id", next_step="Take the job_id of run_function or list_jobs."
+        ) from None
+
+
+def _function_filter(function: str, provider: str, scope: JobScope) -> dict[str, str]:
+    if not function and not provider:
+        if scope == "provider":
+            raise InputError(
+                "the jobs that others have are those of a provider function, which must be named",
+                next_step="Give function as provider/title.",
+            )
+        return {}
+    owner, title = split_name(function) if function else (None, "")
+    if owner and provider and owner != provider:
+        raise InputError(f"{function!r} is not a function of {provider!r}", next_step="Name one of them.")
+    owner = owner or provider
+    if scope == "provider" and not owner:
+        raise InputError(f"{function!r} has no provider", next_step="Give function as provider/title.")
+    wanted = {"function": title, "provider": owner}
+    return {key: value for key, value in wanted.items() if value}
+
+
+async def _or_problem(ask: Callable[[], Awaitable[T]], otherwise: T, what: str, problems: list[str]) -> T:
+    try:
+        return await ask()
+    except QiskitFunctionsError as error:
+        problems.append(f"{what}: {error.message}")
+        return otherwise
+
+
+def _message(answer: Answer) -> str | None:
+    """What the gateway says; none when that is no gateway's word, as a proxy's page."""
+    try:
+        body = answer.json() if answer.body else {}
+    except GatewayFault:
+        return None
+    return str(body.get("message") or "").replace(_NO_SERVICE, "").strip() if isinstance(body, dict) else None

@@ -1,0 +1,87 @@
+"""The gateway as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import distributions, version
+
+from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..storage.data_folder import Home
+from ..storage.database import Store
+from . import job_calls as calls
+from .context import Gateway, Records
+from .routing import HANDLERS, AnySlash, Json, blocking, resource
+
+
+class _LowerUuid(StringConvertor):
+    """An id; the gateway knows it in lower case only, and answers all else with a web page."""
+
+    regex = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+register_url_convertor("lower_uuid", _LowerUuid())
+
+
+def whole_gateway(gateway: Gateway) -> Starlette:
+    """Everything, for whoever holds the gateway's token."""
+    # Supervisors come here only for what functions call, and are to start fast.
+    from . import files, job_data, jobs
+    from . import functions as programs
+
+    return _application(
+        [
+            Route("/version", _version),
+            Route("/liveness", _alive),
+            Route("/readiness", _alive),
+            resource(gateway, "dependencies-versions", GET=_dependencies),
+            resource(gateway, "instances/usage", GET=_usage),
+            *programs.routes(gateway),
+            *jobs.routes(gateway),
+            *job_data.routes(gateway),
+            *files.routes(gateway),
+        ]
+    )
+
+
+def calls_home(home: Home, store: Store) -> Starlette:
+    """What a supervisor answers its function, which holds a job's token."""
+    return _application(calls.routes(Records(home, store, token=None)))
+
+
+def _application(routes: Sequence[Route]) -> Starlette:
+    app = Starlette(routes=routes, middleware=[Middleware(AnySlash)], exception_handlers=HANDLERS)
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _usage(gateway: Gateway, _: Request) -> Response:
+    """In the words of IBM Quantum's ``GET /api/v1/instances/usage``, which a local account asks here."""
+    consumed, limit = await blocking(gateway.store.seconds_used), gateway.usage_limit_seconds
+    usage: dict[str, float | bool | None] = {"usage_consumed_seconds": round(consumed, 3), "usage_limit_seconds": limit}
+    if limit is None:
+        return Json({**usage, "usage_limit_reached": False})
+    remaining = max(limit - consumed, 0.0)
+    return Json({**usage, "usage_remaining_seconds": round(remaining, 3), "usage_limit_reached": remaining == 0})
+
+
+async def _dependencies(_: Gateway, __: Request) -> Response:
+    """What functions find installed; others may be named all the same."""
+    return Json(await blocking(_installed))
+
+
+def _installed() -> list[str]:
+    return sorted({f"{found.metadata['Name']}=={found.version}" for found in distributions()}, key=str.lower)
+
+
+async def _version(_: Request) -> Response:
+    return Json({"version": f"qiskit-functions-mcp {version('qiskit-functions-mcp')}"})
+
+
+async def _alive(_: Request) -> Response:
+    return Json({"status": "alive"})

@@ -1,0 +1,194 @@
+"""The routes of files: a function's DATA_PATH for its users, and a folder of its provider's."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+import stat
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from . import request_fields as fields
+from .context import Gateway, storing
+from .functions import check_provider, unknown
+from .request_fields import clean_name
+from .routing import ApiError, Json, blocking, resource
+from .uploads import received
+
+_MAX_NAME = 255
+"""What file systems take, in bytes."""
+
+_CHUNK_BYTES = 256 * 1024
+
+_TYPES = mimetypes.MimeTypes()
+"""Python's own table, so that a file has the same type on every machine."""
+
+_REFUSED_STARTS = (
+    *(b"#!", b"%PDF-", b"\x7fELF", b"MZ"),
+    *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*"),
+)
+"""Scripts, documents, programs and pictures, which are none of the types that the real gateway takes."""
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    """All under ``/api/v1/files``."""
+    return [
+        resource(gateway, "files", GET=list_files),
+        resource(gateway, "files/upload", POST=upload),
+        resource(gateway, "files/download", GET=download),
+        resource(gateway, "files/delete", DELETE=delete),
+        resource(gateway, "files/provider", GET=list_files),
+        resource(gateway, "files/provider/upload", POST=upload),
+        resource(gateway, "files/provider/download", GET=download),
+        resource(gateway, "files/provider/delete", DELETE=delete),
+    ]
+
+
+async def list_files(gateway: Gateway, request: Request) -> Response:
+    """Names, without dot files and folders."""
+    return Json({"results": await blocking(_names, await _folder(gateway, request))})
+
+
+async def upload(gateway: Gateway, request: Request) -> Response:
+    """Answers with the path, whose last part is the name that the file has now."""
+    folder = await _folder(gateway, request)
+    async with received(request, gateway.home, "file", most=gateway.max_file_bytes) as (_, file):
+        if file is None:
+            raise ApiError(400, "A file should be uploaded.")
+        if not file.size or file.start.startswith(_REFUSED_STARTS):
+            raise ApiError(400, "Uploaded file is not a valid type.")
+        target = folder / stored_name(file.name)
+        if await blocking(target.is_dir):
+            raise ApiError(400, f"'file': {target.name} is a folder of the function's.")
+        await blocking(file.move, target)
+    return Json({"message": target.as_posix()})
+
+
+async def download(gateway: Gateway, request: Request) -> Response:
+    folder, name = await _folder(gateway, request), _wanted(request)
+    opened = await blocking(_open, folder, name)
+    if opened is None:
+        raise _missing()
+    return _Download(*opened)
+
+
+async def delete(gateway: Gateway, request: Request) -> Response:
+    folder, name = await _folder(gateway, request), _wanted(request)
+    if not await blocking(_delete, gateway, folder, name):
+        raise _missing()
+    return Json({"message": "Requested file was deleted."})
+
+
+def stored_name(name: str) -> str:
+    """What an uploaded file is called: in place of ``..``, and of runs of other characters, an underscore.
+
+    Longer names than file systems take lose the end of their stem.
+    """
+    cleaned = re.sub(r"[^0-9A-Za-z_.-]+", "_", name.replace("..", "_"))
+    if len(cleaned) <= _MAX_NAME:
+        return cleaned
+    ending = PurePosixPath(cleaned).suffix[: _MAX_NAME - 1]
+    return cleaned[: _MAX_NAME - len(ending)] + ending
+
+
+async def _folder(gateway: Gateway, request: Request) -> Path:
+    """The folder that a request is about; the query alone names it.
+
+    For users it is DATA_PATH: one for all of their own functions, one for each provider function.
+    """
+    query = fields.query(request)
+    for_provider = "/files/provider" in request.scope["path"]
+    title = clean_name(query.text("function"))
+    provider = clean_name((query.text("provider") if for_provider else query.optional("provider")) or "")
+    if for_provider:
+        check_provider(provider)
+    if await blocking(gateway.store.program, title, provider) is None:
+        raise unknown(title, provider if for_provider else "")
+    if for_provider:
+        return gateway.home.path / "data" / "of-providers" / provider / title
+    return gateway.home.data(provider, title).path
+
+
+def _wanted(request: Request) -> str:
+    """The name that is asked for; a leading slash does no harm, and a way through folders leads nowhere."""
+    return fields.query(request).text("file").lstrip("/")
+
+
+def _missing() -> ApiError:
+    return ApiError(404, "Requested file was not found.")
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False)
+            )
+    except FileNotFoundError:
+        return []
+
+
+def _paths(folder: Path, name: str) -> list[Path]:
+    """Where a file of this name may be: as it is, for what functions wrote, or as an upload has named it."""
+    if re.search(r"[/\\\0]", name) or name in ("", ".", ".."):
+        return []
+    names = dict.fromkeys((name, stored_name(name)))
+    return [folder / candidate for candidate in names if len(os.fsencode(candidate)) <= _MAX_NAME]
+
+
+def _open(folder: Path, name: str) -> tuple[BinaryIO, int, str] | None:
+    """A file, its size and its name."""
+    # A function may have put a pipe there, which would hold us up, or a link to anywhere.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    for path in _paths(folder, name):
+        with suppress(OSError):
+            file = os.fdopen(os.open(path, flags), "rb")
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode):
+                return file, status.st_size, path.name
+            file.close()
+    return None
+
+
+def _delete(gateway: Gateway, folder: Path, name: str) -> bool:
+    for path in _paths(folder, name):
+        with storing(gateway.home), suppress(FileNotFoundError):
+            if not path.is_dir():
+                path.unlink()
+                return True
+    return False
+
+
+class _Download(StreamingResponse):
+    """A file as it was when it was asked for, also when it grows or is replaced meanwhile."""
+
+    def __init__(self, file: BinaryIO, size: int, name: str) -> None:
+        self._file = file
+        super().__init__(
+            self._chunks(size),
+            headers={
+                "Content-Type": _TYPES.guess_type(name)[0] or "application/octet-stream",
+                "Content-Length": str(size),
+                "Content-Disposition": f"attachment; filename={stored_name(name)}",
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+    async def _chunks(self, left: int) -> AsyncIterator[bytes]:
+        while left and (chunk := await blocking(self._file.read, min(left, _CHUNK_BYTES))):
+            left -= len(chunk)
+            yield chunk

@@ -1,0 +1,94 @@
+"""What a function calls home for while it runs; the job's own token opens these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..storage.database import ACTIVE, JobRow
+from . import request_fields as fields
+from . import serializers as shapes
+from .context import Records
+from .routing import ApiError, Handler, Json, blocking, resource
+
+JOB = "jobs/{job_id:lower_uuid}"
+
+SUB_STATUSES = ("MAPPING", "OPTIMIZING_HARDWARE", "WAITING_QPU", "EXECUTING_QPU", "POST_PROCESSING")
+
+
+async def set_sub_status(records: Records, request: Request) -> Response:
+    body = await fields.body(request)
+    sub_status = _sub_status(body.values.get("sub_status", ...))
+    job = await find(records, request)
+    if not await blocking(records.store.set_sub_status, job.id, sub_status):
+        status = (await find(records, request)).status
+        raise ApiError(403, f"Cannot update 'sub_status' when is not in active status. (Currently {status})")
+    return Json({"job": shapes.job(await find(records, request))})
+
+
+def _sub_status(value: Any) -> str:
+    if value is None:
+        raise ApiError(400, "'sub_status' cannot be null")
+    if value == "":
+        raise ApiError(400, "'sub_status' cannot be blank")
+    if value not in SUB_STATUSES:
+        raise ApiError(400, "'sub_status' not provided or is not valid")
+    return str(value)
+
+
+async def add_event(records: Records, request: Request) -> Response:
+    body = await fields.body(request)
+    check_event_type(body.text("type"))
+    data = {name: body.text(name) for name in ("exception", "code", "message")}
+    job = await find(records, request)
+    if job.status not in ACTIVE:
+        raise ApiError(403, "You can create events on active jobs only")
+    await blocking(records.store.add_error, job.id, {"args": body.values.get("args"), **data})
+    return Response(status_code=200)
+
+
+def check_event_type(event_type: str) -> None:
+    if event_type.upper() != "ERROR":
+        raise ApiError(400, "Type is not valid. Valid types: ['ERROR']")
+
+
+async def add_runtime_job(records: Records, request: Request) -> Response:
+    body = await fields.body(request)
+    runtime_job, session = body.text("runtime_job"), body.optional("runtime_session", null=True, blank=True)
+    job = await find(records, request)
+    if await blocking(records.store.add_runtime_job, job.id, runtime_job, session):
+        return Json({"message": f"RuntimeJob object [{runtime_job}] created for serverless job id [{job.id}]."})
+    problem = f"Failed to create RuntimeJob object [{runtime_job}] for job id [{job.id}]."
+    return Json({"message": f"{problem} Error: it already exists."})
+
+
+async def save_result(records: Records, request: Request) -> Response:
+    result = (await fields.body(request)).text("result")
+    job = await find(records, request)
+    await blocking(records.save_result, job, result)
+    program = await blocking(records.store.program, job.title, job.provider)
+    return Json({**shapes.whole_job(job, program), "result": result})
+
+
+async def find(records: Records, request: Request) -> JobRow:
+    job_id = str(request.path_params["job_id"])
+    job = await blocking(records.store.job, job_id)
+    if job is None:
+        raise ApiError(404, f"Job [{job_id}] not found")
+    return job
+
+
+CALLS: dict[str, dict[str, Handler[Records]]] = {
+    "sub_status": {"PATCH": set_sub_status},
+    "event": {"POST": add_event},
+    "runtime_jobs": {"POST": add_runtime_job},
+    "result": {"POST": save_result},
+}
+"""By the last part of the path, and the method."""
+
+
+def routes(records: Records) -> list[Route]:
+    return [resource(records, f"{JOB}/{name}", calls) for name, calls in CALLS.items()]

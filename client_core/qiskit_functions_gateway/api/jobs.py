@@ -1,0 +1,194 @@
+"""The routes of jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Self, cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..storage.database import JobFilter, JobRow
+from ..storage.logs import of_own_function, private_part, public_part, read_log
+from . import request_fields as fields
+from . import serializers as shapes
+from .context import Gateway, is_json
+from .functions import check_provider, unknown
+from .job_calls import CALLS, JOB, check_event_type, find
+from .request_fields import clean_name
+from .routing import ApiError, Json, blocking, json_of, resource
+
+PAGE = 100
+"""How many jobs a listing has when nobody says."""
+
+_NOT_FLEETS = {"fleet_id": None, "compute_profile": None, "business_model": "SUBSIDIZED"}
+"""What the real gateway says of every job that runs on Ray."""
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    """All under ``/api/v1/jobs``, with what functions call."""
+    return [
+        resource(gateway, "jobs", GET=list_jobs),
+        resource(gateway, "jobs/provider", GET=list_provider_jobs),
+        resource(gateway, JOB, GET=get_job),
+        resource(gateway, f"{JOB}/result", CALLS["result"], GET=get_result),
+        resource(gateway, f"{JOB}/logs", GET=get_logs),
+        resource(gateway, f"{JOB}/provider-logs", GET=get_provider_logs),
+        resource(gateway, f"{JOB}/events", GET=get_events),
+        resource(gateway, f"{JOB}/event", CALLS["event"]),
+        resource(gateway, f"{JOB}/runtime_jobs", CALLS["runtime_jobs"], GET=get_runtime_jobs),
+        resource(gateway, f"{JOB}/sub_status", CALLS["sub_status"]),
+        resource(gateway, f"{JOB}/stop", POST=stop),
+    ]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which jobs a caller wants to see; every field of the query is checked before anything is looked up."""
+
+    title: str
+    provider: str
+    kind: str
+    status: str
+    created_after: str
+    limit: int
+    offset: int
+
+    @classmethod
+    def by(cls, request: Request) -> Self:
+        query = fields.query(request)
+        kind = query.optional("filter") or ""
+        if kind not in ("", "serverless", "catalog"):
+            raise ApiError(400, f'"{kind}" is not a valid choice.')
+        return cls(
+            title=clean_name(query.optional("function") or ""),
+            provider=clean_name(query.optional("provider") or ""),
+            kind=kind,
+            status=query.optional("status") or "",
+            created_after=query.moment("created_after"),
+            limit=query.integer("limit", PAGE),
+            offset=query.integer("offset", 0),
+        )
+
+    @property
+    def filter(self) -> JobFilter:
+        return JobFilter(
+            title=self.title,
+            # A title without a provider is one of the user's own functions.
+            provider=self.provider or ("" if self.title else None),
+            kind=cast(Literal["", "serverless", "catalog"], self.kind),
+            status=self.status,
+            created_after=self.created_after,
+        )
+
+
+async def list_jobs(gateway: Gateway, request: Request) -> Response:
+    asked = _Asked.by(request)
+    if asked.title and await blocking(gateway.store.program, asked.title, asked.provider) is None:
+        raise unknown(asked.title)
+    return await _page(gateway, request, asked, {"compute_profile": None})
+
+
+async def list_provider_jobs(gateway: Gateway, request: Request) -> Response:
+    asked = _Asked.by(request)
+    if not asked.provider:
+        raise ApiError(400, "'provider' not provided or is not valid")
+    check_provider(asked.provider)
+    if asked.title and await blocking(gateway.store.program, asked.title, asked.provider) is None:
+        raise unknown(asked.title, asked.provider)
+    return await _page(gateway, request, asked, {})
+
+
+async def _page(gateway: Gateway, request: Request, asked: _Asked, more: dict[str, Any]) -> Response:
+    limit, offset = asked.limit, asked.offset
+    count, jobs = await blocking(gateway.store.jobs, asked.filter, limit=limit, offset=offset)
+    is_last = not limit or offset + limit >= count
+    return Json(
+        {
+            "count": count,
+            "next": None if is_last else _link(request, limit, offset + limit),
+            "previous": _link(request, limit, max(offset - limit, 0)) if offset else None,
+            "results": [{**shapes.listed_job(job), **more} for job in jobs],
+        }
+    )
+
+
+def _link(request: Request, limit: int, offset: int) -> str:
+    """The page, with the filters that were given: the real gateway drops them."""
+    url = request.url.replace(path=f"{request.url.path}/")
+    return str(url.include_query_params(limit=limit, offset=offset))
+
+
+async def get_job(gateway: Gateway, request: Request) -> Response:
+    with_result = fields.query(request).boolean("with_result", default=False)
+    job = await find(gateway, request)
+    if not with_result:
+        return Json({**shapes.job(job), **_NOT_FLEETS})
+    program = await blocking(gateway.store.program, job.title, job.provider)
+    shown = {**shapes.whole_job(job, program), **_NOT_FLEETS}
+    return await json_of(lambda: {**shown, "result": gateway.result(job)})
+
+
+async def get_result(gateway: Gateway, request: Request) -> Response:
+    result = await blocking(gateway.result, await find(gateway, request))
+    return Response(status_code=204) if result is None else await json_of(lambda: {"result": result})
+
+
+async def get_logs(gateway: Gateway, request: Request) -> Response:
+    job = await find(gateway, request)
+    return await json_of(_log, gateway, job, public_part if job.provider else of_own_function)
+
+
+async def get_provider_logs(gateway: Gateway, request: Request) -> Response:
+    job = await find(gateway, request)
+    if not job.provider:
+        raise ApiError(403, f"You don't have access to job [{job.id}]")
+    return await json_of(_log, gateway, job, private_part)
+
+
+def _log(gateway: Gateway, job: JobRow, part: Callable[[str], str]) -> dict[str, str]:
+    log = read_log(gateway.home.job(job.id))
+    if log is None:
+        return {"logs": "" if job.status in ("PENDING", "RUNNING") else "No logs yet."}
+    return {"logs": part(log)}
+
+
+async def stop(gateway: Gateway, request: Request) -> Response:
+    service = (await fields.body(request)).optional("service")
+    if service and not is_json(service):
+        raise ApiError(400, "'service' is not the JSON of a QiskitRuntimeService.")
+    job = await find(gateway, request)
+    stopped = await blocking(gateway.runner.stop, job.id)
+    gateway.wake()
+    said = [
+        "Job has been stopped." if stopped else "Job already in terminal state.",
+        _of_runtime_jobs(bool(service and json.loads(service)), await blocking(gateway.store.runtime_jobs, job.id)),
+        *(["Serverless job was running and has been stopped."] if stopped and job.status == "RUNNING" else []),
+    ]
+    return Json({"message": " ".join(said)})
+
+
+def _of_runtime_jobs(has_service: bool, runtime_jobs: list[dict[str, str | None]]) -> str:
+    """They belong to an account, of which this gateway knows nothing; on the local channel they end with the job."""
+    if not has_service:
+        return "QiskitRuntimeService not found, cannot stop runtime jobs."
+    if not runtime_jobs:
+        return "No active runtime job ID associated with this serverless job ID."
+    names = ", ".join(str(job["runtime_job"]) for job in runtime_jobs)
+    return f"This gateway cancels no runtime jobs: [{names}]."
+
+
+async def get_events(gateway: Gateway, request: Request) -> Response:
+    event_type = fields.query(request).optional("type") or ""
+    if event_type:
+        check_event_type(event_type)
+    job = await find(gateway, request)
+    return Json(await blocking(gateway.store.events, job.id, event_type.upper()))
+
+
+async def get_runtime_jobs(gateway: Gateway, request: Request) -> Response:
+    job = await find(gateway, request)
+    return Json({"runtime_jobs": await blocking(gateway.store.runtime_jobs, job.id)})

@@ -1,0 +1,93 @@
+"""The environment variables of a job's processes."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from ..storage.data_folder import Home
+from ..storage.database import JobRow
+
+if TYPE_CHECKING:
+    from .environments import Environment
+
+_INHERITED = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "VIRTUAL_ENV"}
+    | {
+        "SYSTEMROOT",
+        "SYSTEMDRIVE",
+        "USERPROFILE",
+        "APPDATA",
+        "LOCALAPPDATA",
+        "PATHEXT",
+        "COMSPEC",
+        "NUMBER_OF_PROCESSORS",
+    }
+    | {"SSL_CERT_FILE", "SSL_CERT_DIR", "OMP_NUM_THREADS", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
+)
+"""What a process needs of its surroundings; everything else, tokens above all, stays out of a function."""
+
+_FOR_INSTALLERS = ("UV_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_CACHE_HOME")
+"""What says where packages come from, as beginnings of names in upper case."""
+
+
+def mark(home: Home, job: JobRow) -> dict[str, str]:
+    """The variables by which a process of the job is known, also one that left the process tree.
+
+    The path keeps apart what copies of a data folder call the same.
+    """
+    return {"ENV_JOB_ID_GATEWAY": job.id, "DATA_PATH": str(home.data(job.provider, job.title).path)}
+
+
+def for_function(home: Home, job: JobRow, port: int, environment: Environment | None) -> dict[str, str]:
+    """What a function on this machine is given.
+
+    Args:
+        port: where its calls home are answered.
+    """
+    data = home.data(job.provider, job.title)
+    variables = _surroundings()
+    if environment:
+        variables["VIRTUAL_ENV"] = str(environment.path)
+        variables["PATH"] = f"{environment.programs}{os.pathsep}{variables.get('PATH', os.defpath)}"
+    return {
+        **variables,
+        **of_job(job, f"http://127.0.0.1:{port}"),
+        **mark(home, job),
+        "ARGUMENTS_PATH": str(data.arguments(job.id)),
+        "RESULTS_PATH": str(data.result(job.id)),
+    }
+
+
+def of_job(job: JobRow, host: str) -> dict[str, str]:
+    """The contract of ``gateway/api`` and of ``qiskit_serverless`` 0.37 inside a function, but for the paths.
+
+    Args:
+        host: the address at which its calls home are answered.
+    """
+    return {
+        **json.loads(job.env_vars),
+        "PYTHONUNBUFFERED": "1",
+        "ENV_JOB_ID_GATEWAY": job.id,
+        "ENV_JOB_GATEWAY_HOST": host,
+        "ENV_JOB_GATEWAY_TOKEN": job.token,
+        "ENV_JOB_GATEWAY_INSTANCE": "local",
+        "ENV_GATEWAY_PROVIDER_VERSION": "v1",
+        "ENV_ACCESS_TRIAL": "False",
+        "ENV_JOB_FUNCTION_SIZE": "",
+        "ENV_JOB_COMPUTE_PROFILE": "",
+        "QISKIT_IBM_CHANNEL": "local",
+        "QISKIT_IBM_TOKEN": "local",
+        "QISKIT_IBM_INSTANCE": "local",
+    }
+
+
+def for_installer(home: Home, job: JobRow) -> dict[str, str]:
+    """What uv and pip need, which may build packages and so run code of others: nothing more."""
+    chosen = {name: value for name, value in os.environ.items() if name.upper().startswith(_FOR_INSTALLERS)}
+    return {**_surroundings(), **chosen, **mark(home, job)}
+
+
+def _surroundings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}

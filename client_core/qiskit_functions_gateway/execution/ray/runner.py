@@ -1,0 +1,311 @@
+"""Jobs on a Ray cluster that exists, through Ray's own Jobs API.
+
+A file in ``ray/`` of the data folder says that the cluster may know a job, and under which submission id. It
+is there from before the job is submitted until it is known to be over, so a gateway that is started again, or
+another one on the same folder, goes on where one has ended. A job is submitted only while it is queued, and
+the cluster takes a submission id once: an answer that was lost does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+import zipfile
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from qiskit_functions_core.errors import EmbeddedGatewayError
+from qiskit_functions_gateway.execution.environments import requirements
+from qiskit_functions_gateway.execution.job_environment import of_job
+from qiskit_functions_gateway.execution.job_process import Failure
+from qiskit_functions_gateway.execution.limits import Limits
+from qiskit_functions_gateway.execution.unpacking import CannotUnpack, unpack
+from qiskit_functions_gateway.storage.data_folder import Home
+from qiskit_functions_gateway.storage.database import ACTIVE, JobRow, Store
+from qiskit_functions_gateway.storage.locks import Busy, locked
+from qiskit_functions_gateway.storage.logs import BoundedLog
+from qiskit_functions_gateway.storage.results import keep_result
+
+from ..process_runner import STARTED, error_data
+from ..runner import Cluster
+from .jobs_api import JobsApi, Report, Unreachable
+from .worker import BEGIN
+
+logger = logging.getLogger(__name__)
+
+_OURS = ".qiskit-functions"
+"""Our folder beside the function's own files; no artifact has a reason to have one."""
+
+_STOP_SECONDS = 15.0
+"""How long a stop waits for the cluster, which gives processes 3 s and notices within one."""
+
+_LOOK_SECONDS = 0.1
+
+_LOG_SHARE = 10
+"""Ray gives a log as a whole only. Reading a long one may take a tenth of the time, whatever it costs."""
+
+
+class RayRunner:
+    """Hands jobs over, follows and stops them. Blocking: call it from a thread.
+
+    Args:
+        host: where the gateway listens.
+
+    Raises:
+        EmbeddedGatewayError: Ray is not installed, or its client would go elsewhere.
+    """
+
+    def __init__(self, home: Home, store: Store, limits: Limits, cluster: Cluster, host: str) -> None:
+        _check_client()
+        self._home = home
+        self._store = store
+        self._limits = limits
+        self._cluster = cluster
+        self._host = (cluster.gateway or host).rstrip("/")
+        self._handed_over = _Submissions(home.path / "ray")
+        self._logs: dict[str, tuple[int, float]] = {}
+        self._api: JobsApi | None = None
+        self._unreachable_since: float | None = None
+
+    def dispatch(self) -> None:
+        """Hand over what waits, oldest first; take over what the cluster says of the rest."""
+        if not (self._store.jobs_in(ACTIVE) or self._handed_over.jobs()):
+            return
+        with suppress(Busy), locked(self._home.path / "ray.lock", timeout=0):
+            try:
+                self._api = api = self._api or JobsApi(self._cluster.address)
+                for job in self._store.jobs_in(("QUEUED",)):
+                    self._hand_over(api, job)
+                for job in self._store.jobs_in(STARTED):
+                    if not self._handed_over.of(job.id):  # in a data folder that comes from a backup
+                        self._handed_over.note(job.id, job.id)
+                for job_id in self._handed_over.jobs():
+                    self._follow(api, job_id)
+                self._unreachable_since = None
+            except Unreachable as error:
+                self._on_unreachable(error)
+
+    def stop(self, job_id: str) -> bool:
+        """End a job; tells whether it was active. Returns when the cluster has ended it, if that answers in time."""
+        if not self._store.move(job_id, "STOPPED", since=ACTIVE, origin="API", context="STOP_JOB"):
+            return False
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._handed_over.of(job_id) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        return True
+
+    # From the queue to the cluster
+
+    def _hand_over(self, api: JobsApi, job: JobRow) -> None:
+        submission = self._handed_over.of(job.id) or job.id
+        self._handed_over.note(job.id, submission)
+        try:
+            api.submit(submission, job.title, self._runtime_env(job))
+        except Failure as failure:
+            self._fail(job, failure)
+            self._settle(job.id)
+        else:
+            self._move(job, "PENDING", since=("QUEUED",))
+        finally:
+            shutil.rmtree(self._home.job(job.id).work, ignore_errors=True)
+
+    def _runtime_env(self, job: JobRow) -> dict[str, Any]:
+        """The function's files as ``working_dir``, ours among them, and its dependencies.
+
+        What only the job may know goes with the files: Ray shows and logs its own ``env_vars``.
+        """
+        try:
+            packages = requirements(job.dependencies)
+            working_dir = self._package(job)
+        except (CannotUnpack, ValueError) as error:
+            raise Failure("CANNOT_START", str(error)) from error
+        pip = {"pip": {"packages": list(packages), "pip_check": False}} if packages else {}
+        return {"working_dir": str(working_dir), **pip}
+
+    def _package(self, job: JobRow) -> Path:
+        """A ZIP archive: from a folder, Ray would leave out what a ``.gitignore`` in it names."""
+        folder = self._home.job(job.id)
+        shutil.rmtree(folder.work, ignore_errors=True)  # of a gateway that died
+        files = folder.work / "files"
+        if not job.artifact:
+            raise Failure("CANNOT_START", "The function was uploaded without an artifact, so there is nothing to run.")
+        unpack(self._home.artifacts / job.artifact, files)
+        if not (files / job.entrypoint).is_file():
+            raise Failure("CANNOT_START", f"The artifact has no {job.entrypoint}, which is the function's entry point.")
+        package = folder.work / "package.zip"
+        # Archives may have times from before 1980, which ZIP does not know.
+        with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+            for place, _, names in os.walk(files):
+                for path in (Path(place, name) for name in names):
+                    archive.write(path, path.relative_to(files))
+            archive.write(Path(__file__).with_name("worker.py"), f"{_OURS}/worker.py")
+            archive.write(folder.arguments, f"{_OURS}/arguments.json")
+            archive.writestr(f"{_OURS}/job.json", json.dumps(self._for_worker(job)))
+        return package
+
+    def _for_worker(self, job: JobRow) -> dict[str, object]:
+        data = self._home.data(job.provider, job.title).path.relative_to(self._home.path)
+        shared = self._cluster.shared_folder
+        return {
+            "entrypoint": job.entrypoint,
+            "variables": of_job(job, self._host),
+            "data": f"{shared.rstrip('/')}/{data.as_posix()}" if shared else None,
+        }
+
+    # What the cluster says
+
+    def _follow(self, api: JobsApi, job_id: str) -> None:
+        job, submission = self._store.job(job_id), self._handed_over.of(job_id)
+        if job is None or submission is None or job.status == "QUEUED":
+            return
+        report = api.look(submission)
+        if report is None:
+            self._fail(job, Failure("LOST", "The Ray cluster does not know the job any more; was it started again?"))
+            self._settle(job_id)
+        elif report.is_over:
+            self._conclude(api, job, submission, report)
+        elif job.status not in ACTIVE:
+            api.stop(submission)
+        elif report.status == "RUNNING":
+            self._keep_up(api, job, submission)
+
+    def _keep_up(self, api: JobsApi, job: JobRow, submission: str) -> None:
+        if job.status == "PENDING":
+            self._move(job, "RUNNING", since=("PENDING",))
+        if time.monotonic() >= self._logs.get(job.id, (0, 0.0))[1]:
+            self._mirror(api, job, submission)
+        seconds, limit = self._running_seconds(job), self._limits.seconds
+        self._store.book(job.id, seconds)
+        if limit is not None and seconds > limit:
+            self._fail(job, Failure("TIME_LIMIT", f"The function ran longer than its limit of {limit:g} s."))
+
+    def _conclude(self, api: JobsApi, job: JobRow, submission: str, report: Report) -> None:
+        if report.never_had_its_turn and job.status == "PENDING":
+            self._queue_again(job, submission)
+            return
+        self._mirror(api, job, submission)
+        keep_result(self._home, job, only_if_whole=report.status != "SUCCEEDED")
+        if job.status == "RUNNING":
+            self._store.book(job.id, min(self._running_seconds(job), report.seconds))
+        elif report.exit_code is not None and self._move(job, "RUNNING", since=("PENDING",)):
+            self._store.book(job.id, report.seconds)
+        if report.status == "FAILED":
+            self._fail(job, report.failure)
+        else:
+            self._move(job, report.status, since=STARTED)
+        self._settle(job.id)
+
+    def _queue_again(self, job: JobRow, submission: str) -> None:
+        """Ray gives up what has waited a quarter of an hour for a processor; a busy cluster is no failure.
+
+        It does not take the id of a job a second time, so a number is added to it.
+        """
+        first, _, number = submission.partition("_")
+        self._move(job, "QUEUED", since=("PENDING",))
+        self._handed_over.note(job.id, f"{first}_{int(number or 1) + 1}")
+
+    def _settle(self, job_id: str) -> None:
+        """There is nothing left to be done for the job."""
+        self._handed_over.forget(job_id)
+        self._logs.pop(job_id, None)
+
+    def _on_unreachable(self, error: Unreachable) -> None:
+        """Nothing changes, until it has lasted too long; what the cluster then still runs is ended when it is back."""
+        since = self._unreachable_since
+        if since is None:
+            self._unreachable_since = time.monotonic()
+            logger.warning("the Ray cluster at %s cannot be asked, trying again: %s", self._cluster.address, error)
+        elif time.monotonic() - since > self._cluster.patience:
+            message = f"The Ray cluster was out of reach for more than {self._cluster.patience:g} s: {error}"
+            for job in self._store.jobs_in(STARTED):
+                self._fail(job, Failure("CLUSTER_GONE", message))
+
+    # What is kept of it here
+
+    def _mirror(self, api: JobsApi, job: JobRow, submission: str) -> None:
+        """Let the job's log be what Ray has, and what was said of the job here."""
+        begun = time.monotonic()
+        text = api.log(submission)
+        known, _ = self._logs.get(job.id, (-1, 0.0))
+        self._logs[job.id] = len(text or ""), time.monotonic() + _LOG_SHARE * (time.monotonic() - begun)
+        if text is None or len(text) == known:
+            return
+        target = self._home.job(job.id).log
+        partial = target.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
+        log = BoundedLog(partial, self._limits.log_bytes)
+        log.write(text.partition(f"{BEGIN}\n")[2].encode())
+        for event in reversed(self._store.events(job.id, "ERROR")):
+            if event["origin"] == "SCHEDULER":
+                log.say(event["data"]["message"])
+        log.close()
+        partial.replace(target)
+
+    def _fail(self, job: JobRow, failure: Failure | None) -> None:
+        """The reason comes first: whoever sees that the job has failed finds it."""
+        if job.status not in ACTIVE:
+            return
+        if failure:
+            self._store.add_error(job.id, error_data(failure.code, failure.message), origin="SCHEDULER")
+            log = BoundedLog(self._home.job(job.id).log, self._limits.log_bytes)
+            log.say(failure.message)
+            log.close()
+        self._move(job, "FAILED", since=ACTIVE)
+
+    def _move(self, job: JobRow, status: str, *, since: tuple[str, ...]) -> bool:
+        return self._store.move(job.id, status, since=since, origin="SCHEDULER", context="UPDATE_JOB_STATUS")
+
+    def _running_seconds(self, job: JobRow) -> float:
+        """Since it was seen to run for the first time."""
+        for event in self._store.events(job.id, "STATUS_CHANGE"):
+            if event["data"] == {"status": "RUNNING"}:
+                return (datetime.now(UTC) - datetime.fromisoformat(event["created"])).total_seconds()
+        return 0.0
+
+
+class _Submissions:
+    """Which jobs the cluster may know, and by which submission ids: a file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def jobs(self) -> list[str]:
+        try:
+            return sorted(path.stem for path in self._folder.glob("*.txt"))
+        except FileNotFoundError:
+            return []
+
+    def of(self, job_id: str) -> str | None:
+        try:
+            return (self._folder / f"{job_id}.txt").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+
+    def note(self, job_id: str, submission: str) -> None:
+        self._folder.mkdir(exist_ok=True)
+        partial = self._folder / f"{job_id}.partial"
+        partial.write_text(submission, encoding="ascii")
+        partial.replace(self._folder / f"{job_id}.txt")
+
+    def forget(self, job_id: str) -> None:
+        (self._folder / f"{job_id}.txt").unlink(missing_ok=True)
+
+
+def _check_client() -> None:
+    if find_spec("ray") is None:
+        raise EmbeddedGatewayError(
+            "Ray is not installed, which hands jobs to a cluster",
+            next_step="Ask the person to install it: pip install 'qiskit-functions-mcp[ray]'.",
+        )
+    for variable in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
+        if os.environ.get(variable):
+            raise EmbeddedGatewayError(
+                f"{variable} is set, and Ray's client follows it rather than the address that it is given",
+                next_step=f"Ask the person to remove {variable} from the gateway's environment.",
+            )

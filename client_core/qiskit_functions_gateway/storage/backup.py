@@ -1,0 +1,72 @@
+"""A whole data folder in one file, taken while gateways and jobs use it."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+from qiskit_functions_core.errors import EmbeddedGatewayError
+
+from .data_folder import Home
+from .database import Store
+
+_IN_MEMORY = 1024 * 1024
+
+_OF_A_JOB = ("arguments.json", "result.json", "log.txt")
+
+
+def backup(home: Home, target: Path) -> None:
+    """Write functions, jobs, results, logs and data files as a tar archive, which unpacked is a data folder.
+
+    The token is not in it; environments are made again when they are needed.
+
+    Raises:
+        EmbeddedGatewayError: there is no such data folder, or the file cannot be written; what was there stays.
+    """
+    if not home.database.is_file():
+        raise EmbeddedGatewayError(f"there is no data folder at {home.path}")
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        partial.touch(mode=0o600)  # functions' variables may hold secrets
+        with tarfile.open(partial, "w") as archive:
+            _add_database(archive, home)
+            # What the database speaks of was there before it; what came since does no harm.
+            for path in _files(home):
+                with suppress(FileNotFoundError):
+                    _add(archive, path, path.relative_to(home.path).as_posix())
+        partial.replace(target)
+    except OSError as error:
+        raise EmbeddedGatewayError(f"the backup {target} cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _add_database(archive: tarfile.TarFile, home: Home) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(Store(home.database)) as store:
+        copy = Path(folder) / home.database.name
+        store.backup(copy)
+        _add(archive, copy, copy.name)
+
+
+def _files(home: Home) -> Iterator[Path]:
+    yield from home.artifacts.glob("*.tar")
+    for name in _OF_A_JOB:
+        yield from (home.path / "jobs").glob(f"*/{name}")
+    for path in (home.path / "data").rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            yield path
+
+
+def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
+    """A copy, because a file that grows or shrinks meanwhile would break the archive."""
+    with path.open("rb") as source, tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
+        shutil.copyfileobj(source, copy)
+        info = tarfile.TarInfo(name)
+        info.size, info.mode, info.mtime = copy.tell(), 0o600, path.stat().st_mtime
+        copy.seek(0)
+        archive.addfile(info, copy)

@@ -1,0 +1,413 @@
+"""Programs, jobs, events and the ledger in SQLite; the only place that knows SQL.
+
+Several gateways and supervisors share one file. A change of status is guarded in the statement itself, so
+of two that race only one wins, and its event is written in the same transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from qiskit_functions_core.errors import EmbeddedGatewayError
+
+from .data_folder import new_token
+from .locks import locked
+
+ACTIVE = ("QUEUED", "PENDING", "RUNNING")
+"""The statuses from which a job can still change, in the gateway's words."""
+
+Origin = Literal["API", "SCHEDULER"]
+
+_BUSY_SECONDS = 10
+"""How long a write waits for another process's; each holds the file for milliseconds."""
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE programs (
+        id TEXT PRIMARY KEY, title TEXT NOT NULL, provider TEXT NOT NULL, entrypoint TEXT NOT NULL,
+        artifact TEXT, image TEXT, dependencies TEXT NOT NULL, env_vars TEXT NOT NULL, description TEXT,
+        version TEXT, type TEXT NOT NULL, runner TEXT NOT NULL, arguments_schema TEXT NOT NULL,
+        created TEXT NOT NULL, UNIQUE (provider, title)
+    );
+    CREATE TABLE jobs (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+        program_id TEXT NOT NULL REFERENCES programs (id), entrypoint TEXT NOT NULL, artifact TEXT,
+        env_vars TEXT NOT NULL, status TEXT NOT NULL, sub_status TEXT, created TEXT NOT NULL, token TEXT NOT NULL
+    );
+    CREATE INDEX jobs_by_status ON jobs (status, seq);
+    CREATE INDEX jobs_by_program ON jobs (program_id, seq);
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL REFERENCES jobs (id),
+        event_type TEXT NOT NULL, origin TEXT NOT NULL, context TEXT NOT NULL, created TEXT NOT NULL,
+        data TEXT NOT NULL
+    );
+    CREATE INDEX events_by_job ON events (job_id, seq);
+    CREATE TABLE runtime_jobs (
+        runtime_job TEXT PRIMARY KEY, job_id TEXT NOT NULL REFERENCES jobs (id), runtime_session TEXT
+    );
+    CREATE TABLE ledger (job_id TEXT PRIMARY KEY REFERENCES jobs (id), seconds REAL NOT NULL);
+    """,
+    "ALTER TABLE jobs ADD COLUMN dependencies TEXT NOT NULL DEFAULT '[]';",
+    "ALTER TABLE jobs ADD COLUMN runner TEXT NOT NULL DEFAULT 'process';",
+)
+"""Each takes the schema one version further; ``user_version`` counts those that were applied."""
+
+
+@dataclass(frozen=True)
+class ProgramRow:
+    """A function as stored; what the API calls JSON strings are JSON strings here."""
+
+    title: str
+    provider: str = ""
+    entrypoint: str = "main.py"
+    artifact: str | None = None
+    image: str | None = None
+    dependencies: str = "[]"
+    env_vars: str = "{}"
+    description: str | None = None
+    version: str | None = None
+    type: str = "GENERIC"
+    runner: str = "ray"
+    arguments_schema: str = "{}"
+    id: str = ""
+    created: str = ""
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job, with the function's name beside it, and its code as it was when the job was submitted."""
+
+    seq: int
+    id: str
+    program_id: str
+    title: str
+    provider: str
+    entrypoint: str
+    artifact: str | None
+    dependencies: str
+    env_vars: str
+    status: str
+    sub_status: str | None
+    created: str
+    token: str
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """What a listing of jobs is narrowed to; none and empty narrow nothing."""
+
+    title: str = ""
+    provider: str | None = None
+    kind: Literal["", "serverless", "catalog"] = ""
+    status: str = ""
+    created_after: str = ""
+
+
+_PROGRAM_COLUMNS = ", ".join(field.name for field in fields(ProgramRow))
+_JOB_COLUMNS = ", ".join(
+    f"p.{field.name}" if field.name in ("title", "provider") else f"j.{field.name}" for field in fields(JobRow)
+)
+_JOBS = f"SELECT {_JOB_COLUMNS} FROM jobs j JOIN programs p ON p.id = j.program_id"  # noqa: S608 - column names
+
+_COUNT_ACTIVE = f"SELECT count(*) FROM jobs WHERE status IN {ACTIVE}"  # noqa: S608 - a constant
+
+
+class Store:
+    """One data folder's database. Blocking: call it from a thread.
+
+    Args:
+        runner: where jobs run that are made here; gateways with different ones leave each other's jobs alone.
+
+    Raises:
+        EmbeddedGatewayError: by any method, when the file cannot be read or written; it stays whole.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        runner: Literal["process", "ray"] = "process",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._path = path
+        self._runner = runner
+        self._clock = clock
+        self._lock = threading.Lock()
+        with self._failures():
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def backup(self, target: Path) -> None:
+        """Copy the whole database as it is now, while others read and write it."""
+        with self._reading() as connection, closing(sqlite3.connect(target)) as copy:
+            connection.backup(copy)
+
+    def _prepare(self) -> None:
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        if self._version() > len(_MIGRATIONS):
+            raise EmbeddedGatewayError(
+                f"{self._path} was written by a newer version of qiskit-functions-mcp",
+                next_step="Ask the person to upgrade, or to set QISKIT_FUNCTIONS_HOME to another folder.",
+            )
+        if self._version() < len(_MIGRATIONS):
+            # Going over to WAL, SQLite does not wait for others who do the same.
+            with locked(self._path.with_suffix(".lock")):
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._migrate()
+
+    def _version(self) -> int:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        return int(version)
+
+    def _migrate(self) -> None:
+        version = self._version()
+        for number, script in enumerate(_MIGRATIONS[version:], version + 1):
+            with self._writing() as connection:
+                for statement in filter(str.strip, script.split(";")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise EmbeddedGatewayError(
+                f"the database {self._path} cannot be used: {error}",
+                next_step="Ask the person to look at the data folder: is the disk full, or the folder read-only?",
+            ) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._failures():
+            yield self._connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._failures():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # SQLite itself ends it when the disk is full
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    # Programs
+
+    def program(self, title: str, provider: str) -> ProgramRow | None:
+        query = f"SELECT {_PROGRAM_COLUMNS} FROM programs WHERE title = ? AND provider = ?"  # noqa: S608 - columns
+        with self._reading() as connection:
+            row = connection.execute(query, (title, provider)).fetchone()
+        return ProgramRow(*row) if row else None
+
+    def programs(self) -> list[ProgramRow]:
+        query = f"SELECT {_PROGRAM_COLUMNS} FROM programs"  # noqa: S608 - columns
+        with self._reading() as connection:
+            return [ProgramRow(*row) for row in connection.execute(query)]
+
+    def put_program(self, title: str, provider: str, changes: dict[str, str | None]) -> ProgramRow:
+        """Create or update; columns that ``changes`` leaves out keep their value."""
+        from uuid import uuid4  # late for the sake of supervisors, as all that they do not need
+
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO programs (id, title, provider, entrypoint, dependencies, env_vars, type, runner,"
+                " arguments_schema, created) VALUES (?, ?, ?, 'main.py', '[]', '{}', 'GENERIC', 'ray', '{}', ?)"
+                " ON CONFLICT DO NOTHING",
+                (str(uuid4()), title, provider, self._now()),
+            )
+            for column, value in changes.items():
+                connection.execute(
+                    f"UPDATE programs SET {column} = ? WHERE title = ? AND provider = ?",  # noqa: S608 - a column
+                    (value, title, provider),
+                )
+        stored = self.program(title, provider)
+        assert stored is not None, "programs are never deleted"  # noqa: S101 - for the type checker
+        return stored
+
+    # Jobs
+
+    def active_jobs(self) -> int:
+        with self._reading() as connection:
+            (active,) = connection.execute(_COUNT_ACTIVE).fetchone()
+        return int(active)
+
+    def create_job(self, program: ProgramRow, job_id: str, *, most_active: int) -> JobRow | None:
+        """A queued job with a token of its own; none when so many are active already."""
+        with self._writing() as connection:
+            (active,) = connection.execute(_COUNT_ACTIVE).fetchone()
+            if active >= most_active:
+                return None
+            connection.execute(
+                "INSERT INTO jobs"
+                " (id, program_id, entrypoint, artifact, dependencies, env_vars, status, created, token, runner)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?, ?)",
+                (
+                    job_id,
+                    program.id,
+                    program.entrypoint,
+                    program.artifact,
+                    program.dependencies,
+                    program.env_vars,
+                    self._now(),
+                    new_token(),
+                    self._runner,
+                ),
+            )
+            self._add_event(connection, job_id, "STATUS_CHANGE", "API", "RUN_PROGRAM", {"status": "QUEUED"})
+        return self.job(job_id)
+
+    def job(self, job_id: str) -> JobRow | None:
+        with self._reading() as connection:
+            row = connection.execute(f"{_JOBS} WHERE j.id = ?", (job_id,)).fetchone()
+        return JobRow(*row) if row else None
+
+    def jobs(self, wanted: JobFilter, *, limit: int, offset: int) -> tuple[int, list[JobRow]]:
+        """How many jobs match, and a part of them, newest first. A limit of 0 is no limit."""
+        where, values = _conditions(wanted)
+        with self._reading() as connection:
+            (count,) = connection.execute(
+                f"SELECT count(*) FROM jobs j JOIN programs p ON p.id = j.program_id{where}",  # noqa: S608 - fixed
+                values,
+            ).fetchone()
+            rows = connection.execute(
+                f"{_JOBS}{where} ORDER BY j.seq DESC LIMIT ? OFFSET ?", (*values, limit or -1, offset)
+            ).fetchall()
+        return count, [JobRow(*row) for row in rows]
+
+    def jobs_in(self, statuses: Sequence[str]) -> list[JobRow]:
+        """Those of our runner, oldest first."""
+        query = f"{_JOBS} WHERE j.status IN ({', '.join('?' * len(statuses))}) AND j.runner = ? ORDER BY j.seq"
+        with self._reading() as connection:
+            rows = connection.execute(query, (*statuses, self._runner))
+            return [JobRow(*row) for row in rows]
+
+    def move(self, job_id: str, status: str, *, since: Sequence[str], origin: Origin, context: str) -> bool:
+        """Change the status if it is one of ``since``; tells whether it was."""
+        marks = ", ".join("?" * len(since))
+        with self._writing() as connection:
+            changed = connection.execute(
+                f"UPDATE jobs SET status = ? WHERE id = ? AND status IN ({marks})",  # noqa: S608
+                (status, job_id, *since),
+            ).rowcount
+            if changed:
+                self._add_event(connection, job_id, "STATUS_CHANGE", origin, context, {"status": status})
+        return bool(changed)
+
+    def set_sub_status(self, job_id: str, sub_status: str) -> bool:
+        """Only while the job is active; tells whether it is."""
+        with self._writing() as connection:
+            changed = connection.execute(
+                f"UPDATE jobs SET sub_status = ? WHERE id = ? AND status IN {ACTIVE}",  # noqa: S608 - a constant
+                (sub_status, job_id),
+            ).rowcount
+            if changed:
+                data = {"sub_status": sub_status}
+                self._add_event(connection, job_id, "SUB_STATUS_CHANGE", "API", "SET_SUB_STATUS", data)
+        return bool(changed)
+
+    def starts(self, job_id: str) -> int:
+        """How often a supervisor was started for the job."""
+        started = json.dumps({"status": "PENDING"})
+        with self._reading() as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM events WHERE job_id = ? AND event_type = 'STATUS_CHANGE' AND data = ?",
+                (job_id, started),
+            ).fetchone()
+        return int(count)
+
+    def add_error(self, job_id: str, data: dict[str, Any], *, origin: Origin = "API") -> None:
+        with self._writing() as connection:
+            self._add_event(connection, job_id, "ERROR", origin, "SEND_ERROR", data)
+
+    def events(self, job_id: str, event_type: str = "") -> list[dict[str, Any]]:
+        """Newest first."""
+        query = (
+            "SELECT event_type, origin, context, created, data FROM events WHERE job_id = ? AND ? IN ('', event_type)"
+        )
+        with self._reading() as connection:
+            rows = connection.execute(f"{query} ORDER BY seq DESC", (job_id, event_type)).fetchall()
+        names = ("event_type", "origin", "context", "created")
+        return [{**dict(zip(names, row, strict=False)), "data": json.loads(row[4])} for row in rows]
+
+    def add_runtime_job(self, job_id: str, runtime_job: str, runtime_session: str | None) -> bool:
+        """Tells whether it is new."""
+        with self._writing() as connection:
+            added = connection.execute(
+                "INSERT INTO runtime_jobs (runtime_job, job_id, runtime_session) VALUES (?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                (runtime_job, job_id, runtime_session),
+            ).rowcount
+        return bool(added)
+
+    def runtime_jobs(self, job_id: str) -> list[dict[str, str | None]]:
+        query = "SELECT runtime_job, runtime_session FROM runtime_jobs WHERE job_id = ? ORDER BY rowid"
+        with self._reading() as connection:
+            return [
+                {"runtime_job": job, "runtime_session": session}
+                for job, session in connection.execute(query, (job_id,))
+            ]
+
+    # The ledger
+
+    def book(self, job_id: str, seconds: float) -> None:
+        """What a job has used so far; a later figure replaces an earlier one."""
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO ledger (job_id, seconds) VALUES (?, ?)", (job_id, seconds))
+
+    def seconds_used(self) -> float:
+        with self._reading() as connection:
+            (seconds,) = connection.execute("SELECT total(seconds) FROM ledger").fetchone()
+        return float(seconds)
+
+    def _add_event(
+        self, connection: sqlite3.Connection, job_id: str, event_type: str, origin: Origin, context: str, data: object
+    ) -> None:
+        connection.execute(
+            "INSERT INTO events (job_id, event_type, origin, context, created, data) VALUES (?, ?, ?, ?, ?, ?)",
+            (job_id, event_type, origin, context, self._now(), json.dumps(data)),
+        )
+
+    def _now(self) -> str:
+        """UTC with microseconds, as the gateway writes it; such texts compare as their times do."""
+        return self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _conditions(wanted: JobFilter) -> tuple[str, list[str]]:
+    conditions: list[str] = []
+    values: list[str] = []
+    for condition, value in (
+        ("p.title = ?", wanted.title),
+        ("j.status = ?", wanted.status),
+        ("j.created >= ?", wanted.created_after),
+    ):
+        if value:
+            conditions.append(condition)
+            values.append(value)
+    if wanted.provider is not None:
+        conditions.append("p.provider = ?")
+        values.append(wanted.provider)
+    if wanted.kind:
+        conditions.append("p.provider = ''" if wanted.kind == "serverless" else "p.provider != ''")
+    return (f" WHERE {' AND '.join(conditions)}" if conditions else ""), values

@@ -1,0 +1,46 @@
+"""The functions that an empty gateway already has, under the provider ``examples``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from qiskit_functions_core.serverless.artifact import Artifact
+
+from .data_folder import Home
+from .database import Store
+
+PROVIDER = "examples"
+
+_SHIPPED = Path(__file__).parent / "examples"
+_CHECKOUT = Path(__file__).parents[3] / "examples" / "functions"
+
+
+def seed(home: Home, store: Store) -> None:
+    """Put the examples there, and those that changed with a new version anew."""
+    folder = _SHIPPED if _SHIPPED.is_dir() else _CHECKOUT
+    for manifest in sorted(folder.glob("*/function.json")):
+        _put(home, store, manifest.parent, json.loads(manifest.read_text(encoding="utf-8")))
+
+
+def _put(home: Home, store: Store, directory: Path, function: dict[str, Any]) -> None:
+    archive = Artifact.from_directory(directory, function["entrypoint"]).content
+    name = f"{hashlib.sha256(archive).hexdigest()}.tar"
+    changes = {
+        "artifact": name,
+        "entrypoint": function["entrypoint"],
+        "description": function["description"],
+        "version": function["version"],
+        "arguments_schema": json.dumps(function["arguments_schema"]),
+    }
+    stored = store.program(function["title"], PROVIDER)
+    if stored and all(getattr(stored, column) == value for column, value in changes.items()):
+        return
+    # Another gateway's job may be reading the same one.
+    partial = home.artifacts / f".{name}.{secrets.token_hex(4)}"
+    partial.write_bytes(archive)
+    partial.replace(home.artifacts / name)
+    store.put_program(function["title"], PROVIDER, dict(changes))

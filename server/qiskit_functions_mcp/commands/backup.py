@@ -1,0 +1,22 @@
+"""The command ``qiskit-functions-mcp backup``: this machine's data folder in one file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from qiskit_functions_core.errors import EmbeddedGatewayError
+
+
+def main(file: Path, home: str | None) -> int:
+    """Returns the exit code. Gateways and jobs may go on meanwhile."""
+    from qiskit_functions_gateway.storage.backup import backup
+    from qiskit_functions_gateway.storage.data_folder import Home, data_folder
+
+    try:
+        backup(Home(Path(home) if home else data_folder()), file)
+    except EmbeddedGatewayError as error:
+        print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)
+        return 1
+    print(f"{file} ({file.stat().st_size / 1024**2:.1f} MiB)")
+    return 0

@@ -1,0 +1,314 @@
+"""Jobs: every one of them listed once, followed by any number of watchers, stopped with what they started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+from starlette.responses import Response
+
+from qiskit_functions_core import Job, JobStatus
+from qiskit_functions_core.errors import GatewayFault, InputError, NotFound, ResultNotReady
+from qiskit_functions_core.serverless.job_logs import filter_lines
+from support.clients import Asked, By, InTurn, NotingGateway, client_of, noting_gateway
+from support.still_gateway import StillGateway, still_gateway
+
+ID = "77d67d4f-dc19-4bc2-aa2b-7e83abdea163"
+JOB = f"jobs/{ID}/"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StillGateway]:
+    with still_gateway(tmp_path_factory.mktemp("jobs")) as still:
+        still.put_function("mine")
+        still.put_function("theirs", "examples")
+        for status in ("SUCCEEDED", "FAILED", "RUNNING", "QUEUED", "STOPPED"):
+            still.put_job("mine", "", status)
+        still.put_job("theirs", "examples", "SUCCEEDED")
+        yield still
+
+
+@pytest.fixture
+def noting() -> Iterator[NotingGateway]:
+    with noting_gateway({f"GET {JOB}": job()}) as gateway:
+        yield gateway
+
+
+def job(status: str = "RUNNING", sub_status: str | None = None, job_id: str = ID) -> dict[str, Any]:
+    return {"id": job_id, "status": status, "sub_status": sub_status, "created": "2026-11-22T22:57:12Z"}
+
+
+def ids(number: int) -> list[str]:
+    return [f"00000000-0000-0000-0000-{n:012d}" for n in range(number)]
+
+
+async def listed(gateway: StillGateway, **filters: Any) -> list[tuple[str | None, str]]:
+    async with client_of(gateway.host) as client:
+        return [(job.function_title, job.status.value) async for job in client.jobs.all(page_size=2, **filters)]
+
+
+async def test_every_job_is_listed_newest_first_over_many_pages(gateway: StillGateway) -> None:
+    assert await listed(gateway) == [
+        ("theirs", "DONE"),
+        ("mine", "CANCELED"),
+        ("mine", "QUEUED"),
+        ("mine", "RUNNING"),
+        ("mine", "ERROR"),
+        ("mine", "DONE"),
+    ]
+
+
+async def test_filters_hold_on_every_page(gateway: StillGateway) -> None:
+    assert len(await listed(gateway, function="mine")) == 5
+    assert await listed(gateway, function="examples/theirs") == [("theirs", "DONE")]
+    assert await listed(gateway, provider="examples") == [("theirs", "DONE")]
+    assert await listed(gateway, kind="catalog") == [("theirs", "DONE")]
+    assert await listed(gateway, status=JobStatus.DONE) == [("theirs", "DONE"), ("mine", "DONE")]
+    assert await listed(gateway, function="examples/theirs", scope="provider") == [("theirs", "DONE")]
+    assert await listed(gateway, created_after=datetime.now(UTC) + timedelta(days=1)) == []
+
+
+async def test_a_job_that_moved_to_a_later_page_is_listed_once(noting: NotingGateway) -> None:
+    first, second, third, newest = ids(4)
+    pages = {"0": [first, second], "2": [second, third]}
+
+    def page(asked: Asked) -> Any:
+        results = [job(job_id=job_id) for job_id in pages[asked.query["offset"]]]
+        return {"count": 4, "results": results, "next": None, "previous": None}
+
+    noting.answers["GET jobs/"] = By(page)
+    async with client_of(noting.host) as client:
+        assert [job.id async for job in client.jobs.all(page_size=2)] == [first, second, third]
+    assert newest not in str(noting.asked)
+
+
+async def test_a_listing_that_lost_jobs_meanwhile_comes_to_an_end(noting: NotingGateway) -> None:
+    noting.answers["GET jobs/"] = InTurn(
+        [{"count": 5, "results": [job(job_id=ids(1)[0])]}, {"count": 5, "results": []}]
+    )
+    async with client_of(noting.host) as client:
+        assert len([job async for job in client.jobs.all()]) == 1
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"limit": 0},
+        {"offset": -1},
+        {"scope": "provider"},
+        {"scope": "provider", "function": "mine"},
+        {"function": "a/b", "provider": "c"},
+    ],
+    ids=str,
+)
+async def test_a_listing_that_cannot_be_meant_is_refused_unsent(noting: NotingGateway, filters: Any) -> None:
+    async with client_of(noting.host) as client:
+        with pytest.raises(InputError):
+            await client.jobs.page(**filters)
+    assert noting.asked == []
+
+
+@pytest.mark.parametrize("job_id", ["", "x", "../programs", f"{ID}/stop", ID[:-1]])
+async def test_what_is_no_job_id_is_refused_unsent(noting: NotingGateway, job_id: str) -> None:
+    async with client_of(noting.host) as client:
+        for ask in (client.jobs.get, client.jobs.logs, client.jobs.result, client.jobs.events, client.jobs.stop):
+            with pytest.raises(InputError, match="not a job id"):
+                await ask(job_id)
+    assert noting.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "sub_status", "shown"),
+    [
+        ("RUNNING", None, "RUNNING"),
+        ("RUNNING", "MAPPING", "RUNNING: MAPPING"),
+        ("RUNNING", "OPTIMIZING_HARDWARE", "RUNNING: OPTIMIZING_FOR_HARDWARE"),
+        ("RUNNING", "WAITING_QPU", "RUNNING: WAITING_FOR_QPU"),
+        ("RUNNING", "EXECUTING_QPU", "RUNNING: EXECUTING_QPU"),
+        ("RUNNING", "POST_PROCESSING", "RUNNING: POST_PROCESSING"),
+        ("SUCCEEDED", "POST_PROCESSING", "DONE"),
+        ("PENDING", None, "INITIALIZING"),
+    ],
+)
+def test_status_and_sub_status_are_there_in_both_tongues(status: str, sub_status: str | None, shown: str) -> None:
+    found = Job.model_validate(job(status, sub_status))
+    assert found.qiskit_status == shown
+    assert (found.status.on_gateway, found.sub_status) == (status, sub_status)
+
+
+LOG = "start\nINFO one\nERROR two\nINFO three\n"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ({}, LOG),
+        ({"include": "INFO"}, "INFO one\nINFO three"),
+        ({"exclude": "INFO"}, "start\nERROR two"),
+        ({"include": "INFO|ERROR", "exclude": "one$"}, "ERROR two\nINFO three"),
+        ({"tail": 2}, "ERROR two\nINFO three"),
+        ({"include": "INFO", "tail": 1}, "INFO three"),
+        ({"tail": 0}, ""),
+        ({"include": "nothing"}, ""),
+    ],
+    ids=str,
+)
+async def test_logs_are_filtered_by_lines_and_cut_from_their_end(noting: NotingGateway, wanted: Any, text: str) -> None:
+    noting.answers[f"GET {JOB}logs/"] = noting.answers[f"GET {JOB}provider-logs/"] = {"logs": LOG}
+    async with client_of(noting.host) as client:
+        assert await client.jobs.logs(ID, **wanted) == text
+        assert await client.jobs.logs(ID, scope="provider", **wanted) == text
+
+
+def test_lines_are_those_of_files_and_an_expression_that_is_none_is_refused() -> None:
+    assert filter_lines("a\u2028b\x0cc\nd", include="c") == "a\u2028b\x0cc"
+    with pytest.raises(InputError, match="regular expression"):
+        filter_lines("a", include="(")
+
+
+def test_an_expression_that_would_backtrack_for_ever_does_not() -> None:
+    assert filter_lines("a" * 50_000 + "!", include="^(a+)+$") == ""
+
+
+RUNTIME = [
+    {"runtime_job": "rj1", "runtime_session": None},
+    {"runtime_job": "rj2", "runtime_session": "s1"},
+    {"runtime_job": "rj3", "runtime_session": "s1"},
+]
+
+
+async def test_runtime_jobs_are_listed_by_session(noting: NotingGateway) -> None:
+    noting.answers[f"GET {JOB}runtime_jobs/"] = {"runtime_jobs": RUNTIME}
+    async with client_of(noting.host) as client:
+        assert [job.runtime_job for job in await client.jobs.runtime_jobs(ID)] == ["rj1", "rj2", "rj3"]
+        assert [job.runtime_job for job in await client.jobs.runtime_jobs(ID, session="s1")] == ["rj2", "rj3"]
+        assert await client.jobs.runtime_sessions(ID) == ["s1"]
+
+
+def stopping(noting: NotingGateway, **answers: Any) -> None:
+    noting.answers |= {
+        f"GET {JOB}": job("STOPPED"),
+        f"GET {JOB}logs/": {"logs": "the log"},
+        f"POST {JOB}stop/": {"message": "Job has been stopped."},
+        f"GET {JOB}runtime_jobs/": {"runtime_jobs": []},
+    } | answers
+
+
+async def test_logs_are_read_before_a_job_is_stopped_since_gateways_forget_them(noting: NotingGateway) -> None:
+    stopping(noting)
+    async with client_of(noting.host) as client:
+        stopped = await client.jobs.stop(ID.upper())
+    assert (stopped.logs, stopped.message, stopped.job.status) == ("the log", "Job has been stopped.", "CANCELED")
+    assert noting.paths() == [f"GET {JOB}logs/", f"POST {JOB}stop/", f"GET {JOB}runtime_jobs/", f"GET {JOB}"]
+    assert noting.asked[1].body == b'{"service":"null"}', "a token would have travelled there"
+
+
+@pytest.mark.parametrize(
+    ("answers", "problem"),
+    [
+        ({f"GET {JOB}logs/": Response(status_code=403)}, "its log"),
+        ({f"GET {JOB}runtime_jobs/": {"message": "no list"}}, "its runtime jobs"),
+        ({f"GET {JOB}runtime_jobs/": {"runtime_jobs": RUNTIME[:1]}}, "rj1: a self-hosted gateway"),
+    ],
+)
+async def test_what_fails_around_a_stop_is_told_and_does_not_prevent_it(
+    noting: NotingGateway, answers: Any, problem: str
+) -> None:
+    stopping(noting, **answers)
+    async with client_of(noting.host) as client:
+        stopped = await client.jobs.stop(ID)
+    assert stopped.job.status == "CANCELED"
+    assert len(stopped.problems) == 1
+    assert problem in stopped.problems[0]
+
+
+async def test_a_stop_that_is_refused_is_an_error(noting: NotingGateway) -> None:
+    stopping(noting, **{f"POST {JOB}stop/": Response(status_code=404)})
+    async with client_of(noting.host) as client:
+        with pytest.raises(NotFound):
+            await client.jobs.stop(ID)
+
+
+async def test_watching_tells_each_change_once_and_ends_with_the_job(noting: NotingGateway) -> None:
+    states = [("QUEUED", None), ("RUNNING", None), ("RUNNING", None), ("RUNNING", "MAPPING"), ("SUCCEEDED", None)]
+    noting.answers[f"GET {JOB}"] = InTurn([job(*state) for state in states])
+    async with client_of(noting.host) as client:
+        seen = [job.qiskit_status async for job in client.jobs.watch(ID)]
+    assert seen == ["QUEUED", "RUNNING", "RUNNING: MAPPING", "DONE"]
+
+
+async def test_many_watchers_of_a_job_ask_as_often_as_one(noting: NotingGateway) -> None:
+    states = ["QUEUED", "QUEUED", "QUEUED", "SUCCEEDED"]
+    noting.answers[f"GET {JOB}"] = InTurn([job(state) for state in states])
+    ended: list[Job] = []
+    async with client_of(noting.host) as client:
+
+        async def wait(job_id: str) -> None:
+            ended.append(await client.jobs.wait(job_id, timeout=30))
+
+        async with anyio.create_task_group() as group:
+            for job_id in [ID, ID.upper()] * 10:
+                group.start_soon(wait, job_id)
+    assert {job.status for job in ended} == {JobStatus.DONE}
+    assert (len(ended), len(noting.asked)) == (20, len(states))
+
+
+async def test_waiting_ends_with_its_time_and_leaves_the_job_alone(noting: NotingGateway) -> None:
+    async with client_of(noting.host) as client:
+        with pytest.raises(TimeoutError):
+            await client.jobs.wait(ID, timeout=0.01)
+    assert {asked.method for asked in noting.asked} <= {"GET"}
+
+
+async def test_waiting_for_a_job_that_is_not_there_is_an_error(noting: NotingGateway) -> None:
+    noting.answers[f"GET {JOB}"] = Response(status_code=404)
+    async with client_of(noting.host) as client:
+        with pytest.raises(NotFound):
+            await client.jobs.wait(ID, timeout=30)
+
+
+ERRORS = [
+    {
+        "event_type": "ERROR",
+        "created": "2026-11-22T22:57:12Z",
+        "data": {"code": "2", "message": "second", "args": {"n": 1}},
+    },
+    {"event_type": "ERROR", "created": "2026-11-22T22:57:11Z", "data": {"code": "1", "message": "first"}},
+]
+
+
+@pytest.mark.parametrize(
+    ("events", "logs", "message", "source"),
+    [
+        (ERRORS, "", "[1] first\n[2] second {'n': 1}", "events"),
+        ([], "hello\nTraceback (most recent call last):\nValueError: no", "Traceback", "logs"),
+        ([], "one\ntwo\n", "one\ntwo", "logs"),
+        ([], "", "neither", "nothing"),
+    ],
+)
+async def test_why_a_job_failed_is_found_in_its_events_else_in_its_log(
+    noting: NotingGateway, events: Any, logs: str, message: str, source: str
+) -> None:
+    noting.answers |= {f"GET {JOB}events/": events, f"GET {JOB}logs/": {"logs": logs}}
+    async with client_of(noting.host) as client:
+        failure = await client.jobs.failure(Job.model_validate(job("FAILED")))
+    assert message in failure.message
+    assert failure.source == source
+
+
+async def test_a_job_without_a_result_says_so(noting: NotingGateway) -> None:
+    noting.answers[f"GET {JOB}result/"] = Response(status_code=204)
+    async with client_of(noting.host) as client:
+        with pytest.raises(ResultNotReady, match="RUNNING"):
+            await client.jobs.result(ID)
+
+
+@pytest.mark.parametrize("answer", [{"id": "x"}, [], {**job(), "status": "NEW"}], ids=str)
+async def test_a_job_that_cannot_be_understood_is_the_gateways_fault(noting: NotingGateway, answer: Any) -> None:
+    noting.answers[f"GET {JOB}"] = answer
+    async with client_of(noting.host) as client:
+        with pytest.raises(GatewayFault):
+            await client.jobs.get(ID)

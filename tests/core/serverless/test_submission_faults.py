@@ -1,0 +1,242 @@
+"""Runs through a proxy that spoils what passes: never two jobs, never one lost, never one that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import anyio
+import pytest
+from pydantic import SecretStr
+
+from qiskit_functions_core import Account, Channel, FunctionsClient, Submission
+from qiskit_functions_core.errors import QiskitFunctionsError, SubmissionUnknown
+from qiskit_functions_core.http.transport import RetryPolicy, Timeouts
+from support import fault_proxy
+from support.fault_proxy import FAULTS, STRANGER, Acts, Fault, FaultProxy, Reply, Wire, answer, redirect_to
+from support.serving import eventually
+from support.still_gateway import TOKEN, StillGateway, still_gateway
+
+TIMEOUTS = Timeouts(connect=5, read=0.8, total=1.5, late=0.12)
+RETRIES = RetryPolicy(base=0.01)
+
+_titles = (f"cell-{number}" for number in count())
+
+
+@dataclass
+class World:
+    """A gateway that starts no job, so that new ones stay in its queue, and a proxy before it."""
+
+    gateway: StillGateway
+    proxy: FaultProxy
+    host: str
+
+    def client(self) -> FunctionsClient:
+        account = Account(channel=Channel.LOCAL, host=self.host, token=SecretStr(TOKEN))
+        return FunctionsClient(account, timeouts=TIMEOUTS, retries=RETRIES)
+
+    def new_function(self) -> str:
+        title = next(_titles)
+        self.gateway.put_function(title)
+        return title
+
+    def jobs_of(self, function: str) -> list[str]:
+        """What the gateway lists."""
+        listing = self.gateway.send("GET", "jobs/", params={"function": function}).body
+        return [job["id"] for job in listing["results"]]
+
+    def forget_jobs_of(self, function: str) -> None:
+        """A gateway takes 50 active jobs."""
+        for job_id in self.jobs_of(function):
+            self.gateway.gateway.store.move(job_id, "STOPPED", since=("QUEUED",), origin="API", context="STOP_JOB")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with still_gateway(tmp_path_factory.mktemp("gateway")) as gateway:
+        proxy = FaultProxy(gateway.host)
+        with fault_proxy.running(proxy) as host:
+            yield World(gateway, proxy, host)
+
+
+@pytest.fixture
+def world(shared: World) -> World:
+    proxy = shared.proxy
+    proxy.fault, proxy.matches, proxy.acts, proxy.times = None, is_run, "never", float("inf")
+    proxy.passed.clear()
+    proxy.seen.clear()
+    return shared
+
+
+def is_run(method: str, path: str) -> bool:
+    return method == "POST" and path.endswith("/programs/run/")
+
+
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+async def attempt(client: FunctionsClient, function: str) -> Submission | QiskitFunctionsError:
+    """What became of one run; the guard is far beyond every deadline that is promised."""
+    with anyio.fail_after(60):
+        try:
+            return await client.run(function, {})
+        except QiskitFunctionsError as error:
+            return error
+
+
+async def attempt_twice(client: FunctionsClient, function: str) -> list[Submission | QiskitFunctionsError]:
+    """What became of two runs at once."""
+    outcomes: list[Submission | QiskitFunctionsError] = []
+
+    async def run() -> None:
+        outcomes.append(await attempt(client, function))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        group.start_soon(run)
+    return outcomes
+
+
+def check(outcome: Submission | QiskitFunctionsError, jobs: list[str], *, found: bool = True) -> None:
+    """The promise, in all cases.
+
+    Args:
+        found: whether the job was there in time to be found.
+    """
+    assert len(jobs) <= 1, "never two jobs"
+    if isinstance(outcome, Submission):
+        assert [outcome.job.id] == jobs, "a Submission is of the job that exists"
+    elif isinstance(outcome, SubmissionUnknown):
+        assert outcome.submitted == "unknown"
+        assert set(outcome.candidates) == (set(jobs) if found else set(outcome.candidates) & set(jobs))
+    else:
+        assert outcome.submitted == "no"
+        assert not jobs, "nothing was submitted, it says"
+
+
+async def run_through(world: World, fault: Fault, acts: Acts) -> tuple[Submission | QiskitFunctionsError, str]:
+    function = world.new_function()
+    async with world.client() as client:
+        world.proxy.fault, world.proxy.acts = fault, acts
+        return await attempt(client, function), function
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_fault_before_the_gateway_acted_is_no_job(world: World, name: str) -> None:
+    outcome, function = await run_through(world, FAULTS[name], "never")
+    jobs = world.jobs_of(function)
+    check(outcome, jobs)
+    assert jobs == []
+    assert not isinstance(outcome, Submission)
+    assert [is_run(*request) for request in world.proxy.seen].count(True) == 1
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_fault_after_the_gateway_acted_loses_no_job(world: World, name: str) -> None:
+    outcome, function = await run_through(world, FAULTS[name], "first")
+    jobs = world.jobs_of(function)
+    check(outcome, jobs)
+    assert len(jobs) == 1
+    world.forget_jobs_of(function)
+
+
+@pytest.mark.parametrize("name", ["cut", "reset", "cut inside the head", "200 {}", "502 page", "504 json", "408 page"])
+async def test_a_request_that_arrives_late_is_never_called_not_submitted(world: World, name: str) -> None:
+    outcome, function = await run_through(world, FAULTS[name], "later")
+
+    async def arrived() -> list[str]:
+        return world.jobs_of(function)
+
+    jobs = await eventually(arrived)
+    check(outcome, jobs, found=False)
+    world.forget_jobs_of(function)
+
+
+@pytest.mark.parametrize("acts", ["never", "first"])
+@pytest.mark.parametrize("status", REDIRECTS)
+async def test_a_run_follows_no_redirect(world: World, status: int, acts: Acts) -> None:
+    stranger = FaultProxy(world.proxy.gateway, fault=answer(200, STRANGER))
+    with fault_proxy.running(stranger) as elsewhere:
+        outcome, function = await run_through(world, redirect_to(f"{elsewhere}/api/v1/programs/run/", status), acts)
+        check(outcome, world.jobs_of(function))
+        assert stranger.seen == []
+    world.forget_jobs_of(function)
+
+
+async def test_a_redirect_of_a_run_back_to_the_gateway_submits_nothing_more(world: World) -> None:
+    back = redirect_to(f"{world.proxy.gateway}/api/v1/programs/run/", 307)
+    outcome, function = await run_through(world, back, "first")
+    check(outcome, world.jobs_of(function))
+    world.forget_jobs_of(function)
+
+
+async def test_an_adopted_job_is_said_to_be_adopted(world: World) -> None:
+    outcome, function = await run_through(world, fault_proxy.cut, "first")
+    assert isinstance(outcome, Submission)
+    assert any("adopted" in warning for warning in outcome.warnings)
+    world.forget_jobs_of(function)
+
+
+async def test_a_run_that_nobody_spoils_has_no_warning_of_that(world: World) -> None:
+    function = world.new_function()
+    async with world.client() as client:
+        outcome = await attempt(client, function)
+    assert isinstance(outcome, Submission)
+    assert not any("adopted" in warning for warning in outcome.warnings)
+    world.forget_jobs_of(function)
+
+
+async def test_an_answer_replayed_by_a_cache_is_no_new_job(world: World) -> None:
+    function = world.new_function()
+    said: list[Reply] = []
+
+    def remember(wire: Wire, reply: Reply) -> None:
+        said.append(reply)
+        wire.send(reply.on_the_wire())
+
+    def replay(wire: Wire, _: Reply) -> None:
+        wire.send(said[0].on_the_wire())
+
+    async with world.client() as client:
+        world.proxy.fault, world.proxy.acts = remember, "first"
+        first = await attempt(client, function)
+        world.proxy.fault, world.proxy.acts = replay, "never"
+        second = await attempt(client, function)
+    assert isinstance(first, Submission)
+    assert isinstance(second, SubmissionUnknown)
+    assert second.candidates == []
+    world.forget_jobs_of(function)
+
+
+async def test_two_runs_at_once_of_which_one_answer_is_lost_get_a_job_each(world: World) -> None:
+    function = world.new_function()
+    world.proxy.fault, world.proxy.acts, world.proxy.times = fault_proxy.cut, "first", 1
+    async with world.client() as client:
+        outcomes = await attempt_twice(client, function)
+    jobs = world.jobs_of(function)
+    assert len(jobs) == 2
+    assert sorted(outcome.job.id for outcome in outcomes if isinstance(outcome, Submission)) == sorted(jobs)
+    world.forget_jobs_of(function)
+
+
+async def test_two_lost_answers_and_one_job_are_not_told_apart_by_guessing(world: World) -> None:
+    """The first request reached the gateway, the second did not; nobody can know whose the job is."""
+    function = world.new_function()
+
+    arrives = iter((True, False))
+
+    def lose(wire: Wire, reply: Reply) -> None:
+        if next(arrives):
+            wire.forward()
+        fault_proxy.cut(wire, reply)
+
+    world.proxy.fault = lose
+    async with world.client() as client:
+        outcomes = await attempt_twice(client, function)
+    jobs = world.jobs_of(function)
+    assert len(jobs) == 1
+    for outcome in outcomes:
+        assert isinstance(outcome, SubmissionUnknown)
+        assert outcome.candidates == jobs
+    world.forget_jobs_of(function)

@@ -1,0 +1,361 @@
+"""The functions in ``examples/functions``, each run as a gateway runs it: a process in its own folder.
+
+``Gateway`` stands for the gateway that a function calls home to; nothing of the function itself is replaced.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import real_amplitudes
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from qiskit_functions_core.serverless.arguments_schema import check_schema, violation
+from support.serving import serving
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "functions"
+FOLDERS = ("sampler", "estimator", "vqe", "qaoa_maxcut")
+JOB = "0b4ab2f4-3f5c-4f0e-9a4e-2f0c6a6d2b11"
+SUB_STATUSES = ["MAPPING", "OPTIMIZING_HARDWARE", "WAITING_QPU", "EXECUTING_QPU"]
+HYDROGEN = SparsePauliOp(
+    ["II", "IZ", "ZI", "ZZ", "XX"],
+    [-1.052373245772859, 0.39793742484318045, -0.39793742484318045, -0.01128010425623538, 0.18093119978423156],
+)
+HYDROGEN_ENERGY = -1.857275
+"""The lowest eigenvalue of HYDROGEN, in hartree."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a run left behind."""
+
+    exit_code: int
+    result: Any
+    log: str
+
+
+@dataclass
+class Gateway:
+    """Runs functions in ``home`` and hears what they call home with."""
+
+    home: Path
+    url: str = ""
+    sub_statuses: list[str] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def app(self) -> Starlette:
+        job = f"/api/v1/jobs/{JOB}"
+        return Starlette(
+            routes=[
+                Route(f"{job}/sub_status/", self._sub_status, methods=["PATCH"]),
+                Route(f"{job}/event/", self._event, methods=["POST"]),
+            ]
+        )
+
+    def run(self, folder: str, **arguments: Any) -> Ended:
+        artifact = shutil.copytree(EXAMPLES / folder, self.home / "artifact")
+        arguments_path, results_path = self.home / "arguments.json", self.home / "results" / f"{JOB}.json"
+        arguments_path.write_text(encoded(arguments))
+        environment = {
+            "HOME": str(self.home),
+            "DATA_PATH": str(self.home),
+            "ARGUMENTS_PATH": str(arguments_path),
+            "RESULTS_PATH": str(results_path),
+            "ENV_JOB_GATEWAY_HOST": self.url,
+            "ENV_JOB_GATEWAY_TOKEN": "job-token",
+            "ENV_JOB_ID_GATEWAY": JOB,
+            "QISKIT_IBM_CHANNEL": "local",
+            "QISKIT_IBM_TOKEN": "local",
+            "QISKIT_IBM_INSTANCE": "local",
+        }
+        command = [sys.executable, function_json(folder)["entrypoint"]]
+        ended = subprocess.run(command, cwd=artifact, env=environment, capture_output=True, text=True, check=False)
+        saved = results_path.read_text() if results_path.exists() else "null"
+        return Ended(ended.returncode, json.loads(saved, cls=QiskitObjectsDecoder), ended.stderr)
+
+    async def _sub_status(self, request: Request) -> Response:
+        async with request.form() as form:
+            self.sub_statuses.append(str(form["sub_status"]))
+        return JSONResponse({})
+
+    async def _event(self, request: Request) -> Response:
+        self.events.append(await request.json())
+        return Response()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path)
+    with serving(gateway.app()) as gateway.url:
+        yield gateway
+
+
+def encoded(value: Any) -> str:
+    return json.dumps(value, cls=QiskitObjectsEncoder)
+
+
+@cache
+def function_json(folder: str) -> dict[str, Any]:
+    described: dict[str, Any] = json.loads((EXAMPLES / folder / "function.json").read_text())
+    return described
+
+
+def bell(*, measured: bool) -> QuantumCircuit:
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    if measured:
+        circuit.measure_all()
+    return circuit
+
+
+def rotation() -> QuantumCircuit:
+    """Prepares <Z> = cos(theta) on qubit 0; qubit 1 stays in |0>."""
+    circuit = QuantumCircuit(2)
+    circuit.rx(Parameter("theta"), 0)
+    return circuit
+
+
+def test_the_sampler_finds_the_bell_correlations_and_measures_where_the_circuit_does_not(gateway: Gateway) -> None:
+    flip = QuantumCircuit(2)
+    flip.x(0)
+    ended = gateway.run("sampler", circuit=[bell(measured=True), flip], shots=2000)
+    assert ended.exit_code == 0, ended.log
+    assert ended.result["backend"].startswith("fake_")
+    correlated, flipped = (pub.data.meas.get_counts() for pub in ended.result["result"])
+    assert sum(correlated.values()) == sum(flipped.values()) == 2000
+    assert min(correlated["00"], correlated["11"]) > 800
+    assert flipped["01"] > 1600
+    assert gateway.sub_statuses == SUB_STATUSES
+    assert "[PUBLIC] INFO: circuit 0 on fake_" in ended.log
+
+
+def test_the_estimator_finds_the_bell_state_s_correlation(gateway: Gateway) -> None:
+    observables = [SparsePauliOp("ZZ"), SparsePauliOp("XX"), SparsePauliOp("ZI")]
+    ended = gateway.run("estimator", circuit=bell(measured=True), observable=observables, backend_name="fake_manila")
+    assert ended.exit_code == 0, ended.log
+    data = ended.result["result"][0].data
+    np.testing.assert_allclose(data.evs, [1, 1, 0], atol=0.2)
+    assert np.all(data.stds < 0.03)
+    assert gateway.sub_statuses == SUB_STATUSES
+
+
+def test_the_estimator_pairs_every_observable_with_every_parameter_set(gateway: Gateway) -> None:
+    ended = gateway.run(
+        "estimator",
+        circuit=rotation(),
+        observable=[SparsePauliOp("IZ"), SparsePauliOp("ZI")],
+        parameter_values=[[0.0], [np.pi / 2], [np.pi]],
+        backend_name="fake_manila",
+    )
+    assert ended.exit_code == 0, ended.log
+    np.testing.assert_allclose(ended.result["result"][0].data.evs, [[1, 0, -1], [1, 1, 1]], atol=0.2)
+
+
+def test_vqe_comes_near_the_ground_state_of_hydrogen(gateway: Gateway) -> None:
+    ended = gateway.run(
+        "vqe",
+        observable=HYDROGEN,
+        ansatz=real_amplitudes(2, reps=1),
+        max_iterations=30,
+        seed=7,
+        backend_name="fake_manila",
+    )
+    assert ended.exit_code == 0, ended.log
+    result = ended.result
+    assert result["exact_energy"] == pytest.approx(HYDROGEN_ENERGY, abs=1e-5)
+    assert result["energy"] == pytest.approx(HYDROGEN_ENERGY, abs=0.1)  # the backend's noise costs about 0.04
+    assert 0 < result["standard_error"] < 0.02
+    assert result["iterations"] == len(result["history"]) <= 30
+    assert result["parameters"].shape == (4,)
+    assert (result["circuit"].num_qubits, result["circuit"].num_parameters) == (2, 0)
+    assert result["backend"] == "fake_manila"
+    assert gateway.sub_statuses == [*SUB_STATUSES, "POST_PROCESSING"]
+    assert ended.log.count("[PUBLIC] INFO: iteration") == result["iterations"]
+
+
+def test_qaoa_finds_the_maximum_cut(gateway: Gateway) -> None:
+    edges: list[list[float]] = [[0, 1], [1, 2], [2, 3], [3, 4, 2.5], [4, 0], [0, 2]]
+    ended = gateway.run("qaoa_maxcut", edges=edges, max_iterations=15, seed=7, backend_name="fake_manila")
+    assert ended.exit_code == 0, ended.log
+    result = ended.result
+    assert result["cut_value"] == result["exact_cut_value"] == 6.5
+    part_of = {node: part for part, nodes in enumerate(result["partition"]) for node in nodes}
+    assert "".join(str(part_of[node]) for node in range(5)) == result["bit_string"]
+    assert cut_value(edges, part_of) == 6.5
+    assert sum(result["counts"].values()) == 1024
+    assert max(result["history"]) > 4.3  # a random cut is worth 3.75, half of all edges
+    assert result["iterations"] == len(result["history"]) <= 15
+    assert gateway.sub_statuses == [*SUB_STATUSES, "POST_PROCESSING"]
+
+
+def cut_value(edges: list[list[float]], part_of: dict[int, int]) -> float:
+    weights = ([*edge, 1.0][2] for edge in edges if part_of[int(edge[0])] != part_of[int(edge[1])])
+    return sum(weights)
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments", "code", "message"),
+    [
+        (
+            "sampler",
+            {"circuit": bell(measured=True), "backend_name": "ibm_atlantis"},
+            "BACKEND_NOT_FOUND",
+            "This account has no backend called 'ibm_atlantis'.",
+        ),
+        (
+            "sampler",
+            {"circuit": QuantumCircuit(6), "backend_name": "fake_manila"},
+            "BACKEND_TOO_SMALL",
+            "fake_manila has 5 qubits, but 6 are needed.",
+        ),
+        (
+            "estimator",
+            {"circuit": rotation(), "observable": SparsePauliOp("ZZ")},
+            "INVALID_ARGUMENT",
+            "parameter_values has shape (0,); its last axis must match the parameters: theta.",
+        ),
+        (
+            "vqe",
+            {"observable": HYDROGEN, "max_iterations": 5},
+            "INVALID_ARGUMENT",
+            "max_iterations must be at least 10 for 8 parameters.",
+        ),
+        (
+            "qaoa_maxcut",
+            {"edges": [[0, 1], [2, 2]]},
+            "INVALID_ARGUMENT",
+            "edge [2, 2] must join two nodes and weigh something.",
+        ),
+        (
+            "qaoa_maxcut",
+            {"edgs": []},
+            "FUNCTION_FAILED",
+            "run() got an unexpected keyword argument 'edgs'",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isidentifier() else "",
+)
+def test_a_function_that_cannot_go_on_says_why_in_an_event_and_in_the_log(
+    gateway: Gateway, folder: str, arguments: dict[str, Any], code: str, message: str
+) -> None:
+    ended = gateway.run(folder, **arguments)
+    assert ended.exit_code != 0
+    assert ended.result is None
+    (event,) = gateway.events
+    assert (event["type"], event["code"], event["message"]) == ("ERROR", code, message)
+    assert message in next(line for line in ended.log.splitlines() if line.startswith("[PUBLIC] ERROR"))
+
+
+CIRCUIT = bell(measured=False)
+ZZ = SparsePauliOp("ZZ")
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments"),
+    [
+        ("sampler", {"circuit": CIRCUIT}),
+        ("sampler", {"circuit": [CIRCUIT, CIRCUIT], "shots": 100_000, "backend_name": "fake_manila"}),
+        ("estimator", {"circuit": CIRCUIT, "observable": ZZ, "precision": 0.1}),
+        ("estimator", {"circuit": CIRCUIT, "observable": [ZZ, ZZ], "parameter_values": [[0.5], [1]]}),
+        ("estimator", {"circuit": CIRCUIT, "observable": ZZ, "parameter_values": np.array([0.5])}),
+        ("vqe", {"observable": HYDROGEN}),
+        ("vqe", {"observable": HYDROGEN, "ansatz": rotation(), "initial_parameters": [0.5], "seed": 7}),
+        ("vqe", {"observable": HYDROGEN, "initial_parameters": np.zeros(8), "optimization_level": 0}),
+        ("qaoa_maxcut", {"edges": [[0, 1], [1, 2, 0.5]], "layers": 1, "max_iterations": 4}),
+    ],
+)
+def test_the_schemas_accept_what_the_functions_take(folder: str, arguments: dict[str, Any]) -> None:
+    assert violation(schema(folder), json.loads(encoded(arguments))) is None
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments", "path"),
+    [
+        ("sampler", {}, []),
+        ("sampler", {"circuit": "OPENQASM 3.0;"}, ["circuit"]),
+        ("sampler", {"circuit": ZZ}, ["circuit"]),
+        ("sampler", {"circuit": []}, ["circuit"]),
+        ("sampler", {"circuit": [CIRCUIT, ZZ]}, ["circuit", 1]),
+        ("sampler", {"circuit": CIRCUIT, "shots": 0}, ["shots"]),
+        ("sampler", {"circuit": CIRCUIT, "shotz": 10}, []),
+        ("estimator", {"circuit": CIRCUIT, "observable": {"ZZ": 1.0}}, ["observable"]),
+        ("estimator", {"circuit": CIRCUIT, "observable": ZZ, "parameter_values": ["a"]}, ["parameter_values", 0]),
+        ("estimator", {"circuit": CIRCUIT, "observable": ZZ, "precision": 0}, ["precision"]),
+        ("vqe", {"observable": CIRCUIT}, ["observable"]),
+        ("vqe", {"observable": ZZ, "max_iterations": 501}, ["max_iterations"]),
+        ("qaoa_maxcut", {"edges": [[0, 0.5]]}, ["edges", 0, 1]),
+        ("qaoa_maxcut", {"edges": [[0]]}, ["edges", 0]),
+        ("qaoa_maxcut", {"edges": [[0, 1, 2, 3]]}, ["edges", 0]),
+    ],
+)
+def test_the_schemas_refuse_what_the_functions_cannot_take(
+    folder: str, arguments: dict[str, Any], path: list[str | int]
+) -> None:
+    refused = violation(schema(folder), json.loads(encoded(arguments)))
+    assert refused is not None
+    assert refused.path[: len(path)] == path
+
+
+def schema(folder: str) -> Any:
+    return check_schema(json.dumps(function_json(folder)["arguments_schema"]))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_schema_states_the_arguments_and_defaults_that_the_function_has(folder: str) -> None:
+    properties = function_json(folder)["arguments_schema"]["properties"]
+    parameters = run_of(folder).args
+    assert list(properties) == [parameter.arg for parameter in parameters.args]
+    optional = parameters.args[-len(parameters.defaults) :]
+    defaults = {
+        parameter.arg: ast.literal_eval(value) for parameter, value in zip(optional, parameters.defaults, strict=True)
+    }
+    assert {name: properties[name].get("default") for name in defaults} == defaults
+    required = [parameter.arg for parameter in parameters.args if parameter.arg not in defaults]
+    assert function_json(folder)["arguments_schema"]["required"] == required
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_description_is_short_and_its_first_sentence_stands_alone(folder: str) -> None:
+    described = function_json(folder)
+    assert described["title"] == folder.replace("_", "-")
+    assert len(described["description"]) < 1000
+    assert len(described["description"].split(". ")[0]) < 200
+    assert all("description" in each for each in described["arguments_schema"]["properties"].values())
+
+
+@pytest.mark.parametrize("name", ["choose_backend", "main", "built_once"])
+def test_what_the_functions_have_in_common_is_the_same_in_each(name: str) -> None:
+    """An artifact is one folder, so the functions cannot share a module."""
+    found = {
+        ast.dump(definition) for folder in FOLDERS for definition in definitions(folder) if definition.name == name
+    }
+    assert len(found) == 1
+
+
+def run_of(folder: str) -> ast.FunctionDef:
+    (run,) = (definition for definition in definitions(folder) if definition.name == "run")
+    return run
+
+
+def definitions(folder: str) -> list[ast.FunctionDef]:
+    tree = ast.parse((EXAMPLES / folder / "main.py").read_text())
+    return [node for node in tree.body if isinstance(node, ast.FunctionDef)]
