@@ -1,22 +1,28 @@
-"""Local paths that come from outside: only under allowed folders, links resolved first."""
+"""Local files: paths from outside, checked against allowed folders; opened without waiting, replaced in one step."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from .errors import InputError
 
 
 def allowed_path(path: Path, folders: Sequence[Path]) -> Path:
-    """The path with links resolved, relative ones as seen from the first folder.
+    """Return the path with links resolved; a relative path starts at the first folder.
+
+    Args:
+        path: a path that a caller named.
+        folders: where it may lead.
 
     Raises:
-        InputError: it leads out of the folders, or is no path.
+        InputError: no folder is allowed, the path leads out of them, or no file can have it.
     """
     if not folders:
         raise InputError("no local folder is allowed here")
@@ -24,55 +30,86 @@ def allowed_path(path: Path, folders: Sequence[Path]) -> Path:
         raise InputError("a path cannot hold a NUL character")
     try:
         resolved = (folders[0].expanduser() / path.expanduser()).resolve()
-    except (OSError, RuntimeError) as error:  # a home that nobody has, a loop of links
+    except (OSError, RuntimeError) as error:  # the home of an unknown user, or a loop of links
         raise InputError(f"{path} leads nowhere: {error}", next_step="Choose another path.") from error
     if not any(resolved.is_relative_to(folder.expanduser().resolve()) for folder in folders):
         raise InputError(
             f"{path} is outside the allowed folders",
-            next_step="Use a relative path, as seen from the first of them, or ask the person to allow its folder.",
+            next_step="Use a path relative to the first of them, or ask the person to allow its folder.",
         )
     return resolved
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step; see ``replacing``.
+def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:
+    """Open a regular file for reading, and never wait for one that is something else, such as a pipe.
+
+    Args:
+        path: the file.
+        follow_links: False refuses a symbolic link, for folders in which other programs write.
 
     Raises:
-        InputError: the file cannot be written; what was there before still is.
+        OSError: it cannot be read, or is not a regular file.
     """
-    with replacing(path) as file:
-        file.write(text.encode("utf-8", "replace"))
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # Windows lacks one or the other
+    if not follow_links:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags)
+    try:
+        # Checked on what was opened: the path may lead elsewhere a moment later.
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 @contextmanager
-def replacing(path: Path, *, synced: bool = True) -> Iterator[IO[bytes]]:
-    """A file to write to that takes the place of ``path`` when the block ends without an error.
+def atomic_write(path: Path, *, mode: int | None = None, synced: bool = True) -> Iterator[BinaryIO]:
+    """Give a new file to write to; it takes the place of ``path`` when the block ends without an error.
 
-    Never half of it is there, also after a crash.
+    The content goes to a hidden file beside it that is renamed at the end, so that no reader ever sees half of it,
+    also after a crash. Folders that are missing are made.
 
     Args:
+        path: the file to create or replace.
+        mode: its permissions, such as ``0o600`` for what holds secrets. None keeps those of the file that is
+            replaced; a new file gets the usual ones.
         synced: wait for the disk; without it only a crash of this process is survived, not one of the machine.
 
     Raises:
-        InputError: the file cannot be written; what was there before still is.
+        OSError: the file cannot be written; what was there before still is.
     """
-    partial: Path | None = None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.urandom(8).hex()}")
+    descriptor = os.open(
+        partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666 if mode is None else mode
+    )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{os.urandom(8).hex()}")
-        with partial.open("xb") as file:  # with the rights that files have here
-            if path.exists():
+        with os.fdopen(descriptor, "wb") as file:
+            if mode is None and path.exists():
                 shutil.copymode(path, partial)
             yield file
             if synced:
                 file.flush()
                 os.fsync(file.fileno())
         partial.replace(path)
-        partial = None
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replacing(path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
+    """Give a file as ``atomic_write`` does, for a path that a caller chose.
+
+    Raises:
+        InputError: the file cannot be written; what was there before still is.
+    """
+    try:
+        with atomic_write(path, synced=synced) as file:
+            yield file
     except OSError as error:
         raise InputError(
             f"{path.name} cannot be written: {error.strerror or error}", next_step="Choose another file."
         ) from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)

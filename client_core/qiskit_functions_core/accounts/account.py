@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from ..addresses import is_web_address
 from ..errors import AccountError
 from ..http.redaction import redact
 from .saved_accounts import SAVED_ACCOUNTS, choose, read_entries
@@ -205,7 +205,7 @@ def _saved(path: Path | None, name: str | None) -> _Candidate | None:
 def _checked(account: Account) -> Account:
     if account.is_embedded:
         return account
-    if not _is_address(account.host or ""):
+    if not is_web_address(account.host or ""):
         raise AccountError(
             f"the host (from {account.source}) is not an address such as https://gateway.example.org",
             next_step="Correct the host.",
@@ -215,7 +215,7 @@ def _checked(account: Account) -> Account:
             f"a host or channel is set (from {account.source}) but no token with it",
             next_step="Set the token beside it, or set QISKIT_FUNCTIONS_CHANNEL=local.",
         )
-    if not _is_address(account.url or CLOUD_URL):
+    if not is_web_address(account.url or CLOUD_URL):
         raise AccountError(
             f"the url (from {account.source}) is not an address such as {CLOUD_URL}", next_step="Correct it."
         )
@@ -224,17 +224,6 @@ def _checked(account: Account) -> Account:
     if account.host == IBM_HOST and not str(account.instance).startswith("crn:"):
         raise _no_crn(f"the instance {account.instance!r} (from {account.source}) is a name, not a CRN")
     return account
-
-
-def _is_address(text: str) -> bool:
-    """One of the web, without credentials in it."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return False
-    is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
-    return is_web and not parts.username and not parts.password
 
 
 def _no_crn(message: str) -> AccountError:

@@ -8,7 +8,6 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import Any, cast
 from urllib.request import getproxies, proxy_bypass
 
@@ -16,6 +15,7 @@ import anyio
 import httpcore  # which httpx would otherwise import during the first request
 import httpx
 
+from ..addresses import is_loopback
 from ..concurrency import run_in_thread
 from ..errors import GatewayTimeout, GatewayUnreachable
 from .redaction import redact_logs_of
@@ -214,16 +214,9 @@ def proxy_before(url: httpx.URL) -> str | None:
     """
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or _is_loopback(url.host) or proxy_bypass(url.netloc.decode("ascii")) or proxy_bypass(url.host):
+    if not proxy or is_loopback(url.host) or proxy_bypass(url.netloc.decode("ascii")) or proxy_bypass(url.host):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @contextmanager

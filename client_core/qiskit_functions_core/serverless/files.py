@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,7 @@ import anyio.to_thread
 
 from ..errors import GatewayFault, InputError
 from ..http.multipart import FileForm
-from ..local_files import replacing
+from ..local_files import open_regular, replacing
 from .functions import split_name
 
 if TYPE_CHECKING:
@@ -192,7 +191,7 @@ async def _opened(source: Path | bytes) -> AsyncIterator[tuple[int, AsyncIterato
         yield _not_empty(len(source)), _slices(source)
         return
     try:
-        file = await anyio.to_thread.run_sync(_open_file, source)
+        file = await anyio.to_thread.run_sync(open_regular, source)
     except OSError as error:
         raise InputError(
             f"{source} cannot be read: {error.strerror or error}", next_step="Name a file that is there."
@@ -200,15 +199,6 @@ async def _opened(source: Path | bytes) -> AsyncIterator[tuple[int, AsyncIterato
     with file:
         size = _not_empty(os.fstat(file.fileno()).st_size)
         yield size, _read(file, size)
-
-
-def _open_file(path: Path) -> IO[bytes]:
-    # Opening a pipe would wait for its writer.
-    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(0, "it is not a file")
-    return file
 
 
 def _not_empty(size: int) -> int:

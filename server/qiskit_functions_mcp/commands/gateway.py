@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import signal
 import sys
 
 import anyio
 
+from qiskit_functions_core.addresses import is_loopback
 from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_gateway.execution.runner import Cluster
 from qiskit_functions_gateway.server import Address, EmbeddedGateway
@@ -59,7 +59,7 @@ def refusal(host: str, token: str) -> str:
     """Why there can be no gateway on this host with this token; empty when there can."""
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         return "a token is made of printable ASCII characters without blanks"
-    if not _is_loopback(host) and len(token) < _MIN_TOKEN_CHARACTERS:
+    if not is_loopback(host) and len(token) < _MIN_TOKEN_CHARACTERS:
         return (
             f"on {host} others can reach the gateway, and whoever has its token runs programs as you: "
             f"give it a token of at least {_MIN_TOKEN_CHARACTERS} characters with {TOKEN_VARIABLE}, or use 127.0.0.1"
@@ -71,13 +71,6 @@ def _cluster(settings: Settings) -> Cluster | None:
     if settings.runner == "process":
         return None
     return Cluster(settings.ray_address, gateway=settings.advertise, shared_folder=settings.ray_shared_folder)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _serve(gateway: EmbeddedGateway, where_the_token_is: str) -> None:

@@ -12,7 +12,6 @@ from qiskit.primitives.containers import BitArray, DataBin, PrimitiveResult, Pub
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
 
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.local_files import allowed_path, replacing, write_whole
 from qiskit_functions_core.values import Result
 
 BELL = BitArray.from_counts({"00": 510, "11": 490, "01": 3}, num_bits=2)
@@ -129,32 +128,3 @@ def test_a_file_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not overwritten"):
         saved([1], tmp_path / "a.json")
     assert (tmp_path / "a.json").read_text() == "mine"
-
-
-def test_a_write_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
-    write_whole(tmp_path / "a.txt", "before")
-    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a.txt") as file:
-        file.write(b"half")
-        1 / 0  # noqa: B018 - what a writer that fails does
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "before")]
-
-
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
-        write_whole(tmp_path / "file" / "a.txt", "x")
-
-
-def test_relative_paths_are_seen_from_the_first_folder_and_links_are_followed(tmp_path: Path) -> None:
-    first, second, outside = (tmp_path / name for name in ("first", "second", "outside"))
-    for folder in (first, second, outside):
-        folder.mkdir()
-    (first / "link").symlink_to(outside)
-    (first / "loop").symlink_to(first / "loop")
-    assert allowed_path(Path("a.json"), [first, second]) == first / "a.json"
-    assert allowed_path(second / "a.json", [first, second]) == second / "a.json"
-    for path in ("../outside/a", "link/a", str(outside / "a"), "a\0b", "~nobody-has-this-name/a"):
-        with pytest.raises(InputError):
-            allowed_path(Path(path), [first, second])
-    with pytest.raises(InputError, match="no local folder"):
-        allowed_path(Path("a"), [])

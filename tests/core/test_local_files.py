@@ -1,0 +1,70 @@
+"""Paths from outside, files opened without waiting, files replaced in one step."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.local_files import allowed_path, atomic_write, open_regular, replacing
+
+
+def test_a_write_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("before")
+    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "a.txt") as file:
+        file.write(b"half")
+        1 / 0  # noqa: B018 - what a writer that fails does
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "before")]
+
+
+def test_a_folder_that_cannot_be_written_is_an_input_error_only_for_a_path_that_a_caller_chose(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError), atomic_write(tmp_path / "file" / "a.txt"):
+        pass
+    with pytest.raises(InputError, match=r"a\.txt cannot be written"), replacing(tmp_path / "file" / "a.txt"):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")
+def test_a_replaced_file_keeps_its_permissions_unless_others_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "a.txt"
+    with atomic_write(path, mode=0o600) as file:
+        file.write(b"secret")
+        assert [stat.S_IMODE(partial.stat().st_mode) for partial in path.parent.iterdir()] == [0o600]
+    with atomic_write(path, synced=False) as file:
+        file.write(b"another")
+    assert (stat.S_IMODE(path.stat().st_mode), path.read_bytes()) == (0o600, b"another")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes in its folders")
+def test_only_a_regular_file_is_opened_and_a_pipe_without_a_writer_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("file", "link"):
+        with open_regular(tmp_path / name) as file:
+            assert file.read() == b"x"
+    for name in ("pipe", "."):
+        with pytest.raises(OSError, match="not a regular file"):
+            open_regular(tmp_path / name)
+    with pytest.raises(OSError):
+        open_regular(tmp_path / "link", follow_links=False)
+
+
+def test_relative_paths_are_seen_from_the_first_folder_and_links_are_followed(tmp_path: Path) -> None:
+    first, second, outside = (tmp_path / name for name in ("first", "second", "outside"))
+    for folder in (first, second, outside):
+        folder.mkdir()
+    (first / "link").symlink_to(outside)
+    (first / "loop").symlink_to(first / "loop")
+    assert allowed_path(Path("a.json"), [first, second]) == first / "a.json"
+    assert allowed_path(second / "a.json", [first, second]) == second / "a.json"
+    for path in ("../outside/a", "link/a", str(outside / "a"), "a\0b", "~nobody-has-this-name/a"):
+        with pytest.raises(InputError):
+            allowed_path(Path(path), [first, second])
+    with pytest.raises(InputError, match="no local folder"):
+        allowed_path(Path("a"), [])
