@@ -232,7 +232,8 @@ class Jobs:
 
         Args:
             scope: what users see, or what a provider function logs for its provider.
-            include, exclude: regular expressions; see ``filter_lines``.
+            include: a regular expression; see ``filter_lines``.
+            exclude: another.
             tail: so many lines, from the end of what is left.
         """
         name = "logs" if scope == "user" else "provider-logs"
