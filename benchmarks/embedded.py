@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from qiskit_functions_gateway.storage.data_folder import Home
-from qiskit_functions_gateway.storage.database import Store
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import Database
 
 CONNECTIONS, SECONDS = 32, 4.0
 JOBS = 10_000
@@ -161,13 +161,13 @@ def reads_a_second(gateway: Gateway, path: str) -> float:
 def add_finished_jobs(home: Path) -> None:
     """Thousands of them, a minute apart, of two functions."""
     moments = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute) for minute in range(10 * JOBS))
-    with closing(Store(Home(home).database, clock=lambda: next(moments))) as store:
-        programs = [store.put_program(title, "", {}) for title in ("often", "seldom")]
+    with closing(Database(DataFolder(home).database_file, clock=lambda: next(moments))) as database:
+        programs = [database.put_program(title, "", {}) for title in ("often", "seldom")]
         for number in range(JOBS):
             program = programs[number % 10 == 0]
             job = f"00000000-0000-4000-8000-{number:012}"
-            store.create_job(program, job, most_active=50)
-            store.move(
+            database.create_job(program, job, most_active=50)
+            database.move(
                 job,
                 "FAILED" if number % 7 == 0 else "SUCCEEDED",
                 since=("QUEUED",),

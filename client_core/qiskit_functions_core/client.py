@@ -121,9 +121,9 @@ class FunctionsClient:
 
     async def _embedded_account(self) -> Account:
         from qiskit_functions_gateway.server import EmbeddedGateway
-        from qiskit_functions_gateway.storage.data_folder import data_folder
+        from qiskit_functions_gateway.storage.data_folder import default_data_folder
 
-        gateway = EmbeddedGateway(self._home or data_folder(), usage_limit_seconds=self._local_usage_limit)
+        gateway = EmbeddedGateway(self._home or default_data_folder(), usage_limit_seconds=self._local_usage_limit)
         await self._stack.enter_async_context(gateway)
         return self.account.model_copy(update={"host": gateway.host, "token": SecretStr(gateway.token)})
 

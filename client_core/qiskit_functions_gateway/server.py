@@ -18,14 +18,14 @@ from starlette.applications import Starlette
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
-from .api.app import whole_gateway
+from .api.app import gateway_app
 from .api.context import Gateway
 from .api.uploads import discard_abandoned
 from .execution.limits import Limits
 from .execution.process_runner import ProcessRunner
 from .execution.runner import Cluster, Runner
-from .storage.data_folder import Home
-from .storage.database import Store
+from .storage.data_folder import DataFolder
+from .storage.database import Database
 from .storage.examples import seed
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class EmbeddedGateway:
         token: str = "",
         cluster: Cluster | None = None,
     ) -> None:
-        self._home = Home(folder)
+        self._data_folder = DataFolder(folder)
         self._usage_limit_seconds = usage_limit_seconds
         self._limits = limits
         self._address = address
@@ -115,26 +115,28 @@ class EmbeddedGateway:
 
     def _start(self) -> None:
         limits = self._limits or Limits.from_environment()
-        self._home.prepare()
-        discard_abandoned(self._home)
+        self._data_folder.prepare()
+        discard_abandoned(self._data_folder)
         with ExitStack() as opened:
-            store = Store(self._home.database, runner="ray" if self._cluster else "process")
-            opened.enter_context(closing(store))
-            seed(self._home, store)
-            self.token = self.token or self._home.token()
+            database = Database(self._data_folder.database_file, runner="ray" if self._cluster else "process")
+            opened.enter_context(closing(database))
+            seed(self._data_folder, database)
+            self.token = self.token or self._data_folder.token()
             listener = opened.enter_context(_listen(self._address))
             self.host = _url(listener)
-            self._runner = self._make_runner(store, limits)
-            gateway = Gateway(self._home, store, self.token, self._runner, self._wake.set, self._usage_limit_seconds)
-            self._serve(whole_gateway(gateway), listener)
+            self._runner = self._make_runner(database, limits)
+            gateway = Gateway(
+                self._data_folder, database, self.token, self._runner, self._wake.set, self._usage_limit_seconds
+            )
+            self._serve(gateway_app(gateway), listener)
             self._opened = opened.pop_all()
 
-    def _make_runner(self, store: Store, limits: Limits) -> Runner:
+    def _make_runner(self, database: Database, limits: Limits) -> Runner:
         if self._cluster is None:
-            return ProcessRunner(self._home, store, limits)
+            return ProcessRunner(self._data_folder, database, limits)
         from .execution.ray.runner import RayRunner
 
-        return RayRunner(self._home, store, limits, self._cluster, self.host)
+        return RayRunner(self._data_folder, database, limits, self._cluster, self.host)
 
     def _serve(self, app: Starlette, listener: socket) -> None:
         self._server = _Server(uvicorn.Config(app, **_UVICORN))

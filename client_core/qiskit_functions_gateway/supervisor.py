@@ -25,8 +25,8 @@ from qiskit_functions_gateway.execution.job_process import LOOK_SECONDS, Ended, 
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.execution.process_runner import READY, ProcessRunner, error_data
 from qiskit_functions_gateway.execution.unpacking import CannotUnpack, unpack
-from qiskit_functions_gateway.storage.data_folder import Home
-from qiskit_functions_gateway.storage.database import JobRow, Store
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import Database, JobRow
 from qiskit_functions_gateway.storage.locks import Busy, locked
 from qiskit_functions_gateway.storage.logs import BoundedLog, read_log
 from qiskit_functions_gateway.storage.results import keep_result
@@ -50,18 +50,18 @@ class _Stopped(Exception):
     """The job was stopped before its function ran."""
 
 
-def main(home: Home, job_id: str, limits: Limits) -> None:
+def main(data_folder: DataFolder, job_id: str, limits: Limits) -> None:
     """Look after the job, unless somebody else does or it is no longer to be run."""
-    store = Store(home.database)
+    database = Database(data_folder.database_file)
     try:
-        with locked(home.job(job_id).lock, timeout=0):
+        with locked(data_folder.job(job_id).lock, timeout=0):
             _say_ready()
-            job = store.job(job_id)
-            if job and job.status == "PENDING" and not _Supervision(home, store, job, limits).run():
+            job = database.job(job_id)
+            if job and job.status == "PENDING" and not _Supervision(data_folder, database, job, limits).run():
                 return
     except Busy:
         return
-    ProcessRunner(home, store, limits).dispatch()
+    ProcessRunner(data_folder, database, limits).dispatch()
 
 
 def _say_ready() -> None:
@@ -74,13 +74,13 @@ def _say_ready() -> None:
 class _Supervision:
     """One job from PENDING to its end."""
 
-    def __init__(self, home: Home, store: Store, job: JobRow, limits: Limits) -> None:
-        self._store = store
+    def __init__(self, data_folder: DataFolder, database: Database, job: JobRow, limits: Limits) -> None:
+        self._database = database
         self._job = job
-        self._home = home
+        self._data_folder = data_folder
         self._limits = limits
-        self._folder = home.job(job.id)
-        self._data = home.data(job.provider, job.title)
+        self._folder = data_folder.job(job.id)
+        self._data = data_folder.data(job.provider, job.title)
         self._begun = self._booked = 0.0
         self._is_told_to_end = False
 
@@ -119,7 +119,7 @@ class _Supervision:
             port = listener.getsockname()[1]
             # "./", so that no entry point is taken for an option.
             command = [str(environment.python) if environment else sys.executable, f"./{self._job.entrypoint}"]
-            given = variables.for_function(self._home, self._job, port, environment)
+            given = variables.for_function(self._data_folder, self._job, port, environment)
             function = start(command, self._folder.work, given)
             threading.Thread(target=self._answer_calls_home, args=(listener,), daemon=True).start()
             ended = attend(function, self._log, self._living, self._reason_to_end)
@@ -128,7 +128,7 @@ class _Supervision:
     def _artifact(self) -> Path:
         if not self._job.artifact:
             raise Failure("CANNOT_START", "The function was uploaded without an artifact, so there is nothing to run.")
-        return self._home.artifacts / self._job.artifact
+        return self._data_folder.artifacts / self._job.artifact
 
     def _lay_out_data(self) -> None:
         arguments, result = self._data.arguments(self._job.id), self._data.result(self._job.id)
@@ -150,7 +150,7 @@ class _Supervision:
 
         try:
             wanted = requirements(self._job.dependencies)
-            environment = Environment.of(self._home.environments, wanted)
+            environment = Environment.of(self._data_folder.environments, wanted)
             if not environment.is_made:
                 self._make(environment)
         except (CannotInstall, ValueError, OSError) as error:
@@ -159,7 +159,7 @@ class _Supervision:
         return environment
 
     def _make(self, environment: Environment) -> None:
-        self._home.environments.mkdir(exist_ok=True)
+        self._data_folder.environments.mkdir(exist_ok=True)
         self._log.say(f"Making an environment with {', '.join(environment.requirements)}, once for all jobs.")
         while not environment.is_made:
             with suppress(Busy), locked(environment.lock, timeout=LOOK_SECONDS) as lock:
@@ -171,8 +171,8 @@ class _Supervision:
 
     def _install(self, command: list[str], lock: int) -> int:
         """Run a tool; it holds the lock too, so that nobody else begins while it may still write."""
-        given = variables.for_installer(self._home, self._job)
-        tool = start(command, self._home.environments, given, keep_open=lock)
+        given = variables.for_installer(self._data_folder, self._job)
+        tool = start(command, self._data_folder.environments, given, keep_open=lock)
         ended = attend(tool, self._log, self._living, lambda: Failure("STOPPED", "") if self._is_stopped() else None)
         if ended.failure:
             raise _Stopped
@@ -186,7 +186,7 @@ class _Supervision:
 
         found = descendants()
         known = {process.pid for process in found}
-        others = marked(variables.mark(self._home, self._job))
+        others = marked(variables.mark(self._data_folder, self._job))
         return [*found, *(process for process in others if process.pid not in known)]
 
     def _on_terminate(self, _signal: int, _frame: object) -> None:
@@ -201,11 +201,11 @@ class _Supervision:
             return Failure("TIME_LIMIT", f"The function ran longer than its limit of {self._limits.seconds:g} s.")
         if self._limits.memory_bytes is not None and self._memory() > self._limits.memory_bytes:
             return Failure("MEMORY_LIMIT", f"The function used more memory than {self._limits.memory_mb:g} MiB.")
-        if not self._home.database.exists():
+        if not self._data_folder.database_file.exists():
             return Failure("GONE", "The data folder is gone.")
         if time.monotonic() - self._booked > _BOOK_SECONDS:
             self._booked = time.monotonic()
-            self._store.book(self._job.id, seconds)
+            self._database.book(self._job.id, seconds)
         return Failure("STOPPED", "The job was stopped.") if self._is_stopped() else None
 
     def _memory(self) -> int:
@@ -214,22 +214,22 @@ class _Supervision:
         return resident_bytes(descendants())
 
     def _is_stopped(self) -> bool:
-        job = self._store.job(self._job.id)
+        job = self._database.job(self._job.id)
         return job is not None and job.status == "STOPPED"
 
     def _answer_calls_home(self, listener: socket) -> None:
         import uvicorn
 
-        from qiskit_functions_gateway.api.app import calls_home
+        from qiskit_functions_gateway.api.app import calls_home_app
 
-        app = calls_home(self._home, self._store)
+        app = calls_home_app(self._data_folder, self._database)
         config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
         uvicorn.Server(config).run(sockets=[listener])
 
     # The end
 
     def _conclude(self, ended: Ended, seconds: float) -> None:
-        keep_result(self._home, self._job, only_if_whole=ended.code != 0)
+        keep_result(self._data_folder, self._job, only_if_whole=ended.code != 0)
         failure = ended.failure
         if failure is None and ended.code < 0:
             failure = Failure("KILLED", f"The function was ended by signal {_signal_name(-ended.code)}.")
@@ -246,20 +246,22 @@ class _Supervision:
                 self._record(status, failure, seconds)
                 return
             except EmbeddedGatewayError:
-                if time.monotonic() > deadline or not self._home.database.exists():
+                if time.monotonic() > deadline or not self._data_folder.database_file.exists():
                     raise
                 time.sleep(1)
 
     def _record(self, status: str, failure: Failure | None, seconds: float) -> None:
         if seconds:
-            self._store.book(self._job.id, seconds)
+            self._database.book(self._job.id, seconds)
         is_ours = any(self._move(status, since=since) for since in ("RUNNING", "PENDING"))
         if is_ours and failure:
             message = f"{failure.message}\n{failure.excerpt}".rstrip()
-            self._store.add_error(self._job.id, error_data(failure.code, message), origin="SCHEDULER")
+            self._database.add_error(self._job.id, error_data(failure.code, message), origin="SCHEDULER")
 
     def _move(self, status: str, *, since: str) -> bool:
-        return self._store.move(self._job.id, status, since=(since,), origin="SCHEDULER", context="UPDATE_JOB_STATUS")
+        return self._database.move(
+            self._job.id, status, since=(since,), origin="SCHEDULER", context="UPDATE_JOB_STATUS"
+        )
 
 
 def _signal_name(number: int) -> str:
@@ -270,4 +272,4 @@ def _signal_name(number: int) -> str:
 
 
 if __name__ == "__main__":
-    main(Home(Path(sys.argv[1])), sys.argv[2], Limits.from_argument(sys.argv[3]))
+    main(DataFolder(Path(sys.argv[1])), sys.argv[2], Limits.from_argument(sys.argv[3]))

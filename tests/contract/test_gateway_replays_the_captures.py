@@ -153,7 +153,7 @@ def here(world: World, value: Any) -> Any:
 
 def program_ids(world: World) -> Iterator[tuple[str, str]]:
     for captured, name in PROGRAMS.items():
-        program = world.gateway.store.program(*name)
+        program = world.gateway.database.program(*name)
         assert program is not None
         yield captured, program.id
 
@@ -176,7 +176,7 @@ def prepare_job(world: World, captured_id: str, exchange: Capture) -> None:
     status = STATUSES.get(exchange.number) or shown.get("status")
     if captured_id not in RUNS or status in ("QUEUED", "PENDING", "RUNNING"):
         world.put_job(captured_id, status)
-    store, job_id = world.gateway.store, world.ids[captured_id]
+    store, job_id = world.gateway.database, world.ids[captured_id]
     if shown.get("sub_status") and exchange.method != "PATCH":
         with_sub_status(world, captured_id, status, shown["sub_status"])
     if exchange.number in ("160", "163", "196"):
@@ -189,7 +189,7 @@ def prepare_job(world: World, captured_id: str, exchange: Capture) -> None:
         store.add_runtime_job(job_id, "rt-3", "sess-1")
         store.add_runtime_job(job_id, "rt-4", None)
     if exchange.number == "131":
-        log = world.gateway.home.job(job_id).log
+        log = world.gateway.data_folder.job(job_id).log
         log.parent.mkdir(parents=True)
         log.write_text("Runtime env is setting up.\n")
     if exchange.number in ("187", "197"):
@@ -199,7 +199,7 @@ def prepare_job(world: World, captured_id: str, exchange: Capture) -> None:
 def with_sub_status(world: World, captured_id: str, status: str, sub_status: str) -> None:
     """Only a job that runs can be given one; it keeps it when it is stopped."""
     world.put_job(captured_id, "RUNNING")
-    store, job_id = world.gateway.store, world.ids[captured_id]
+    store, job_id = world.gateway.database, world.ids[captured_id]
     store.set_sub_status(job_id, sub_status)
     if status != "RUNNING":
         store.move(job_id, status, since=("RUNNING",), origin="API", context="STOP_JOB")
@@ -208,9 +208,9 @@ def with_sub_status(world: World, captured_id: str, status: str, sub_status: str
 def prepare_files(world: World, exchange: Capture) -> None:
     """The files that were listed, downloaded or deleted, and no others."""
     provider = "mockprovider" in str(exchange.params)
-    folder = world.gateway.home.data(PROVIDER if provider else "", "p-fn").path
+    folder = world.gateway.data_folder.data(PROVIDER if provider else "", "p-fn").path
     if "/files/provider" in exchange.path:
-        folder = world.gateway.home.path / "data" / "of-providers" / PROVIDER / "p-fn"
+        folder = world.gateway.data_folder.path / "data" / "of-providers" / PROVIDER / "p-fn"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         if old.is_file():

@@ -72,9 +72,9 @@ async def test_each_change_of_a_job_is_told_once(gateway: StillGateway, mode: st
     job, other = (gateway.put_job("patient", "", "RUNNING").id for _ in range(2))
     async with told(gateway.host, mode, uri_of(job)) as (_, heard):
         with anyio.fail_after(30):
-            assert gateway.gateway.store.set_sub_status(job, "MAPPING")
+            assert gateway.gateway.database.set_sub_status(job, "MAPPING")
             assert await heard.receive() == uri_of(job)
-            assert gateway.gateway.store.set_sub_status(other, "MAPPING")
+            assert gateway.gateway.database.set_sub_status(other, "MAPPING")
             gateway.stop_all()
             assert await heard.receive() == uri_of(job)
     assert heard.statistics().current_buffer_used == 0

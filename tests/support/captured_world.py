@@ -76,7 +76,7 @@ HELD = {
     "3c2d3b82-840b-4a0c-abe9-18d72fc0891b": "slow-fn",
     "bfc443e3-e18d-4937-827b-04a54e700a2a": "noresult-fn",
 }
-"""Those that were stopped, or seen only while they waited: the store has them in the status that is wanted."""
+"""Those that were stopped, or seen only while they waited: the database has them in the status that is wanted."""
 
 
 class World:

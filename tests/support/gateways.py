@@ -20,8 +20,8 @@ import psutil
 
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.server import EmbeddedGateway
-from qiskit_functions_gateway.storage.data_folder import Home
-from qiskit_functions_gateway.storage.database import ACTIVE, Store
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import ACTIVE, Database
 
 from .serving import eventually
 
@@ -234,8 +234,8 @@ async def assert_in_order(home: Path) -> None:
         return not processes_about(home)
 
     await eventually(nothing_left, within=30)
-    with closing(sqlite3.connect(Home(home).database)) as connection:
+    with closing(sqlite3.connect(DataFolder(home).database_file)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    with closing(Store(Home(home).database)) as store:
-        assert store.jobs_in(ACTIVE) == []
+    with closing(Database(DataFolder(home).database_file)) as database:
+        assert database.jobs_in(ACTIVE) == []

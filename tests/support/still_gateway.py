@@ -11,12 +11,12 @@ from uuid import uuid4
 
 from starlette.applications import Starlette
 
-from qiskit_functions_gateway.api.app import whole_gateway
+from qiskit_functions_gateway.api.app import gateway_app
 from qiskit_functions_gateway.api.context import Gateway
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.execution.process_runner import ProcessRunner
-from qiskit_functions_gateway.storage.data_folder import Home
-from qiskit_functions_gateway.storage.database import ACTIVE, JobRow, Store
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import ACTIVE, Database, JobRow
 
 from .raw_http import Answer, send
 from .serving import serving
@@ -47,25 +47,25 @@ class StillGateway:
         return send(self.host, method, f"/api/v1/{path}", headers=headers, **request)
 
     def put_function(self, title: str, provider: str = "") -> None:
-        self.gateway.store.put_program(title, provider, {"entrypoint": "main.py"})
+        self.gateway.database.put_program(title, provider, {"entrypoint": "main.py"})
 
     def put_job(self, title: str, provider: str, status: str) -> JobRow:
-        store, job_id = self.gateway.store, str(uuid4())
-        program = store.program(title, provider)
+        database, job_id = self.gateway.database, str(uuid4())
+        program = database.program(title, provider)
         assert program is not None
-        store.create_job(program, job_id, most_active=1000)
+        database.create_job(program, job_id, most_active=1000)
         before = "QUEUED"
         for after in _STEPS[status]:
-            assert store.move(job_id, after, since=(before,), origin="SCHEDULER", context="UPDATE_JOB_STATUS")
+            assert database.move(job_id, after, since=(before,), origin="SCHEDULER", context="UPDATE_JOB_STATUS")
             before = after
-        job = store.job(job_id)
+        job = database.job(job_id)
         assert job is not None
         return job
 
     def stop_all(self) -> None:
         """So that no job is active any more."""
-        for job in self.gateway.store.jobs_in(ACTIVE):
-            self.gateway.store.move(job.id, "STOPPED", since=(job.status,), origin="API", context="STOP_JOB")
+        for job in self.gateway.database.jobs_in(ACTIVE):
+            self.gateway.database.move(job.id, "STOPPED", since=(job.status,), origin="API", context="STOP_JOB")
 
 
 @contextmanager
@@ -75,10 +75,10 @@ def still_gateway(folder: Path, **settings: Any) -> Iterator[StillGateway]:
     Args:
         settings: fields of ``Gateway``.
     """
-    home = Home(folder)
+    home = DataFolder(folder)
     home.prepare()
-    with closing(Store(home.database)) as store:
-        gateway = Gateway(home, store, TOKEN, ProcessRunner(home, store, Limits()), wake=lambda: None, **settings)
-        app = whole_gateway(gateway)
+    with closing(Database(home.database_file)) as database:
+        gateway = Gateway(home, database, TOKEN, ProcessRunner(home, database, Limits()), wake=lambda: None, **settings)
+        app = gateway_app(gateway)
         with serving(app) as host:
             yield StillGateway(host, app, gateway)

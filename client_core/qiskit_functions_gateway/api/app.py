@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..storage.data_folder import Home
-from ..storage.database import Store
+from ..storage.data_folder import DataFolder
+from ..storage.database import Database
 from . import job_calls as calls
-from .context import Gateway, Records
+from .context import Context, Gateway
 from .routing import HANDLERS, AnySlash, Json, blocking, resource
 
 
@@ -28,7 +28,7 @@ class _LowerUuid(StringConvertor):
 register_url_convertor("lower_uuid", _LowerUuid())
 
 
-def whole_gateway(gateway: Gateway) -> Starlette:
+def gateway_app(gateway: Gateway) -> Starlette:
     """Everything, for whoever holds the gateway's token."""
     # Supervisors come here only for what functions call, and are to start fast.
     from . import files, job_data, jobs
@@ -49,9 +49,9 @@ def whole_gateway(gateway: Gateway) -> Starlette:
     )
 
 
-def calls_home(home: Home, store: Store) -> Starlette:
+def calls_home_app(data_folder: DataFolder, database: Database) -> Starlette:
     """What a supervisor answers its function, which holds a job's token."""
-    return _application(calls.routes(Records(home, store, token=None)))
+    return _application(calls.routes(Context(data_folder, database, token=None)))
 
 
 def _application(routes: Sequence[Route]) -> Starlette:
@@ -62,7 +62,7 @@ def _application(routes: Sequence[Route]) -> Starlette:
 
 async def _usage(gateway: Gateway, _: Request) -> Response:
     """In the words of IBM Quantum's ``GET /api/v1/instances/usage``, which a local account asks here."""
-    consumed, limit = await blocking(gateway.store.seconds_used), gateway.usage_limit_seconds
+    consumed, limit = await blocking(gateway.database.seconds_used), gateway.usage_limit_seconds
     usage: dict[str, float | bool | None] = {"usage_consumed_seconds": round(consumed, 3), "usage_limit_seconds": limit}
     if limit is None:
         return Json({**usage, "usage_limit_reached": False})

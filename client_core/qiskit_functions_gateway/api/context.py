@@ -13,31 +13,31 @@ from pathlib import Path
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from ..execution.runner import Runner
-from ..storage.data_folder import Home
-from ..storage.database import JobRow, Store
+from ..storage.data_folder import DataFolder
+from ..storage.database import Database, JobRow
 from ..storage.results import read_saved
 
 
 @dataclass(frozen=True)
-class Records:
+class Context:
     """What is kept of functions and jobs, and who may see it.
 
     Attributes:
         token: opens everything; none where only jobs call, with tokens of their own.
     """
 
-    home: Home
-    store: Store
+    data_folder: DataFolder
+    database: Database
     token: str | None
 
     def job_token(self, job_id: str) -> str | None:
-        job = self.store.job(job_id)
+        job = self.database.job(job_id)
         return job.token if job else None
 
     def save_result(self, job: JobRow, result: str) -> None:
         """Keep it, in place of one that the job saved before."""
-        with storing(self.home):
-            _write(self.home.job(job.id).result, result)
+        with storing(self.data_folder):
+            _write(self.data_folder.job(job.id).result, result)
 
     def result(self, job: JobRow) -> str | None:
         """What the job saved, or none.
@@ -45,7 +45,7 @@ class Records:
         While the function runs, or is being stopped, it may be in the middle of writing, so only a whole JSON text
         counts then.
         """
-        kept, fresh = self.home.job(job.id).result, self.home.data(job.provider, job.title).result(job.id)
+        kept, fresh = self.data_folder.job(job.id).result, self.data_folder.data(job.provider, job.title).result(job.id)
         for path in (kept, fresh):
             text = read_saved(path)
             if text is not None:
@@ -54,7 +54,7 @@ class Records:
 
 
 @dataclass(frozen=True)
-class Gateway(Records):
+class Gateway(Context):
     """One gateway over a data folder.
 
     Attributes:
@@ -71,21 +71,21 @@ class Gateway(Records):
 
     def save_arguments(self, job_id: str, arguments: str) -> None:
         """Keep them for a job that is about to be made, so that no job is without."""
-        with storing(self.home):
-            _write(self.home.job(job_id).arguments, arguments)
+        with storing(self.data_folder):
+            _write(self.data_folder.job(job_id).arguments, arguments)
 
     def drop_arguments(self, job_id: str) -> None:
         """The job was not made."""
-        shutil.rmtree(self.home.job(job_id).path, ignore_errors=True)
+        shutil.rmtree(self.data_folder.job(job_id).path, ignore_errors=True)
 
 
 @contextmanager
-def storing(home: Home) -> Iterator[None]:
+def storing(data_folder: DataFolder) -> Iterator[None]:
     """Raises EmbeddedGatewayError, which names the data folder, when it cannot be written."""
     try:
         yield
     except OSError as error:
-        raise EmbeddedGatewayError(f"the data folder {home.path} cannot be written: {error.strerror}") from error
+        raise EmbeddedGatewayError(f"the data folder {data_folder.path} cannot be written: {error.strerror}") from error
 
 
 def is_json(text: str) -> bool:

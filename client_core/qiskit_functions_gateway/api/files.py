@@ -60,7 +60,7 @@ async def list_files(gateway: Gateway, request: Request) -> Response:
 async def upload(gateway: Gateway, request: Request) -> Response:
     """Answers with the path, whose last part is the name that the file has now."""
     folder = await _folder(gateway, request)
-    async with received(request, gateway.home, "file", most=gateway.max_file_bytes) as (_, file):
+    async with received(request, gateway.data_folder, "file", most=gateway.max_file_bytes) as (_, file):
         if file is None:
             raise ApiError(400, "A file should be uploaded.")
         if not file.size or file.start.startswith(_REFUSED_STARTS):
@@ -110,11 +110,11 @@ async def _folder(gateway: Gateway, request: Request) -> Path:
     provider = clean_name((query.text("provider") if for_provider else query.optional("provider")) or "")
     if for_provider:
         check_provider(provider)
-    if await blocking(gateway.store.program, title, provider) is None:
+    if await blocking(gateway.database.program, title, provider) is None:
         raise unknown(title, provider if for_provider else "")
     if for_provider:
-        return gateway.home.path / "data" / "of-providers" / provider / title
-    return gateway.home.data(provider, title).path
+        return gateway.data_folder.path / "data" / "of-providers" / provider / title
+    return gateway.data_folder.data(provider, title).path
 
 
 def _wanted(request: Request) -> str:
@@ -162,7 +162,7 @@ def _open(folder: Path, name: str) -> tuple[BinaryIO, int, str] | None:
 
 def _delete(gateway: Gateway, folder: Path, name: str) -> bool:
     for path in _paths(folder, name):
-        with storing(gateway.home), suppress(FileNotFoundError):
+        with storing(gateway.data_folder), suppress(FileNotFoundError):
             if not path.is_dir():
                 path.unlink()
                 return True

@@ -58,7 +58,7 @@ async def list_programs(gateway: Gateway, request: Request) -> Response:
     kind, provider = request.query_params.get("filter"), request.query_params.get("provider")
     shown = [
         program
-        for program in await blocking(gateway.store.programs)
+        for program in await blocking(gateway.database.programs)
         if (kind != "serverless" or not program.provider)
         and (kind != "catalog" or program.provider)
         and (not provider or program.provider == provider)
@@ -74,16 +74,16 @@ async def get_by_title(gateway: Gateway, request: Request) -> Response:
 async def get_jobs(gateway: Gateway, request: Request) -> Response:
     """The old listing, by the function's id; ``jobs/`` has pages and filters."""
     program_id = str(request.path_params["program_id"])
-    program = next((row for row in await blocking(gateway.store.programs) if row.id == program_id), None)
+    program = next((row for row in await blocking(gateway.database.programs) if row.id == program_id), None)
     if program is None:
         raise unknown(program_id)
     wanted = JobFilter(title=program.title, provider=program.provider)
-    _, jobs = await blocking(gateway.store.jobs, wanted, limit=0, offset=0)
+    _, jobs = await blocking(gateway.database.jobs, wanted, limit=0, offset=0)
     return Json([shapes.job_of_function(job, program) for job in jobs])
 
 
 async def upload(gateway: Gateway, request: Request) -> Response:
-    async with received(request, gateway.home, "artifact", most=MAX_ARTIFACT_BYTES) as (given, artifact):
+    async with received(request, gateway.data_folder, "artifact", most=MAX_ARTIFACT_BYTES) as (given, artifact):
         title_given = given.text("title", longest=_MAX_TITLE)
         changes = _changes(given)
         if artifact is not None:
@@ -94,14 +94,14 @@ async def upload(gateway: Gateway, request: Request) -> Response:
         _refuse_image(given)
         if provider and provider not in PROVIDERS:
             raise unknown(title, provider)
-        stored = await blocking(gateway.store.program, title, provider)
+        stored = await blocking(gateway.database.program, title, provider)
         if stored is None and "entrypoint" not in changes:
             raise ApiError(400, "At least one of attributes (entrypoint, image) is required.")
         if stored is not None:
             changes.pop("type", None)
         if artifact is not None:
-            await blocking(artifact.move, gateway.home.artifacts / _artifact_name(artifact))
-        return Json(shapes.uploaded_function(await blocking(gateway.store.put_program, title, provider, changes)))
+            await blocking(artifact.move, gateway.data_folder.artifacts / _artifact_name(artifact))
+        return Json(shapes.uploaded_function(await blocking(gateway.database.put_program, title, provider, changes)))
 
 
 async def validate_arguments(gateway: Gateway, request: Request) -> Response:
@@ -123,12 +123,12 @@ async def run(gateway: Gateway, request: Request) -> Response:
     provider = clean_name(body.optional("provider", null=True) or "")
     _check_compute_profile(body.optional("compute_profile", null=True))
     program = await find(gateway, title, provider)
-    if await blocking(gateway.store.active_jobs) >= MAX_ACTIVE_JOBS:
+    if await blocking(gateway.database.active_jobs) >= MAX_ACTIVE_JOBS:
         raise _too_many()
     await blocking(_check_arguments, program, arguments)
     job_id = str(uuid4())
     await blocking(gateway.save_arguments, job_id, arguments)
-    job = await blocking(gateway.store.create_job, program, job_id, most_active=MAX_ACTIVE_JOBS)
+    job = await blocking(gateway.database.create_job, program, job_id, most_active=MAX_ACTIVE_JOBS)
     if job is None:
         await blocking(gateway.drop_arguments, job_id)
         raise _too_many()
@@ -147,7 +147,7 @@ async def run(gateway: Gateway, request: Request) -> Response:
 
 
 async def find(gateway: Gateway, title: str, provider: str) -> ProgramRow:
-    program = await blocking(gateway.store.program, title, provider)
+    program = await blocking(gateway.database.program, title, provider)
     if program is None:
         raise unknown(title, provider)
     return program

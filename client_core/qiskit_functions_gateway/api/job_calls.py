@@ -11,7 +11,7 @@ from starlette.routing import Route
 from ..storage.database import ACTIVE, JobRow
 from . import request_fields as fields
 from . import serializers as shapes
-from .context import Records
+from .context import Context
 from .routing import ApiError, Handler, Json, blocking, resource
 
 JOB = "jobs/{job_id:lower_uuid}"
@@ -19,14 +19,14 @@ JOB = "jobs/{job_id:lower_uuid}"
 SUB_STATUSES = ("MAPPING", "OPTIMIZING_HARDWARE", "WAITING_QPU", "EXECUTING_QPU", "POST_PROCESSING")
 
 
-async def set_sub_status(records: Records, request: Request) -> Response:
+async def set_sub_status(context: Context, request: Request) -> Response:
     body = await fields.body(request)
     sub_status = _sub_status(body.values.get("sub_status", ...))
-    job = await find(records, request)
-    if not await blocking(records.store.set_sub_status, job.id, sub_status):
-        status = (await find(records, request)).status
+    job = await find(context, request)
+    if not await blocking(context.database.set_sub_status, job.id, sub_status):
+        status = (await find(context, request)).status
         raise ApiError(403, f"Cannot update 'sub_status' when is not in active status. (Currently {status})")
-    return Json({"job": shapes.job(await find(records, request))})
+    return Json({"job": shapes.job(await find(context, request))})
 
 
 def _sub_status(value: Any) -> str:
@@ -39,14 +39,14 @@ def _sub_status(value: Any) -> str:
     return str(value)
 
 
-async def add_event(records: Records, request: Request) -> Response:
+async def add_event(context: Context, request: Request) -> Response:
     body = await fields.body(request)
     check_event_type(body.text("type"))
     data = {name: body.text(name) for name in ("exception", "code", "message")}
-    job = await find(records, request)
+    job = await find(context, request)
     if job.status not in ACTIVE:
         raise ApiError(403, "You can create events on active jobs only")
-    await blocking(records.store.add_error, job.id, {"args": body.values.get("args"), **data})
+    await blocking(context.database.add_error, job.id, {"args": body.values.get("args"), **data})
     return Response(status_code=200)
 
 
@@ -55,33 +55,33 @@ def check_event_type(event_type: str) -> None:
         raise ApiError(400, "Type is not valid. Valid types: ['ERROR']")
 
 
-async def add_runtime_job(records: Records, request: Request) -> Response:
+async def add_runtime_job(context: Context, request: Request) -> Response:
     body = await fields.body(request)
     runtime_job, session = body.text("runtime_job"), body.optional("runtime_session", null=True, blank=True)
-    job = await find(records, request)
-    if await blocking(records.store.add_runtime_job, job.id, runtime_job, session):
+    job = await find(context, request)
+    if await blocking(context.database.add_runtime_job, job.id, runtime_job, session):
         return Json({"message": f"RuntimeJob object [{runtime_job}] created for serverless job id [{job.id}]."})
     problem = f"Failed to create RuntimeJob object [{runtime_job}] for job id [{job.id}]."
     return Json({"message": f"{problem} Error: it already exists."})
 
 
-async def save_result(records: Records, request: Request) -> Response:
+async def save_result(context: Context, request: Request) -> Response:
     result = (await fields.body(request)).text("result")
-    job = await find(records, request)
-    await blocking(records.save_result, job, result)
-    program = await blocking(records.store.program, job.title, job.provider)
+    job = await find(context, request)
+    await blocking(context.save_result, job, result)
+    program = await blocking(context.database.program, job.title, job.provider)
     return Json({**shapes.whole_job(job, program), "result": result})
 
 
-async def find(records: Records, request: Request) -> JobRow:
+async def find(context: Context, request: Request) -> JobRow:
     job_id = str(request.path_params["job_id"])
-    job = await blocking(records.store.job, job_id)
+    job = await blocking(context.database.job, job_id)
     if job is None:
         raise ApiError(404, f"Job [{job_id}] not found")
     return job
 
 
-CALLS: dict[str, dict[str, Handler[Records]]] = {
+CALLS: dict[str, dict[str, Handler[Context]]] = {
     "sub_status": {"PATCH": set_sub_status},
     "event": {"POST": add_event},
     "runtime_jobs": {"POST": add_runtime_job},
@@ -90,5 +90,5 @@ CALLS: dict[str, dict[str, Handler[Records]]] = {
 """By the last part of the path, and the method."""
 
 
-def routes(records: Records) -> list[Route]:
-    return [resource(records, f"{JOB}/{name}", calls) for name, calls in CALLS.items()]
+def routes(context: Context) -> list[Route]:
+    return [resource(context, f"{JOB}/{name}", calls) for name, calls in CALLS.items()]

@@ -32,7 +32,7 @@ def routes(gateway: Gateway) -> list[Route]:
 async def list_files(gateway: Gateway, request: Request) -> Response:
     """The names of all files, those in folders with their path."""
     job = await find(gateway, request)
-    return Json(await blocking(_names, gateway.home.data(job.provider, job.title).path, job))
+    return Json(await blocking(_names, gateway.data_folder.data(job.provider, job.title).path, job))
 
 
 async def read(gateway: Gateway, request: Request) -> Response:
@@ -45,9 +45,9 @@ async def read(gateway: Gateway, request: Request) -> Response:
 async def write(gateway: Gateway, request: Request) -> Response:
     """The body becomes the file, at once and in place of what was there."""
     path = await blocking(_path, gateway, await find(gateway, request), request)
-    partial = gateway.home.path / "uploads" / secrets.token_hex(16)
+    partial = gateway.data_folder.path / "uploads" / secrets.token_hex(16)
     try:
-        with storing(gateway.home):
+        with storing(gateway.data_folder):
             await blocking(partial.parent.mkdir, exist_ok=True)
             with await blocking(partial.open, "xb") as file:
                 async for chunk in chunks(request, gateway.max_file_bytes):
@@ -71,7 +71,7 @@ def _names(folder: Path, job: JobRow) -> list[str]:
 
 def _path(gateway: Gateway, job: JobRow, request: Request) -> Path:
     """Raises ApiError when the name leads anywhere but to the job's files."""
-    folder, name = gateway.home.data(job.provider, job.title).path, str(request.path_params["name"])
+    folder, name = gateway.data_folder.data(job.provider, job.title).path, str(request.path_params["name"])
     path = folder / name
     if not name or "\0" in name or ".." in PurePosixPath(name).parts or not _is_of(job, name):
         raise ApiError(404, "Requested file was not found.")

@@ -87,7 +87,7 @@ class _Asked:
 
 async def list_jobs(gateway: Gateway, request: Request) -> Response:
     asked = _Asked.by(request)
-    if asked.title and await blocking(gateway.store.program, asked.title, asked.provider) is None:
+    if asked.title and await blocking(gateway.database.program, asked.title, asked.provider) is None:
         raise unknown(asked.title)
     return await _page(gateway, request, asked, {"compute_profile": None})
 
@@ -97,14 +97,14 @@ async def list_provider_jobs(gateway: Gateway, request: Request) -> Response:
     if not asked.provider:
         raise ApiError(400, "'provider' not provided or is not valid")
     check_provider(asked.provider)
-    if asked.title and await blocking(gateway.store.program, asked.title, asked.provider) is None:
+    if asked.title and await blocking(gateway.database.program, asked.title, asked.provider) is None:
         raise unknown(asked.title, asked.provider)
     return await _page(gateway, request, asked, {})
 
 
 async def _page(gateway: Gateway, request: Request, asked: _Asked, more: dict[str, Any]) -> Response:
     limit, offset = asked.limit, asked.offset
-    count, jobs = await blocking(gateway.store.jobs, asked.filter, limit=limit, offset=offset)
+    count, jobs = await blocking(gateway.database.jobs, asked.filter, limit=limit, offset=offset)
     is_last = not limit or offset + limit >= count
     return Json(
         {
@@ -127,7 +127,7 @@ async def get_job(gateway: Gateway, request: Request) -> Response:
     job = await find(gateway, request)
     if not with_result:
         return Json({**shapes.job(job), **_NOT_FLEETS})
-    program = await blocking(gateway.store.program, job.title, job.provider)
+    program = await blocking(gateway.database.program, job.title, job.provider)
     shown = {**shapes.whole_job(job, program), **_NOT_FLEETS}
     return await json_of(lambda: {**shown, "result": gateway.result(job)})
 
@@ -150,7 +150,7 @@ async def get_provider_logs(gateway: Gateway, request: Request) -> Response:
 
 
 def _log(gateway: Gateway, job: JobRow, part: Callable[[str], str]) -> dict[str, str]:
-    log = read_log(gateway.home.job(job.id))
+    log = read_log(gateway.data_folder.job(job.id))
     if log is None:
         return {"logs": "" if job.status in ("PENDING", "RUNNING") else "No logs yet."}
     return {"logs": part(log)}
@@ -165,7 +165,7 @@ async def stop(gateway: Gateway, request: Request) -> Response:
     gateway.wake()
     said = [
         "Job has been stopped." if stopped else "Job already in terminal state.",
-        _of_runtime_jobs(bool(service and json.loads(service)), await blocking(gateway.store.runtime_jobs, job.id)),
+        _of_runtime_jobs(bool(service and json.loads(service)), await blocking(gateway.database.runtime_jobs, job.id)),
         *(["Serverless job was running and has been stopped."] if stopped and job.status == "RUNNING" else []),
     ]
     return Json({"message": " ".join(said)})
@@ -186,9 +186,9 @@ async def get_events(gateway: Gateway, request: Request) -> Response:
     if event_type:
         check_event_type(event_type)
     job = await find(gateway, request)
-    return Json(await blocking(gateway.store.events, job.id, event_type.upper()))
+    return Json(await blocking(gateway.database.events, job.id, event_type.upper()))
 
 
 async def get_runtime_jobs(gateway: Gateway, request: Request) -> Response:
     job = await find(gateway, request)
-    return Json({"runtime_jobs": await blocking(gateway.store.runtime_jobs, job.id)})
+    return Json({"runtime_jobs": await blocking(gateway.database.runtime_jobs, job.id)})

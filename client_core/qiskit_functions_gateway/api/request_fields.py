@@ -73,7 +73,7 @@ class Fields:
         return default if value is None or value == "" else boolean(value)
 
     def moment(self, name: str) -> str:
-        """A time as the store writes it, so that the two compare as texts; empty when left out."""
+        """A time as the database writes it, so that the two compare as texts; empty when left out."""
         text = self.optional(name)
         return _moment(text) if text else ""
 

@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from ..storage.data_folder import Home
+from ..storage.data_folder import DataFolder
 from .context import storing
 from .request_fields import MAX_BODY_BYTES, Fields, body, chunks, media_type
 from .routing import ApiError, blocking
@@ -36,12 +36,12 @@ class Received:
     """A file on disk, which is not yet where it belongs.
 
     Attributes:
-        home: the data folder that it is in.
+        data_folder: the data folder that it is in.
         name: as the sender calls it, without any directory.
         start: its first bytes, which tell its kind.
     """
 
-    home: Home
+    data_folder: DataFolder
     name: str
     path: Path
     size: int
@@ -54,14 +54,14 @@ class Received:
         Raises:
             EmbeddedGatewayError: the target cannot be written.
         """
-        with storing(self.home):
+        with storing(self.data_folder):
             target.parent.mkdir(parents=True, exist_ok=True)
             self.path.replace(target)
 
 
 @asynccontextmanager
 async def received(
-    request: Request, home: Home, field: str, *, most: int
+    request: Request, data_folder: DataFolder, field: str, *, most: int
 ) -> AsyncIterator[tuple[Fields, Received | None]]:
     """The fields of a body, and the file in its field; unless it was moved, that is gone afterwards.
 
@@ -71,7 +71,7 @@ async def received(
     if media_type(request) != "multipart/form-data":
         yield await body(request), None
         return
-    form = _Form(request, _File(home, most), field)
+    form = _Form(request, _File(data_folder, most), field)
     try:
         async for chunk in chunks(request, most + MAX_BODY_BYTES):
             await blocking(form.write, chunk)
@@ -80,24 +80,24 @@ async def received(
         form.file.discard()
 
 
-def discard_abandoned(home: Home) -> None:
+def discard_abandoned(data_folder: DataFolder) -> None:
     """Remove what gateways left that were killed in the middle of an upload."""
     with suppress(OSError):
-        for path in _folder(home).iterdir():
+        for path in _folder(data_folder).iterdir():
             if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
                 path.unlink()
 
 
-def _folder(home: Home) -> Path:
-    return home.path / "uploads"
+def _folder(data_folder: DataFolder) -> Path:
+    return data_folder.path / "uploads"
 
 
 class _File:
     """A file that is written bit by bit. Blocking."""
 
-    def __init__(self, home: Home, most: int) -> None:
-        self._home = home
-        self._path = _folder(home) / secrets.token_hex(16)
+    def __init__(self, data_folder: DataFolder, most: int) -> None:
+        self._data_folder = data_folder
+        self._path = _folder(data_folder) / secrets.token_hex(16)
         self._most = most
         self._file: BinaryIO | None = None
         self._name = ""
@@ -109,7 +109,7 @@ class _File:
         if self._file:
             raise ApiError(400, "Only one file can be uploaded at a time.")
         self._name = name
-        with storing(self._home):
+        with storing(self._data_folder):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("xb")
 
@@ -120,17 +120,17 @@ class _File:
             raise ApiError(413, f"The file is larger than {self._most} bytes.")
         self._start = self._start or data[:_START_BYTES]
         self._digest.update(data)
-        with storing(self._home):
+        with storing(self._data_folder):
             self._file.write(data)
 
     def finish(self) -> Received | None:
         if not self._file:
             return None
-        with storing(self._home):
+        with storing(self._data_folder):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-        return Received(self._home, self._name, self._path, self.size, self._digest.hexdigest(), self._start)
+        return Received(self._data_folder, self._name, self._path, self.size, self._digest.hexdigest(), self._start)
 
     def discard(self) -> None:
         if self._file:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from qiskit_functions_gateway.execution.job_environment import mark
 from qiskit_functions_gateway.execution.limits import Limits
-from qiskit_functions_gateway.storage.data_folder import Home
-from qiskit_functions_gateway.storage.database import ACTIVE, JobRow, Store
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import ACTIVE, Database, JobRow
 from qiskit_functions_gateway.storage.locks import Busy, locked
 from qiskit_functions_gateway.storage.logs import BoundedLog
 from qiskit_functions_gateway.storage.results import keep_result
@@ -41,29 +41,31 @@ _MAX_STARTS = 3
 class ProcessRunner:
     """Starts, gives up and stops jobs. Blocking: call it from a thread."""
 
-    def __init__(self, home: Home, store: Store, limits: Limits) -> None:
-        self._home = home
-        self._store = store
+    def __init__(self, data_folder: DataFolder, database: Database, limits: Limits) -> None:
+        self._data_folder = data_folder
+        self._database = database
         self._limits = limits
 
     def dispatch(self) -> None:
         """Take back jobs whose supervisor died, then start those that wait, oldest first."""
-        if not self._store.jobs_in(ACTIVE):
+        if not self._database.jobs_in(ACTIVE):
             return
-        with locked(self._home.dispatch_lock):
-            for job in self._store.jobs_in(STARTED):
+        with locked(self._data_folder.dispatch_lock):
+            for job in self._database.jobs_in(STARTED):
                 with suppress(Busy), locked(self._lock_of(job.id), timeout=0):
                     self._take_back(job.id)
-            free = self._limits.max_jobs - len(self._store.jobs_in(STARTED))
-            for job in self._store.jobs_in(("QUEUED",))[: max(free, 0)]:
-                if self._store.move(job.id, "PENDING", since=("QUEUED",), origin="SCHEDULER", context="SCHEDULE_JOBS"):
+            free = self._limits.max_jobs - len(self._database.jobs_in(STARTED))
+            for job in self._database.jobs_in(("QUEUED",))[: max(free, 0)]:
+                if self._database.move(
+                    job.id, "PENDING", since=("QUEUED",), origin="SCHEDULER", context="SCHEDULE_JOBS"
+                ):
                     self._start(job)
 
     def stop(self, job_id: str) -> bool:
         """End a job with all of its processes; tells whether it was active. Returns when they are gone."""
-        if not self._store.move(job_id, "STOPPED", since=ACTIVE, origin="API", context="STOP_JOB"):
+        if not self._database.move(job_id, "STOPPED", since=ACTIVE, origin="API", context="STOP_JOB"):
             return False
-        job = self._store.job(job_id)
+        job = self._database.job(job_id)
         assert job is not None, "jobs are never deleted"  # noqa: S101 - for the type checker
         try:
             # The supervisor sees the status, ends the function and lets go of its lock.
@@ -74,11 +76,11 @@ class ProcessRunner:
         return True
 
     def _start(self, job: JobRow) -> None:
-        folder = self._home.job(job.id)
+        folder = self._data_folder.job(job.id)
         command = [sys.executable, "-m", "qiskit_functions_gateway.supervisor"]
         with folder.supervisor_log.open("ab") as log:
             supervisor = subprocess.Popen(  # noqa: S603 - our own module
-                [*command, str(self._home.path), job.id, self._limits.as_argument()],
+                [*command, str(self._data_folder.path), job.id, self._limits.as_argument()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -95,37 +97,37 @@ class ProcessRunner:
         too_late.cancel()
 
     def _lock_of(self, job_id: str) -> Path:
-        folder = self._home.job(job_id)
+        folder = self._data_folder.job(job_id)
         folder.path.mkdir(parents=True, exist_ok=True)
         return folder.lock
 
     def _take_back(self, job_id: str) -> None:
         """A job without a supervisor runs again if its function has not run yet, else it has failed."""
-        job = self._store.job(job_id)
+        job = self._database.job(job_id)
         if job is None or job.status not in STARTED:
             return  # it ended while we looked
         self._clear_up(job)
-        if job.status == "PENDING" and self._store.starts(job.id) < _MAX_STARTS:
+        if job.status == "PENDING" and self._database.starts(job.id) < _MAX_STARTS:
             self._move(job, "QUEUED", since=("PENDING",))
             return
         message = "The job's supervisor died before the job had ended; the job was ended too."
         with suppress(OSError):
-            log = BoundedLog(self._home.job(job.id).log, self._limits.log_bytes)
+            log = BoundedLog(self._data_folder.job(job.id).log, self._limits.log_bytes)
             log.say(message)
             log.close()
         if self._move(job, "FAILED", since=STARTED):
-            self._store.add_error(job.id, error_data("SUPERVISOR_DIED", message), origin="SCHEDULER")
+            self._database.add_error(job.id, error_data("SUPERVISOR_DIED", message), origin="SCHEDULER")
 
     def _move(self, job: JobRow, status: str, *, since: tuple[str, ...]) -> bool:
-        return self._store.move(job.id, status, since=since, origin="SCHEDULER", context="UPDATE_JOB_STATUS")
+        return self._database.move(job.id, status, since=since, origin="SCHEDULER", context="UPDATE_JOB_STATUS")
 
     def _clear_up(self, job: JobRow) -> None:
         """Do what a supervisor that died could not do, and one that ended has done."""
         from qiskit_functions_gateway.execution.processes import end_processes, marked
 
-        end_processes(lambda: marked(mark(self._home, job)))
-        keep_result(self._home, job, only_if_whole=True)
-        shutil.rmtree(self._home.job(job.id).work, ignore_errors=True)
+        end_processes(lambda: marked(mark(self._data_folder, job)))
+        keep_result(self._data_folder, job, only_if_whole=True)
+        shutil.rmtree(self._data_folder.job(job.id).work, ignore_errors=True)
 
 
 def error_data(code: str, message: str) -> dict[str, object]:

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
-from .data_folder import Home
-from .database import Store
+from .data_folder import DataFolder
+from .database import Database
 
 _IN_MEMORY = 1024 * 1024
 
 _OF_A_JOB = ("arguments.json", "result.json", "log.txt")
 
 
-def backup(home: Home, target: Path) -> None:
+def backup(data_folder: DataFolder, target: Path) -> None:
     """Write functions, jobs, results, logs and data files as a tar archive, which unpacked is a data folder.
 
     The token is not in it; environments are made again when they are needed.
@@ -27,17 +27,17 @@ def backup(home: Home, target: Path) -> None:
     Raises:
         EmbeddedGatewayError: there is no such data folder, or the file cannot be written; what was there stays.
     """
-    if not home.database.is_file():
-        raise EmbeddedGatewayError(f"there is no data folder at {home.path}")
+    if not data_folder.database_file.is_file():
+        raise EmbeddedGatewayError(f"there is no data folder at {data_folder.path}")
     partial = target.with_name(f".{target.name}.partial")
     try:
         partial.touch(mode=0o600)  # functions' variables may hold secrets
         with tarfile.open(partial, "w") as archive:
-            _add_database(archive, home)
+            _add_database(archive, data_folder)
             # What the database speaks of was there before it; what came since does no harm.
-            for path in _files(home):
+            for path in _files(data_folder):
                 with suppress(FileNotFoundError):
-                    _add(archive, path, path.relative_to(home.path).as_posix())
+                    _add(archive, path, path.relative_to(data_folder.path).as_posix())
         partial.replace(target)
     except OSError as error:
         raise EmbeddedGatewayError(f"the backup {target} cannot be written: {error.strerror}") from error
@@ -46,18 +46,18 @@ def backup(home: Home, target: Path) -> None:
             partial.unlink()
 
 
-def _add_database(archive: tarfile.TarFile, home: Home) -> None:
-    with tempfile.TemporaryDirectory() as folder, closing(Store(home.database)) as store:
-        copy = Path(folder) / home.database.name
-        store.backup(copy)
+def _add_database(archive: tarfile.TarFile, data_folder: DataFolder) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(Database(data_folder.database_file)) as database:
+        copy = Path(folder) / data_folder.database_file.name
+        database.backup(copy)
         _add(archive, copy, copy.name)
 
 
-def _files(home: Home) -> Iterator[Path]:
-    yield from home.artifacts.glob("*.tar")
+def _files(data_folder: DataFolder) -> Iterator[Path]:
+    yield from data_folder.artifacts.glob("*.tar")
     for name in _OF_A_JOB:
-        yield from (home.path / "jobs").glob(f"*/{name}")
-    for path in (home.path / "data").rglob("*"):
+        yield from (data_folder.path / "jobs").glob(f"*/{name}")
+    for path in (data_folder.path / "data").rglob("*"):
         if path.is_file() and not path.is_symlink():
             yield path
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 
-def data_folder() -> Path:
+def default_data_folder() -> Path:
     """``QISKIT_FUNCTIONS_HOME``, or a folder of the user where the platform wants it."""
     if chosen := os.environ.get("QISKIT_FUNCTIONS_HOME"):
         return Path(chosen).expanduser()
@@ -55,7 +55,7 @@ class JobFolder:
 
 
 @dataclass(frozen=True)
-class DataFolder:
+class FunctionData:
     """A function's DATA_PATH, laid out as Qiskit Serverless does it."""
 
     path: Path
@@ -69,13 +69,13 @@ class DataFolder:
 
 
 @dataclass(frozen=True)
-class Home:
+class DataFolder:
     """One data folder, which several gateways may share."""
 
     path: Path
 
     @property
-    def database(self) -> Path:
+    def database_file(self) -> Path:
         return self.path / "gateway.db"
 
     @property
@@ -96,10 +96,10 @@ class Home:
     def job(self, job_id: str) -> JobFolder:
         return JobFolder(self.path / "jobs" / job_id)
 
-    def data(self, provider: str, title: str) -> DataFolder:
+    def data(self, provider: str, title: str) -> FunctionData:
         """One folder for all of the user's own functions, one for each provider function."""
         folder = self.path / "data"
-        return DataFolder(folder / "providers" / provider / title if provider else folder / "user")
+        return FunctionData(folder / "providers" / provider / title if provider else folder / "user")
 
     def prepare(self) -> None:
         """Make what is missing.
@@ -113,7 +113,7 @@ class Home:
             # So it is inside a folder that was there before, and may be open to all.
             for folder in (self.artifacts, self.path / "jobs", self.path / "data", self.path / "uploads"):
                 folder.mkdir(exist_ok=True, mode=0o700)
-            self.database.touch(mode=0o600)
+            self.database_file.touch(mode=0o600)
             probe = self.path / f".probe-{_random_hex()}"
             probe.touch()
             probe.unlink()

@@ -120,7 +120,7 @@ _JOBS = f"SELECT {_JOB_COLUMNS} FROM jobs j JOIN programs p ON p.id = j.program_
 _COUNT_ACTIVE = f"SELECT count(*) FROM jobs WHERE status IN {ACTIVE}"  # noqa: S608 - a constant
 
 
-class Store:
+class Database:
     """One data folder's database. Blocking: call it from a thread.
 
     Args:

@@ -10,8 +10,8 @@ from typing import Any
 
 from qiskit_functions_core.serverless.artifact import Artifact
 
-from .data_folder import Home
-from .database import Store
+from .data_folder import DataFolder
+from .database import Database
 
 PROVIDER = "examples"
 
@@ -19,14 +19,14 @@ _SHIPPED = Path(__file__).parent / "examples"
 _CHECKOUT = Path(__file__).parents[3] / "examples" / "functions"
 
 
-def seed(home: Home, store: Store) -> None:
+def seed(data_folder: DataFolder, database: Database) -> None:
     """Put the examples there, and those that changed with a new version anew."""
     folder = _SHIPPED if _SHIPPED.is_dir() else _CHECKOUT
     for manifest in sorted(folder.glob("*/function.json")):
-        _put(home, store, manifest.parent, json.loads(manifest.read_text(encoding="utf-8")))
+        _put(data_folder, database, manifest.parent, json.loads(manifest.read_text(encoding="utf-8")))
 
 
-def _put(home: Home, store: Store, directory: Path, function: dict[str, Any]) -> None:
+def _put(data_folder: DataFolder, database: Database, directory: Path, function: dict[str, Any]) -> None:
     archive = Artifact.from_directory(directory, function["entrypoint"]).content
     name = f"{hashlib.sha256(archive).hexdigest()}.tar"
     changes = {
@@ -36,11 +36,11 @@ def _put(home: Home, store: Store, directory: Path, function: dict[str, Any]) ->
         "version": function["version"],
         "arguments_schema": json.dumps(function["arguments_schema"]),
     }
-    stored = store.program(function["title"], PROVIDER)
+    stored = database.program(function["title"], PROVIDER)
     if stored and all(getattr(stored, column) == value for column, value in changes.items()):
         return
     # Another gateway's job may be reading the same one.
-    partial = home.artifacts / f".{name}.{secrets.token_hex(4)}"
+    partial = data_folder.artifacts / f".{name}.{secrets.token_hex(4)}"
     partial.write_bytes(archive)
-    partial.replace(home.artifacts / name)
-    store.put_program(function["title"], PROVIDER, dict(changes))
+    partial.replace(data_folder.artifacts / name)
+    database.put_program(function["title"], PROVIDER, dict(changes))

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from .data_folder import Home
+from .data_folder import DataFolder
 from .database import JobRow
 
 
@@ -20,19 +20,19 @@ def read_saved(path: Path) -> str | None:
         return None
 
 
-def keep_result(home: Home, job: JobRow, *, only_if_whole: bool) -> None:
+def keep_result(data_folder: DataFolder, job: JobRow, *, only_if_whole: bool) -> None:
     """Move what the job saved from its function's own folder, where later functions could change it.
 
     Args:
         only_if_whole: drop a result that is no JSON, because its function was killed while it saved it.
     """
-    saved = home.data(job.provider, job.title).result(job.id)
+    saved = data_folder.data(job.provider, job.title).result(job.id)
     # What is there was made by the function, which may have put anything in its place.
     with suppress(OSError):
         if saved.is_symlink() or not saved.is_file() or (only_if_whole and not _is_whole(saved)):
             saved.unlink()
         else:
-            saved.replace(home.job(job.id).result)
+            saved.replace(data_folder.job(job.id).result)
 
 
 def _is_whole(path: Path) -> bool:

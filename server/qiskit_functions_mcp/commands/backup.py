@@ -11,10 +11,10 @@ from qiskit_functions_core.errors import EmbeddedGatewayError
 def main(file: Path, home: str | None) -> int:
     """Returns the exit code. Gateways and jobs may go on meanwhile."""
     from qiskit_functions_gateway.storage.backup import backup
-    from qiskit_functions_gateway.storage.data_folder import Home, data_folder
+    from qiskit_functions_gateway.storage.data_folder import DataFolder, default_data_folder
 
     try:
-        backup(Home(Path(home) if home else data_folder()), file)
+        backup(DataFolder(Path(home) if home else default_data_folder()), file)
     except EmbeddedGatewayError as error:
         print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)
         return 1

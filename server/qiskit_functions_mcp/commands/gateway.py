@@ -12,7 +12,7 @@ from qiskit_functions_core.addresses import is_loopback
 from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_gateway.execution.runner import Cluster
 from qiskit_functions_gateway.server import Address, EmbeddedGateway
-from qiskit_functions_gateway.storage.data_folder import data_folder
+from qiskit_functions_gateway.storage.data_folder import default_data_folder
 
 from ..settings import Settings
 
@@ -39,7 +39,7 @@ def main(host: str, port: int, token: str | None, settings: Settings) -> int:
     if problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    folder = settings.home or data_folder()
+    folder = settings.home or default_data_folder()
     gateway = EmbeddedGateway(
         folder,
         usage_limit_seconds=settings.local_usage_limit_seconds,

@@ -157,7 +157,7 @@ async def test_a_directory_and_a_file_end_up_in_the_gateway_as_they_are(gateway:
         )
     assert (from_file.entrypoint, from_file.arguments_schema) == ("main.py", None)
     assert from_directory.arguments_schema == {"type": "object"}
-    programs = [gateway.gateway.store.program(name, "") for name in ("from-file", "from-directory")]
+    programs = [gateway.gateway.database.program(name, "") for name in ("from-file", "from-directory")]
     assert len({program.artifact for program in programs if program}) == 1, "the same content has the same bytes"
 
 

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 from starlette.routing import Route
 
-from qiskit_functions_gateway.api.app import calls_home
-from qiskit_functions_gateway.storage.database import JobRow, Store
+from qiskit_functions_gateway.api.app import calls_home_app
+from qiskit_functions_gateway.storage.database import Database, JobRow
 from support.raw_http import send
 from support.serving import serving
 from support.still_gateway import TOKEN, StillGateway, still_gateway
@@ -88,8 +88,8 @@ def test_a_jobs_token_opens_nothing_of_another_job(gateway: StillGateway, job: J
 
 
 def test_a_supervisor_answers_the_jobs_own_token_alone(gateway: StillGateway, job: JobRow, other_job: JobRow) -> None:
-    home = gateway.gateway.home
-    with closing(Store(home.database)) as store, serving(calls_home(home, store)) as host:
+    home = gateway.gateway.data_folder
+    with closing(Database(home.database_file)) as database, serving(calls_home_app(home, database)) as host:
         for method, path in CALLS_HOME:
             url = f"/api/v1/jobs/{job.id}/{path}/"
             for token, expected in ((TOKEN, 401), (other_job.token, 401), (job.token, 400)):

@@ -40,7 +40,7 @@ def no_files_before(gateway: StillGateway) -> None:
 
 
 def data_path(gateway: StillGateway, provider: str = "", title: str = "mine") -> Path:
-    return gateway.gateway.home.data(provider, title).path
+    return gateway.gateway.data_folder.data(provider, title).path
 
 
 def upload(
@@ -108,7 +108,7 @@ def test_the_same_name_replaces_the_file_at_once_and_nothing_is_left_beside_it(g
         upload(gateway, "x.txt", b"new and longer")
         assert being_read.read() == b"old"
     assert download(gateway, "x.txt").content == b"new and longer"
-    assert list((gateway.gateway.home.path / "uploads").iterdir()) == []
+    assert list((gateway.gateway.data_folder.path / "uploads").iterdir()) == []
 
 
 def test_a_download_is_of_the_file_as_it_was_when_it_began(gateway: StillGateway) -> None:
@@ -132,7 +132,7 @@ async def test_an_upload_that_breaks_off_leaves_the_old_file_and_no_trace(gatewa
     connection.putrequest("POST", "/api/v1/files/upload/?function=mine")
     for name, value in headers.items():
         connection.putheader(name, value)
-    uploads = gateway.gateway.home.path / "uploads"
+    uploads = gateway.gateway.data_folder.path / "uploads"
 
     async def comes_in() -> bool:
         return bool(list(uploads.iterdir()))
@@ -149,7 +149,7 @@ async def test_an_upload_that_breaks_off_leaves_the_old_file_and_no_trace(gatewa
 
 def test_what_a_killed_gateway_left_of_an_upload_is_removed_after_a_day(gateway: StillGateway) -> None:
     upload(gateway, "x.txt")
-    home = gateway.gateway.home
+    home = gateway.gateway.data_folder
     fresh, old = (home.path / "uploads" / name for name in ("fresh", "old"))
     for path in (fresh, old):
         path.touch()

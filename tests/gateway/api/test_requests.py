@@ -145,7 +145,7 @@ def test_an_artifact_over_the_limit_is_refused_and_nothing_is_kept(gateway: Stil
     content, content_type = multipart(form, {"artifact": ("artifact.tar", bytes(64 * 1024 * 1024 + 1))})
     answer = gateway.send("POST", "programs/upload/", headers={"Content-Type": content_type}, content=content)
     assert (answer.status, "larger than" in answer.body["message"]) == (413, True)
-    home = gateway.gateway.home
+    home = gateway.gateway.data_folder
     assert list((home.path / "uploads").iterdir()) == []
     assert gateway.send("GET", "programs/get_by_title/uploaded/").status == 404
 
@@ -159,7 +159,7 @@ def test_the_same_code_twice_is_kept_once(gateway: StillGateway) -> None:
         gateway.send("POST", "programs/upload/", headers=headers, content=content).body["artifact"] for _ in range(3)
     }
     assert len(names) == 1
-    assert (gateway.gateway.home.artifacts / names.pop()).is_file()
+    assert (gateway.gateway.data_folder.artifacts / names.pop()).is_file()
 
 
 def test_a_function_of_ones_own_does_not_touch_a_providers_of_the_same_title(gateway: StillGateway) -> None:
@@ -200,16 +200,16 @@ def test_a_config_may_say_numbers_as_texts(gateway: StillGateway) -> None:
 def test_the_51st_active_job_is_refused_and_leaves_nothing(gateway: StillGateway) -> None:
     for _ in range(50):
         gateway.put_job("mine", "", "QUEUED")
-    folders = sorted((gateway.gateway.home.path / "jobs").glob("*"))
+    folders = sorted((gateway.gateway.data_folder.path / "jobs").glob("*"))
     answer = run(gateway)
     assert (answer.status, answer.body) == (429, {"message": "Active job limit reached. The maximum allowed is 50."})
-    assert sorted((gateway.gateway.home.path / "jobs").glob("*")) == folders
+    assert sorted((gateway.gateway.data_folder.path / "jobs").glob("*")) == folders
 
 
 def test_arguments_and_results_are_kept_to_the_letter(gateway: StillGateway) -> None:
     arguments = ' {"text": "\\ud83d\\ude00 é 结果", "n": 1.0} '
     job_id = run(gateway, arguments=arguments).body["id"]
-    assert gateway.gateway.home.job(job_id).arguments.read_text(encoding="utf-8") == arguments
+    assert gateway.gateway.data_folder.job(job_id).arguments.read_text(encoding="utf-8") == arguments
     result = ' not json é \u2028 "" '
     assert post(gateway, f"jobs/{job_id}/result/", {"result": result}).body["result"] == result
     assert gateway.send("GET", f"jobs/{job_id}/result/").body == {"result": result}
@@ -315,7 +315,7 @@ def test_a_stop_tells_of_runtime_jobs_that_it_leaves_alone(gateway: StillGateway
 
 def test_a_log_of_a_stopped_job_is_kept(gateway: StillGateway) -> None:
     job = gateway.put_job("mine", "", "RUNNING")
-    log = gateway.gateway.home.job(job.id).log
+    log = gateway.gateway.data_folder.job(job.id).log
     log.parent.mkdir(parents=True)
     log.write_text("[PUBLIC] INFO: one\ntwo\n")
     assert post(gateway, f"jobs/{job.id}/stop/", {"service": "null"}).status == 200
@@ -328,7 +328,7 @@ def test_only_what_can_be_shown_is_answered(gateway: StillGateway) -> None:
 
 
 def test_a_full_or_read_only_disk_is_said_with_the_folders_name(gateway: StillGateway) -> None:
-    home = gateway.gateway.home
+    home = gateway.gateway.data_folder
     jobs = home.path / "jobs"
     moved = jobs.rename(home.path / "jobs-elsewhere")
     jobs.touch()  # a file in the way fails as a full disk does

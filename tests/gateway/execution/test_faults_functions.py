@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qiskit_functions_gateway.execution.limits import Limits
-from qiskit_functions_gateway.storage.data_folder import Home
+from qiskit_functions_gateway.storage.data_folder import DataFolder
 from support.gateways import SAVE, WAIT, Gate, processes_about, user_of
 
 FORKS = """
@@ -42,7 +42,7 @@ async def test_one_that_prints_200_mb_leaves_a_log_of_50_mb_that_says_so(home: P
         await user.upload("loud", f"line = 'x' * 9999\nfor n in range(20_000): print(n, line)\n{SAVE}print('end')\n")
         job = await user.run("loud")
         assert await user.ended(job) == "SUCCEEDED"
-        log = Home(home).job(job).log.read_bytes()
+        log = DataFolder(home).job(job).log.read_bytes()
     assert log.startswith(b"[older lines were cut: this log keeps the last 50 MB]\n")
     assert 49 < len(log) / 1024**2 <= 50.1
     lines = log.splitlines()[1:]

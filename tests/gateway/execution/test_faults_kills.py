@@ -13,8 +13,8 @@ import pytest
 
 from qiskit_functions_gateway.execution.environments import Environment
 from qiskit_functions_gateway.execution.limits import Limits
-from qiskit_functions_gateway.storage.data_folder import Home
-from qiskit_functions_gateway.storage.database import Store
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import Database
 from qiskit_functions_gateway.storage.locks import locked
 from support.gateways import (
     SAVE,
@@ -66,8 +66,8 @@ async def test_a_job_whose_starter_was_killed_before_its_supervisor_was_there_is
         await user.upload("waits", WAIT, env_vars=gate.variables)
         first, second = [await user.run("waits") for _ in range(2)]
         await user.becomes(first, "RUNNING")
-    with closing(Store(Home(home).database)) as store:
-        assert store.move(second, "PENDING", since=("QUEUED",), origin="SCHEDULER", context="SCHEDULE_JOBS")
+    with closing(Database(DataFolder(home).database_file)) as database:
+        assert database.move(second, "PENDING", since=("QUEUED",), origin="SCHEDULER", context="SCHEDULE_JOBS")
     gate.open()
     async with user_of(home) as user:
         assert [await user.ended(first), await user.ended(second)] == ["SUCCEEDED"] * 2
@@ -78,7 +78,7 @@ async def test_a_job_whose_supervisors_always_die_at_the_start_fails_in_the_end(
         await user.upload("waits", WAIT, env_vars=gate.variables)
         first, doomed = [await user.run("waits") for _ in range(2)]
         await user.becomes(first, "RUNNING")
-        Home(home).job(doomed).log.mkdir(parents=True)  # where the supervisor wants to write
+        DataFolder(home).job(doomed).log.mkdir(parents=True)  # where the supervisor wants to write
         gate.open()
 
         async def failed() -> bool:
@@ -121,7 +121,7 @@ async def test_a_gateway_killed_in_the_middle_of_an_upload_leaves_the_function_a
         host, token = gateway.address()
         async with speaking(host, token) as user:
             await user.upload("keeps", SAVE)
-        stored = set(Home(home).artifacts.iterdir())
+        stored = set(DataFolder(home).artifacts.iterdir())
         content = archive({"main.py": b"raise SystemExit(3)\n", "data": bytes(8 * 1024**2)})
         head = (
             b'--x\r\nContent-Disposition: form-data; name="title"\r\n\r\nkeeps\r\n'
@@ -143,7 +143,7 @@ async def test_a_gateway_killed_in_the_middle_of_an_upload_leaves_the_function_a
 
             await eventually(arriving)
             gateway.kill()
-    assert set(Home(home).artifacts.iterdir()) == stored
+    assert set(DataFolder(home).artifacts.iterdir()) == stored
     async with user_of(home) as user:
         job = await user.run("keeps")
         assert await user.ended(job) == "SUCCEEDED"
@@ -212,7 +212,7 @@ async def test_a_supervisor_killed_while_it_prepares_is_replaced(home: Path) -> 
 @contextmanager
 def _environment_is_being_made(home: Path) -> Iterator[None]:
     """By somebody else, and it takes its time."""
-    environment = Environment.of(Home(home).environments, ("packaging",))
+    environment = Environment.of(DataFolder(home).environments, ("packaging",))
     environment.path.parent.mkdir(exist_ok=True)
     with locked(environment.lock):
         yield

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from qiskit_functions_gateway.execution.environments import requirements, uv
-from qiskit_functions_gateway.storage.data_folder import Home
+from qiskit_functions_gateway.storage.data_folder import DataFolder
 from support.gateways import user_of
 
 SHOWS = "import tiny_dependency, psutil\nprint(tiny_dependency.VERSION, psutil.__name__)\n"
@@ -57,7 +57,7 @@ def tool(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def environments(home: Path) -> list[Path]:
-    folder = Home(home).environments
+    folder = DataFolder(home).environments
     return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
 
 

@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from qiskit_functions_gateway.execution.limits import Limits
-from qiskit_functions_gateway.storage.data_folder import Home
-from qiskit_functions_gateway.storage.database import ACTIVE, JobFilter, Store
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import ACTIVE, Database, JobFilter
 from support.gateways import (
     SAVE,
     WAIT,
@@ -198,15 +198,15 @@ async def test_the_queue_of_a_killed_gateway_drains_without_any(home: Path, gate
             await user.becomes(jobs[0], "RUNNING")
         gateway.kill()
     gate.open()
-    with closing(Store(Home(home).database)) as store:
+    with closing(Database(DataFolder(home).database_file)) as database:
 
         async def drained() -> bool:
-            return store.jobs_in(ACTIVE) == []
+            return database.jobs_in(ACTIVE) == []
 
         await eventually(drained)
-        _, rows = store.jobs(JobFilter(), limit=0, offset=0)
+        _, rows = database.jobs(JobFilter(), limit=0, offset=0)
         assert {row.id: row.status for row in rows} == dict.fromkeys(jobs, "SUCCEEDED")
-    assert all(Home(home).job(job).result.exists() for job in jobs)
+    assert all(DataFolder(home).job(job).result.exists() for job in jobs)
 
 
 async def test_nothing_of_the_servers_environment_reaches_a_function(

@@ -24,8 +24,8 @@ from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.execution.runner import Cluster
 from qiskit_functions_gateway.server import Address, EmbeddedGateway
-from qiskit_functions_gateway.storage.data_folder import Home
-from qiskit_functions_gateway.storage.database import ACTIVE, Store
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import ACTIVE, Database
 from qiskit_functions_mcp.commands.cli import main
 from support.gateways import SAVE, WAIT, User, archive, speaking
 from support.ray_cluster import START_TIMEOUT, free_port, ray_cluster
@@ -128,14 +128,14 @@ def nowhere() -> Cluster:
     return Cluster(f"http://127.0.0.1:{free_port()}")
 
 
-def store_of(home: Path) -> Store:
-    return Store(Home(home).database, runner="ray")
+def store_of(home: Path) -> Database:
+    return Database(DataFolder(home).database_file, runner="ray")
 
 
 def is_settled(home: Path) -> bool:
     """Nothing is left that a gateway would have to look after."""
-    with closing(store_of(home)) as store:
-        return store.jobs_in(ACTIVE) == [] and not list((home / "ray").glob("*.txt"))
+    with closing(store_of(home)) as database:
+        return database.jobs_in(ACTIVE) == [] and not list((home / "ray").glob("*.txt"))
 
 
 def processes_with(text: str) -> list[psutil.Process]:
@@ -265,8 +265,8 @@ async def test_a_job_outlives_its_gateway_and_ends_without_any(home: Path, ray: 
         gate.touch()
         connection, _ = await anyio.to_thread.run_sync(nobody.accept)
         connection.close()
-    with closing(store_of(home)) as store:  # as a gateway leaves it that was killed before the cluster's answer
-        store.move(job, "QUEUED", since=ACTIVE, origin="SCHEDULER", context="TEST")
+    with closing(store_of(home)) as database:  # as a gateway leaves it that was killed before the cluster's answer
+        database.move(job, "QUEUED", since=ACTIVE, origin="SCHEDULER", context="TEST")
     async with user_of(home, ray, port) as user:
         assert await user.ended(job) == "SUCCEEDED", await user.log(job)
         assert await user.result(job) == {"saved": True}
@@ -313,8 +313,8 @@ async def test_a_job_that_the_cluster_has_forgotten_has_failed(home: Path, ray: 
     async with user_of(home, nowhere()) as user:
         await user.upload("lost", SAVE)
         job = await user.run("lost")
-        with closing(store_of(home)) as store:
-            store.move(job, "RUNNING", since=ACTIVE, origin="SCHEDULER", context="TEST")
+        with closing(store_of(home)) as database:
+            database.move(job, "RUNNING", since=ACTIVE, origin="SCHEDULER", context="TEST")
     async with user_of(home, ray) as user:
         assert await user.ended(job) == "FAILED"
         assert await user.errors(job) == ["LOST"]
@@ -370,8 +370,8 @@ async def test_dependencies_are_rays_to_install_and_it_is_shown_no_secrets(home:
         assert sent["submission_id"] == job
         assert sent["entrypoint_num_cpus"] == 1
         assert sent["runtime_env"]["pip"]["packages"] == ["six==1.17.0"]
-        with closing(store_of(home)) as store:
-            token = store.jobs_in(ACTIVE)[0].token
+        with closing(store_of(home)) as database:
+            token = database.jobs_in(ACTIVE)[0].token
         assert "secret" not in str(sent)
         assert token not in str(sent)
         ray_api.says = {"status": "FAILED", "error_type": "RUNTIME_ENV_SETUP_FAILURE", "message": "no such package"}
@@ -411,9 +411,9 @@ async def test_only_what_is_the_jobs_own_is_open_to_its_token(home: Path) -> Non
     async with user_of(home, nowhere()) as user:
         await user.upload("own", SAVE)
         job, other = await user.run("own"), await user.run("own")
-        with closing(store_of(home)) as store:
-            tokens = [row.token for row in store.jobs_in(ACTIVE)]
-        data = Home(home).data("", "own")
+        with closing(store_of(home)) as database:
+            tokens = [row.token for row in database.jobs_in(ACTIVE)]
+        data = DataFolder(home).data("", "own")
         data.path.mkdir(parents=True, exist_ok=True)
         (data.path / "a file.txt").write_text("content")
         (data.path / "leads-away").symlink_to(home / "token")

@@ -17,8 +17,8 @@ import pytest
 from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_gateway.server import EmbeddedGateway
 from qiskit_functions_gateway.storage.backup import backup
-from qiskit_functions_gateway.storage.data_folder import Home
-from qiskit_functions_gateway.storage.database import JobFilter, Store
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import Database, JobFilter
 from qiskit_functions_gateway.storage.logs import BoundedLog, of_own_function, private_part, public_part
 from support.gateways import SAVE, WAIT, Gate, archive, gateway_process, processes_about, speaking, user_of
 
@@ -29,12 +29,12 @@ DONE, QUEUED = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1,
 def folder_of_version_1(home: Path) -> None:
     """As the first release left it: one job has ended, and one waits."""
     home.mkdir()
-    with closing(sqlite3.connect(Home(home).database)) as connection:
+    with closing(sqlite3.connect(DataFolder(home).database_file)) as connection:
         connection.executescript(VERSION_1.read_text())
     (home / "artifacts").mkdir()
     source = "import os\nprint(open(os.environ['ARGUMENTS_PATH']).read())\n" + SAVE
     (home / "artifacts" / "ARTIFACT.tar").write_bytes(archive({"main.py": source.encode()}))
-    arguments = Home(home).data("", "old").arguments(QUEUED)
+    arguments = DataFolder(home).data("", "old").arguments(QUEUED)
     arguments.parent.mkdir(parents=True)
     arguments.write_text('{"from": "before"}')
 
@@ -51,7 +51,7 @@ async def test_a_folder_of_the_first_version_opens_and_its_queue_goes_on(home: P
 
 async def test_a_folder_of_a_newer_version_is_refused_by_name_and_left_alone(tmp_path: Path) -> None:
     folder_of_version_1(tmp_path / "home")
-    database = Home(tmp_path / "home").database
+    database = DataFolder(tmp_path / "home").database_file
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA user_version = 99")
     before = database.read_bytes()
@@ -66,10 +66,10 @@ def test_many_open_a_new_folder_at_once(tmp_path: Path) -> None:
 
     def open_it() -> None:
         try:
-            home = Home(tmp_path / "home")
+            home = DataFolder(tmp_path / "home")
             home.prepare()
-            with closing(Store(home.database)) as store:
-                store.put_program("same", "", {})
+            with closing(Database(home.database_file)) as database:
+                database.put_program("same", "", {})
             tokens.add(home.token())
         except EmbeddedGatewayError as error:
             failures.append(error)
@@ -82,21 +82,21 @@ def test_many_open_a_new_folder_at_once(tmp_path: Path) -> None:
         thread.join()
     assert failures == []
     assert len(tokens) == 1
-    with closing(Store(Home(tmp_path / "home").database)) as store:
-        assert len(store.programs()) == 1
+    with closing(Database(DataFolder(tmp_path / "home").database_file)) as database:
+        assert len(database.programs()) == 1
 
 
 def test_the_order_of_jobs_and_events_holds_when_the_clock_goes_back(tmp_path: Path) -> None:
     moments = (datetime(2030, 1, 1, tzinfo=UTC) - timedelta(hours=hours) for hours in range(100))
-    with closing(Store(tmp_path / "gateway.db", clock=lambda: next(moments))) as store:
-        program = store.put_program("counts", "", {})
+    with closing(Database(tmp_path / "gateway.db", clock=lambda: next(moments))) as database:
+        program = database.put_program("counts", "", {})
         for job in ("a", "b", "c"):
-            store.create_job(program, job, most_active=50)
-        store.move("a", "PENDING", since=("QUEUED",), origin="SCHEDULER", context="SCHEDULE_JOBS")
-        store.move("a", "RUNNING", since=("PENDING",), origin="SCHEDULER", context="UPDATE_JOB_STATUS")
-        assert [job.id for job in store.jobs_in(("QUEUED",))] == ["b", "c"]
-        assert [job.id for job in store.jobs(JobFilter(), limit=0, offset=0)[1]] == ["c", "b", "a"]
-        events = store.events("a")
+            database.create_job(program, job, most_active=50)
+        database.move("a", "PENDING", since=("QUEUED",), origin="SCHEDULER", context="SCHEDULE_JOBS")
+        database.move("a", "RUNNING", since=("PENDING",), origin="SCHEDULER", context="UPDATE_JOB_STATUS")
+        assert [job.id for job in database.jobs_in(("QUEUED",))] == ["b", "c"]
+        assert [job.id for job in database.jobs(JobFilter(), limit=0, offset=0)[1]] == ["c", "b", "a"]
+        events = database.events("a")
         assert [event["data"]["status"] for event in events] == ["RUNNING", "PENDING", "QUEUED"]
         assert [event["created"] for event in events] == sorted(event["created"] for event in events)
 
@@ -108,7 +108,7 @@ async def test_a_backup_taken_while_jobs_run_is_a_data_folder(home: Path, tmp_pa
         done, running = await user.run("saves"), await user.run("waits")
         await user.ended(done)
         await user.says(running, "begun")
-        backup(Home(home), tmp_path / "backup.tar")
+        backup(DataFolder(home), tmp_path / "backup.tar")
         restored = _unpacked(tmp_path / "backup.tar", tmp_path / "restored")
         async with user_of(restored) as reader:
             assert (await reader.result(done), await reader.log(done)) == ({"saved": True}, "said\n")
@@ -129,13 +129,13 @@ def _unpacked(archive_: Path, target: Path) -> Path:
 
 
 def test_the_command_writes_a_backup_or_says_why_not(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
+    home = DataFolder(tmp_path / "home")
     command = [sys.executable, "-m", "qiskit_functions_mcp", "backup", str(tmp_path / "backup.tar"), "--home"]
     failed = subprocess.run([*command, str(home.path)], capture_output=True, text=True, check=False)
     assert failed.returncode == 1
     assert failed.stderr.startswith(f"error: there is no data folder at {home.path}\n")
     home.prepare()
-    Store(home.database).close()
+    Database(home.database_file).close()
     subprocess.run([*command, str(home.path)], check=True, capture_output=True)
     with tarfile.open(tmp_path / "backup.tar") as members:
         assert members.getnames() == ["gateway.db"]
@@ -144,10 +144,10 @@ def test_the_command_writes_a_backup_or_says_why_not(tmp_path: Path) -> None:
 
 def test_a_backup_that_cannot_be_written_or_has_no_source_says_so(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedGatewayError, match="there is no data folder"):
-        backup(Home(tmp_path / "nothing"), tmp_path / "backup.tar")
-    home = Home(tmp_path / "home")
+        backup(DataFolder(tmp_path / "nothing"), tmp_path / "backup.tar")
+    home = DataFolder(tmp_path / "home")
     home.prepare()
-    Store(home.database).close()
+    Database(home.database_file).close()
     (tmp_path / "file").touch()
     with pytest.raises(EmbeddedGatewayError, match=r"backup\.tar cannot be written"):
         backup(home, tmp_path / "file" / "backup.tar")
@@ -163,13 +163,13 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, place: str)
 
 
 async def test_a_database_that_is_none_is_named_and_left_alone(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
+    home = DataFolder(tmp_path / "home")
     home.prepare()
-    home.database.write_bytes(b"something else entirely" * 100)
-    with pytest.raises(EmbeddedGatewayError, match=f"the database {home.database} cannot be used"):
+    home.database_file.write_bytes(b"something else entirely" * 100)
+    with pytest.raises(EmbeddedGatewayError, match=f"the database {home.database_file} cannot be used"):
         async with EmbeddedGateway(home.path):
             pass
-    assert home.database.read_bytes().startswith(b"something else")
+    assert home.database_file.read_bytes().startswith(b"something else")
 
 
 async def test_when_nothing_more_can_be_written_it_is_said_and_what_was_there_stays(home: Path) -> None:
@@ -196,23 +196,23 @@ def test_a_write_that_finds_the_disk_full_leaves_the_database_usable(tmp_path: P
     script = """
 import resource, sys
 from pathlib import Path
-from qiskit_functions_gateway.storage.database import Store
+from qiskit_functions_gateway.storage.database import Database
 from qiskit_functions_core.errors import EmbeddedGatewayError
-store = Store(Path(sys.argv[1]))
-store.put_program("before", "", {})
+database = Database(Path(sys.argv[1]))
+database.put_program("before", "", {})
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
 try:
-    store.put_program("large", "", {"description": "x" * 1_000_000})
+    database.put_program("large", "", {"description": "x" * 1_000_000})
 except EmbeddedGatewayError as error:
     print(error)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-store.put_program("after", "", {})
+database.put_program("after", "", {})
 """
-    database = tmp_path / "gateway.db"
-    done = subprocess.run([sys.executable, "-c", script, str(database)], capture_output=True, text=True, check=True)
-    assert f"the database {database} cannot be used" in done.stdout
-    with closing(Store(database)) as store:
-        assert {program.title for program in store.programs()} >= {"before", "after"}
+    path = tmp_path / "gateway.db"
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert f"the database {path} cannot be used" in done.stdout
+    with closing(Database(path)) as database:
+        assert {program.title for program in database.programs()} >= {"before", "after"}
 
 
 def test_a_log_on_a_full_disk_loses_lines_and_raises_nothing(tmp_path: Path) -> None:
@@ -231,9 +231,9 @@ def test_only_line_feeds_end_lines_of_a_log() -> None:
 
 def test_what_is_kept_is_nobody_elses_to_read_also_in_a_folder_that_is_open_to_all(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    home = Home(tmp_path)
+    home = DataFolder(tmp_path)
     home.prepare()
-    with closing(Store(home.database)):
+    with closing(Database(home.database_file)):
         inside = [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
-        assert home.database in inside
+        assert home.database_file in inside
         assert {path.name: oct(path.stat().st_mode & 0o077) for path in inside if path.stat().st_mode & 0o077} == {}

@@ -26,8 +26,8 @@ from qiskit_functions_gateway.execution.job_environment import of_job
 from qiskit_functions_gateway.execution.job_process import Failure
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.execution.unpacking import CannotUnpack, unpack
-from qiskit_functions_gateway.storage.data_folder import Home
-from qiskit_functions_gateway.storage.database import ACTIVE, JobRow, Store
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import ACTIVE, Database, JobRow
 from qiskit_functions_gateway.storage.locks import Busy, locked
 from qiskit_functions_gateway.storage.logs import BoundedLog
 from qiskit_functions_gateway.storage.results import keep_result
@@ -61,28 +61,30 @@ class RayRunner:
         EmbeddedGatewayError: Ray is not installed, or its client would go elsewhere.
     """
 
-    def __init__(self, home: Home, store: Store, limits: Limits, cluster: Cluster, host: str) -> None:
+    def __init__(
+        self, data_folder: DataFolder, database: Database, limits: Limits, cluster: Cluster, host: str
+    ) -> None:
         _check_client()
-        self._home = home
-        self._store = store
+        self._data_folder = data_folder
+        self._database = database
         self._limits = limits
         self._cluster = cluster
         self._host = (cluster.gateway or host).rstrip("/")
-        self._handed_over = _Submissions(home.path / "ray")
+        self._handed_over = _Submissions(data_folder.path / "ray")
         self._logs: dict[str, tuple[int, float]] = {}
         self._api: JobsApi | None = None
         self._unreachable_since: float | None = None
 
     def dispatch(self) -> None:
         """Hand over what waits, oldest first; take over what the cluster says of the rest."""
-        if not (self._store.jobs_in(ACTIVE) or self._handed_over.jobs()):
+        if not (self._database.jobs_in(ACTIVE) or self._handed_over.jobs()):
             return
-        with suppress(Busy), locked(self._home.path / "ray.lock", timeout=0):
+        with suppress(Busy), locked(self._data_folder.path / "ray.lock", timeout=0):
             try:
                 self._api = api = self._api or JobsApi(self._cluster.address)
-                for job in self._store.jobs_in(("QUEUED",)):
+                for job in self._database.jobs_in(("QUEUED",)):
                     self._hand_over(api, job)
-                for job in self._store.jobs_in(STARTED):
+                for job in self._database.jobs_in(STARTED):
                     if not self._handed_over.of(job.id):  # in a data folder that comes from a backup
                         self._handed_over.note(job.id, job.id)
                 for job_id in self._handed_over.jobs():
@@ -93,7 +95,7 @@ class RayRunner:
 
     def stop(self, job_id: str) -> bool:
         """End a job; tells whether it was active. Returns when the cluster has ended it, if that answers in time."""
-        if not self._store.move(job_id, "STOPPED", since=ACTIVE, origin="API", context="STOP_JOB"):
+        if not self._database.move(job_id, "STOPPED", since=ACTIVE, origin="API", context="STOP_JOB"):
             return False
         deadline = time.monotonic() + _STOP_SECONDS
         while self._handed_over.of(job_id) and time.monotonic() < deadline:
@@ -113,7 +115,7 @@ class RayRunner:
         else:
             self._move(job, "PENDING", since=("QUEUED",))
         finally:
-            shutil.rmtree(self._home.job(job.id).work, ignore_errors=True)
+            shutil.rmtree(self._data_folder.job(job.id).work, ignore_errors=True)
 
     def _runtime_env(self, job: JobRow) -> dict[str, Any]:
         """The function's files as ``working_dir``, ours among them, and its dependencies.
@@ -130,12 +132,12 @@ class RayRunner:
 
     def _package(self, job: JobRow) -> Path:
         """A ZIP archive: from a folder, Ray would leave out what a ``.gitignore`` in it names."""
-        folder = self._home.job(job.id)
+        folder = self._data_folder.job(job.id)
         shutil.rmtree(folder.work, ignore_errors=True)  # of a gateway that died
         files = folder.work / "files"
         if not job.artifact:
             raise Failure("CANNOT_START", "The function was uploaded without an artifact, so there is nothing to run.")
-        unpack(self._home.artifacts / job.artifact, files)
+        unpack(self._data_folder.artifacts / job.artifact, files)
         if not (files / job.entrypoint).is_file():
             raise Failure("CANNOT_START", f"The artifact has no {job.entrypoint}, which is the function's entry point.")
         package = folder.work / "package.zip"
@@ -150,7 +152,7 @@ class RayRunner:
         return package
 
     def _for_worker(self, job: JobRow) -> dict[str, object]:
-        data = self._home.data(job.provider, job.title).path.relative_to(self._home.path)
+        data = self._data_folder.data(job.provider, job.title).path.relative_to(self._data_folder.path)
         shared = self._cluster.shared_folder
         return {
             "entrypoint": job.entrypoint,
@@ -161,7 +163,7 @@ class RayRunner:
     # What the cluster says
 
     def _follow(self, api: JobsApi, job_id: str) -> None:
-        job, submission = self._store.job(job_id), self._handed_over.of(job_id)
+        job, submission = self._database.job(job_id), self._handed_over.of(job_id)
         if job is None or submission is None or job.status == "QUEUED":
             return
         report = api.look(submission)
@@ -181,7 +183,7 @@ class RayRunner:
         if time.monotonic() >= self._logs.get(job.id, (0, 0.0))[1]:
             self._mirror(api, job, submission)
         seconds, limit = self._running_seconds(job), self._limits.seconds
-        self._store.book(job.id, seconds)
+        self._database.book(job.id, seconds)
         if limit is not None and seconds > limit:
             self._fail(job, Failure("TIME_LIMIT", f"The function ran longer than its limit of {limit:g} s."))
 
@@ -190,11 +192,11 @@ class RayRunner:
             self._queue_again(job, submission)
             return
         self._mirror(api, job, submission)
-        keep_result(self._home, job, only_if_whole=report.status != "SUCCEEDED")
+        keep_result(self._data_folder, job, only_if_whole=report.status != "SUCCEEDED")
         if job.status == "RUNNING":
-            self._store.book(job.id, min(self._running_seconds(job), report.seconds))
+            self._database.book(job.id, min(self._running_seconds(job), report.seconds))
         elif report.exit_code is not None and self._move(job, "RUNNING", since=("PENDING",)):
-            self._store.book(job.id, report.seconds)
+            self._database.book(job.id, report.seconds)
         if report.status == "FAILED":
             self._fail(job, report.failure)
         else:
@@ -223,7 +225,7 @@ class RayRunner:
             logger.warning("the Ray cluster at %s cannot be asked, trying again: %s", self._cluster.address, error)
         elif time.monotonic() - since > self._cluster.patience:
             message = f"The Ray cluster was out of reach for more than {self._cluster.patience:g} s: {error}"
-            for job in self._store.jobs_in(STARTED):
+            for job in self._database.jobs_in(STARTED):
                 self._fail(job, Failure("CLUSTER_GONE", message))
 
     # What is kept of it here
@@ -236,12 +238,12 @@ class RayRunner:
         self._logs[job.id] = len(text or ""), time.monotonic() + _LOG_SHARE * (time.monotonic() - begun)
         if text is None or len(text) == known:
             return
-        target = self._home.job(job.id).log
+        target = self._data_folder.job(job.id).log
         partial = target.with_suffix(".partial")
         partial.unlink(missing_ok=True)
         log = BoundedLog(partial, self._limits.log_bytes)
         log.write(text.partition(f"{BEGIN}\n")[2].encode())
-        for event in reversed(self._store.events(job.id, "ERROR")):
+        for event in reversed(self._database.events(job.id, "ERROR")):
             if event["origin"] == "SCHEDULER":
                 log.say(event["data"]["message"])
         log.close()
@@ -252,18 +254,18 @@ class RayRunner:
         if job.status not in ACTIVE:
             return
         if failure:
-            self._store.add_error(job.id, error_data(failure.code, failure.message), origin="SCHEDULER")
-            log = BoundedLog(self._home.job(job.id).log, self._limits.log_bytes)
+            self._database.add_error(job.id, error_data(failure.code, failure.message), origin="SCHEDULER")
+            log = BoundedLog(self._data_folder.job(job.id).log, self._limits.log_bytes)
             log.say(failure.message)
             log.close()
         self._move(job, "FAILED", since=ACTIVE)
 
     def _move(self, job: JobRow, status: str, *, since: tuple[str, ...]) -> bool:
-        return self._store.move(job.id, status, since=since, origin="SCHEDULER", context="UPDATE_JOB_STATUS")
+        return self._database.move(job.id, status, since=since, origin="SCHEDULER", context="UPDATE_JOB_STATUS")
 
     def _running_seconds(self, job: JobRow) -> float:
         """Since it was seen to run for the first time."""
-        for event in self._store.events(job.id, "STATUS_CHANGE"):
+        for event in self._database.events(job.id, "STATUS_CHANGE"):
             if event["data"] == {"status": "RUNNING"}:
                 return (datetime.now(UTC) - datetime.fromisoformat(event["created"])).total_seconds()
         return 0.0
