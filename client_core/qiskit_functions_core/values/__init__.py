@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from .decoding import Opaque, decode
     from .encoding import encode_arguments
     from .limits import Limits
-    from .plots import Picture
     from .results import Result, summarize
-    from .summary_models import Counts, Outcome, Summary, ValueSummary
+    from .summary_models import Counts, Outcome, Picture, Summary, ValueSummary
 
 __all__ = [
     "Counts",
@@ -34,9 +33,8 @@ _HOMES = {
     "decoding": ("Opaque", "decode"),
     "encoding": ("encode_arguments",),
     "limits": ("Limits",),
-    "plots": ("Picture",),
     "results": ("Result", "summarize"),
-    "summary_models": ("Counts", "Outcome", "Summary", "ValueSummary"),
+    "summary_models": ("Counts", "Outcome", "Picture", "Summary", "ValueSummary"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

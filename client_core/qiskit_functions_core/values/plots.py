@@ -14,20 +14,18 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from . import json_pointer as pointers
 from . import navigate, plain
 from .panics import panics_as_errors
+from .summary_models import Form, Picture, Theme
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .plot_panels import Panel
-
-Theme = Literal["light", "dark"]
-Form = Literal["png", "svg"]
 
 # 8 inches of 100 dots: what chats show without shrinking it, with 10-point letters that stay legible.
 _WIDTH, _DPI = 8.0, 100
@@ -63,19 +61,6 @@ COLORS: dict[Theme, Colors] = {
     ),
 }
 _MIME: dict[Form, str] = {"png": "image/png", "svg": "image/svg+xml"}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn value.
-
-    Attributes:
-        caption: what it shows and what it leaves out, for whoever cannot see it.
-    """
-
-    data: bytes
-    mime_type: str
-    caption: str
 
 
 def draw(value: Any, pointer: str = "", *, theme: Theme = "light", form: Form = "png") -> Picture:

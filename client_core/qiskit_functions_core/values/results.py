@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from . import navigate, summaries
 from .decoding import decode
 from .page import Page
-from .summary_models import Summary
-
-if TYPE_CHECKING:
-    from .plots import Form, Picture, Theme
+from .summary_models import Form, Picture, Summary, Theme
 
 
 class Result:

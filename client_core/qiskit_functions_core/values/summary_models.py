@@ -1,10 +1,14 @@
-"""What a summary of a result looks like to an assistant."""
+"""What a summary and a picture of a result look like to an assistant."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Theme = Literal["light", "dark"]
+Form = Literal["png", "svg"]
 
 Kind = Literal[
     "primitive_result",
@@ -99,3 +103,18 @@ class Summary(BaseModel):
     note: str | None = None
     picture: Annotated[str | None, Field(description="What the picture beside this shows.")] = None
     saved: Annotated[str | None, Field(description="What was written, to which file, and its bytes.")] = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn value.
+
+    Attributes:
+        data: the file's bytes.
+        mime_type: ``image/png`` or ``image/svg+xml``.
+        caption: what it shows and what it leaves out, for those who cannot see it.
+    """
+
+    data: bytes
+    mime_type: str
+    caption: str
