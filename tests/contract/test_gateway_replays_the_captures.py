@@ -50,7 +50,7 @@ DIFFERENCES: dict[str, Difference] = {
     **_each("362", "A JSON body over 2.5 MB is 413 and names the limit, not 500.", 413, "2621440"),
     **_each("070 089 121 155 305", "A wrong method is 405 with `Allow`, not 500.", 405, "not allowed"),
     **_each("091", "`OPTIONS` is answered with a token as it is without one, not with 500.", 200),
-    **_each("050", "`env_vars` that are no JSON object of texts are 400 and named, not 500.", 400, "env_vars"),
+    **_each("050", "`env_vars` that are not a JSON object of strings are 400 and named, not 500.", 400, "env_vars"),
     **_each("055", "A runner other than `ray` is 400 and named: there is none here.", 400, "fleets"),
     **_each("190", "A `service` that is not JSON is 400 and named, and the job is left alone.", 400, "service"),
     **_each(
@@ -59,15 +59,18 @@ DIFFERENCES: dict[str, Difference] = {
     **_each("059 061 062", "An image is 400, and the answer says what can run it.", 400, "Kubernetes"),
     **_each("046", "A dependency may be any package of the index in one fixed version, not only of a list.", 200),
     **_each(
-        "173", "A runtime job that is known already is told in our words, not in a database's.", 200, "already exists"
+        "173",
+        "A runtime job that is already known gets a message of the API's, not of the database's.",
+        200,
+        "already exists",
     ),
     **_each("229 233", "A job that cannot start has an ERROR event and a log that say why.", 200, "CANNOT_START"),
     **_each("323", "A file is found by the name it was uploaded with, not only by the one it was given.", 200),
     **_each("410", "A file of unknown type comes as `application/octet-stream`, not as a web page.", 200),
-    **_each("421", "Binary data of no known type is taken, which libmagic guesses about.", 200),
+    **_each("421", "Binary data of an unknown type is accepted, where libmagic guesses a type.", 200),
     **_each("358", "A browser gets JSON: there are no web pages to try the API with.", 200),
-    **_each("119", "Nobody disables functions here, so nothing is 423."),
-    **_each("344 346 347 350 355", "There is one user, so nobody else's jobs, and nobody who is deactivated."),
+    **_each("119", "Functions cannot be disabled here, so nothing is 423."),
+    **_each("344 346 347 350 355", "There is one user: no other user's jobs, and no deactivated user."),
 }
 
 STATUSES = {
