@@ -42,7 +42,7 @@ class QiskitFunctionsError(Exception):
         person: whether only a person can do that (credentials, quota), not a program.
     """
 
-    code: ClassVar[str] = "error"
+    code: str = "error"
     person: bool = False
     usual_next_step: ClassVar[str] = ""
 

@@ -16,8 +16,8 @@ from mcp_types import (
 
 from qiskit_functions_core.errors import QiskitFunctionsError
 
-from .replies import SCHEME
-from .session import Connection, Session
+from .replies.uris import SCHEME
+from .session import Session, SharedClient
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
@@ -26,7 +26,7 @@ MOST = 100
 """The protocol's own limit for one answer."""
 
 
-def add_completions(server: MCPServer[Session], connection: Connection) -> None:
+def add_completions(server: MCPServer[Session], shared: SharedClient) -> None:
     """Answer for every argument that names something which can be listed."""
 
     async def complete(
@@ -39,7 +39,7 @@ def add_completions(server: MCPServer[Session], connection: Connection) -> None:
             return None
         given = (context.arguments if context else None) or {}
         try:
-            names = await candidates(await connection.client(), given)
+            names = await candidates(await shared.get(), given)
         except QiskitFunctionsError:
             return None  # a suggestion that cannot be made is none, and no error
         found = [name for name in names if argument.value in name]

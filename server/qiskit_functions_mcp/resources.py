@@ -6,16 +6,19 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from qiskit_functions_core.errors import InputError, NotFound, QiskitFunctionsError
 
-from .job_following import job_reply
-from .replies import SCHEME, BackendLine, FunctionReply, cut_start, text_of
-from .session import Connection, Ctx, Session, connection
+from .replies.files import MAX_FILE_BYTES
+from .replies.functions import FunctionReply
+from .replies.jobs import job_reply
+from .replies.platform import BackendLine
+from .replies.truncation import cut_start, text_of
+from .replies.uris import SCHEME
+from .session import Ctx, Session, SharedClient, session_of
 
 if TYPE_CHECKING:
     from qiskit_functions_core.serverless.files import FileScope
@@ -23,11 +26,8 @@ if TYPE_CHECKING:
 MAX_CHARACTERS = 1_000_000
 """Some clients refuse messages over 1 MiB."""
 
-MAX_FILE_BYTES = 3 * 1024 * 1024
-"""Of a file inside a message, for clients that take one; with base64 it becomes the 4 MiB that servers take."""
 
-
-def add_resources(server: MCPServer[Session], shared: Connection) -> None:
+def add_resources(server: MCPServer[Session], shared: SharedClient) -> None:
     """Register all of them."""
     for uri, mime_type, title, read in _TEMPLATES:
         server.resource(f"{SCHEME}/{uri}", name=read.__name__, title=title, mime_type=mime_type)(read)
@@ -36,7 +36,7 @@ def add_resources(server: MCPServer[Session], shared: Connection) -> None:
     @server.resource(f"{SCHEME}/dependencies", title="Packages that a function may depend on", mime_type=_JSON)
     async def dependencies() -> str:
         with _told_to_the_client():
-            return json.dumps(await (await shared.client()).functions.dependencies_versions())
+            return json.dumps(await (await shared.get()).functions.dependencies_versions())
 
 
 @contextmanager
@@ -60,19 +60,19 @@ async def provider_function(provider: str, title: str, ctx: Ctx) -> str:
 
 async def _function(ctx: Ctx, name: str) -> str:
     with _told_to_the_client():
-        found = await (await connection(ctx).client()).functions.get(name)
+        found = await (await session_of(ctx).client()).functions.get(name)
     return text_of(FunctionReply.of(found, MAX_CHARACTERS))
 
 
 async def job(job_id: str, ctx: Ctx) -> str:
     with _told_to_the_client():
-        client = await connection(ctx).client()
+        client = await session_of(ctx).client()
         return text_of(await job_reply(client, await client.jobs.get(job_id), MAX_CHARACTERS))
 
 
 async def job_result(job_id: str, ctx: Ctx) -> str:
     with _told_to_the_client():
-        text = await (await connection(ctx).client()).jobs.result(job_id)
+        text = await (await session_of(ctx).client()).jobs.result(job_id)
     if len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) > MAX_CHARACTERS:
         raise ResourceError(f"the result has {len(text)} characters; get_job_result shows parts of it or saves it")
     return text
@@ -80,7 +80,7 @@ async def job_result(job_id: str, ctx: Ctx) -> str:
 
 async def job_logs(job_id: str, ctx: Ctx) -> str:
     with _told_to_the_client():
-        return cut_start(await (await connection(ctx).client()).jobs.logs(job_id), MAX_CHARACTERS)
+        return cut_start(await (await session_of(ctx).client()).jobs.logs(job_id), MAX_CHARACTERS)
 
 
 async def own_file(title: str, name: str, ctx: Ctx) -> str | bytes:
@@ -97,7 +97,7 @@ async def provider_file(provider: str, title: str, name: str, ctx: Ctx) -> str |
 
 async def _file(ctx: Ctx, function: str, name: str, scope: FileScope) -> str | bytes:
     with _told_to_the_client():
-        files = (await connection(ctx).client()).files
+        files = (await session_of(ctx).client()).files
         content = await files.read(function, name, scope=scope, limit=MAX_FILE_BYTES)
     try:
         return content.decode()
@@ -105,15 +105,9 @@ async def _file(ctx: Ctx, function: str, name: str, scope: FileScope) -> str | b
         return content
 
 
-def file_uri(function: str, name: str, scope: FileScope) -> str:
-    """The address of a function's file."""
-    kind = "files" if scope == "user" else "provider-files"
-    return f"{SCHEME}/{kind}/{function}/{quote(name, safe='')}"
-
-
 async def backend(name: str, ctx: Ctx) -> str:
     with _told_to_the_client():
-        found = await (await connection(ctx).client()).platform.details(name)
+        found = await (await session_of(ctx).client()).platform.details(name)
     if found is None:
         raise ResourceNotFoundError(f"there is no backend {name!r} for this account")
     return text_of(BackendLine.of(found, whole=True))

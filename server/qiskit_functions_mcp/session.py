@@ -1,12 +1,13 @@
-"""The core's client as the tools hold it: made on first use, shared by all calls, closed with the server."""
+"""What calls share: one client of the core for a server, and one session for each MCP client of it."""
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +18,17 @@ from mcp.server.mcpserver import Context
 from qiskit_functions_core import Account
 from qiskit_functions_core.concurrency import run_in_thread
 
+from .confirmations import Confirmations
 from .settings import Settings
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
 
 
-class Connection:
-    """One account's client, opened by the first call that needs it, so that a server starts in no time.
+class SharedClient:
+    """The account's ``FunctionsClient``, opened by the first call that needs it.
 
-    All sessions of one server share it; it is closed when the last of them has ended.
+    All sessions of a server share it. It is closed when the last of them ends.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -34,27 +36,43 @@ class Connection:
         self._lock = anyio.Lock()
         self._stack = AsyncExitStack()
         self._client: FunctionsClient | None = None
-        self._sessions = 0
+        self._holders = 0
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
-        """One more; with it ends what it has started."""
-        self._sessions += 1
+    async def held(self) -> AsyncIterator[None]:
+        """Keep the client open; the last holder to leave closes it."""
+        self._holders += 1
         try:
-            async with anyio.create_task_group() as background:
-                yield Session(self, background)
-                background.cancel_scope.cancel()
+            yield
         finally:
-            self._sessions -= 1
-            if not self._sessions:
-                await self._close()
+            self._holders -= 1
+            if not self._holders:
+                self._client = None
+                await self._stack.aclose()
 
-    async def client(self) -> FunctionsClient:
-        """Raises AccountError or EmbeddedGatewayError, at each call anew while the cause lasts."""
+    async def get(self) -> FunctionsClient:
+        """Return the client, after opening it if needed.
+
+        Raises:
+            AccountError: the credentials are missing or incomplete.
+            EmbeddedGatewayError: the gateway of this machine cannot start. Either error is raised again by each
+                call until its cause is gone.
+        """
         async with self._lock:
             if self._client is None:
-                client: FunctionsClient = (await run_in_thread(_load_core)).FunctionsClient(
-                    self._account(),
+                # Imported late because a start that only lists tools would spend 0.1 s on httpx.
+                core = await run_in_thread(partial(import_module, "qiskit_functions_core.client"))
+                # What imports create stays alive; without this, each full collection walks it for 50 ms.
+                gc.freeze()
+                client: FunctionsClient = core.FunctionsClient(
+                    Account.resolve(
+                        channel=self.settings.channel,
+                        host=self.settings.host,
+                        # Not a field of the settings, so that nothing which prints them prints the token.
+                        token=os.environ.get("QISKIT_FUNCTIONS_TOKEN", ""),
+                        instance=self.settings.instance,
+                        name=self.settings.account,
+                    ),
                     home=self.settings.home,
                     local_usage_limit=self.settings.local_usage_limit_seconds,
                     allowed_folders=self.settings.folders,
@@ -62,45 +80,42 @@ class Connection:
                 self._client = await self._stack.enter_async_context(client)
             return self._client
 
-    def _account(self) -> Account:
-        chosen = self.settings
-        return Account.resolve(
-            channel=chosen.channel,
-            host=chosen.host,
-            # No setting, so that nothing that shows settings shows it, but of one source with them.
-            token=os.environ.get("QISKIT_FUNCTIONS_TOKEN", ""),
-            instance=chosen.instance,
-            name=chosen.account,
-        )
-
-    async def _close(self) -> None:
-        self._client = None
-        await self._stack.aclose()
-
-
-def _load_core() -> Any:
-    """Not before it is needed: httpx costs a start that only lists tools a tenth of a second."""
-    core = import_module("qiskit_functions_core.client")
-    # What imports make stays, and looking through it for garbage takes 50 ms each time.
-    gc.freeze()
-    return core
-
 
 @dataclass
 class Session:
-    """One client's time with the server.
+    """The time that one MCP client is connected to the server.
 
     Attributes:
-        background: what goes on beside its calls.
-        subscriptions: how to end each, by the resource's address.
+        shared_client: the core's client, shared with other sessions.
+        confirmations: the tokens with which a person's consent is passed on, shared with other sessions.
+        background: runs what goes on between calls; it is cancelled when the session ends.
+        subscriptions: the cancel scope of each subscription, by the resource's URI.
     """
 
-    connection: Connection
+    shared_client: SharedClient
+    confirmations: Confirmations
     background: TaskGroup
     subscriptions: dict[str, anyio.CancelScope] = field(default_factory=dict)
 
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, shared_client: SharedClient, confirmations: Confirmations) -> AsyncIterator[Session]:
+        """Open a session; leaving it cancels what runs in its background."""
+        async with shared_client.held(), anyio.create_task_group() as background:
+            yield cls(shared_client, confirmations, background)
+            background.cancel_scope.cancel()
+
+    @property
+    def settings(self) -> Settings:
+        """The server's settings."""
+        return self.shared_client.settings
+
+    async def client(self) -> FunctionsClient:
+        """Return the shared client; raises as ``SharedClient.get`` does."""
+        return await self.shared_client.get()
+
     def start(self, work: Callable[[], Awaitable[None]]) -> anyio.CancelScope:
-        """Let something go on until it or the session ends; gives what ends it before."""
+        """Run ``work`` in the background; return the scope that cancels it before the session ends."""
         scope = anyio.CancelScope()
 
         async def run() -> None:
@@ -112,7 +127,19 @@ class Session:
 
 
 Ctx = Context[Session]
+"""The context that the SDK hands to tools, resolvers and resource templates."""
 
 
-def connection(ctx: Ctx) -> Connection:
-    return ctx.request_context.lifespan_context.connection
+def session_of(ctx: Ctx) -> Session:
+    """Return the session that a call belongs to."""
+    return ctx.request_context.lifespan_context
+
+
+def call_params(ctx: Ctx) -> Mapping[str, Any]:
+    """Return the params of the ``tools/call`` request as the client sent them: ``name`` and ``arguments``."""
+    return ctx.request_context.params or {}
+
+
+def given_arguments(ctx: Ctx) -> dict[str, Any]:
+    """Return the arguments of the tool call that the client sent, without defaults."""
+    return dict(call_params(ctx).get("arguments") or {})

@@ -1,68 +1,50 @@
-"""Serving over stdio, for hosts that ask before they greet.
+"""Serving over stdio, for hosts that discover before they initialize.
 
-The SDK lets a connection's first request decide its protocol era. Some hosts send ``server/discover`` to
-find out what a server speaks and then ``initialize`` on the same pipe, which the SDK refuses. Here a
-discovery is answered by itself and decides nothing.
+The SDK lets the first request of a connection decide its protocol era. Some hosts send ``server/discover`` to learn
+what a server speaks, and then ``initialize`` on the same pipe, which the SDK refuses with -32022. Here a discovery is
+answered on a connection of its own and decides nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
-from mcp.server.lowlevel.server import Server
+from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
-from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
-from .session import Session
 
-Incoming = SessionMessage | Exception
-
-
-async def serve(server: Server[Session]) -> None:
+async def serve_stdio(server: Server[Any]) -> None:
     """Serve until stdin ends."""
-    async with stdio_server() as (incoming, outgoing), _after_discoveries(server, incoming, outgoing) as rest:
-        await _run(server, rest, outgoing)
+    send, rest = anyio.create_memory_object_stream[SessionMessage | Exception]()
+    async with stdio_server() as (incoming, outgoing):
+
+        async def relay() -> None:
+            era_is_open = True
+            async with send:
+                async for item in incoming:
+                    if isinstance(item, SessionMessage) and isinstance(item.message, JSONRPCRequest):
+                        if era_is_open and item.message.method == "server/discover":
+                            await outgoing.send(await _answer_alone(server, item))
+                            continue
+                        era_is_open = False
+                    await send.send(item)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(relay)
+            await server.run(rest, outgoing, server.create_initialization_options())
+            group.cancel_scope.cancel()
 
 
-@asynccontextmanager
-async def _after_discoveries(
-    server: Server[Session], incoming: ReadStream[Incoming], outgoing: WriteStream[SessionMessage]
-) -> AsyncIterator[MemoryObjectReceiveStream[Incoming]]:
-    """Answer discoveries; then everything from the first other request on."""
-    send, rest = anyio.create_memory_object_stream[Incoming]()
-
-    async def relay() -> None:
-        deciding = False
-        async with send:
-            async for item in incoming:
-                request = item.message if isinstance(item, SessionMessage) else None
-                if not deciding and isinstance(request, JSONRPCRequest) and request.method == "server/discover":
-                    await _answer_alone(server, item, outgoing)
-                    continue
-                deciding = deciding or isinstance(request, JSONRPCRequest)
-                await send.send(item)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(relay)
-        yield rest
-        group.cancel_scope.cancel()
-
-
-async def _answer_alone(server: Server[Session], item: Incoming, outgoing: WriteStream[SessionMessage]) -> None:
-    """One request on a connection of its own."""
-    ask, asked = anyio.create_memory_object_stream[Incoming](1)
+async def _answer_alone(server: Server[Any], request: SessionMessage) -> SessionMessage:
+    """Answer a request on a connection that ends with it."""
+    ask, asked = anyio.create_memory_object_stream[SessionMessage | Exception](1)
     answer, answers = anyio.create_memory_object_stream[SessionMessage](1)
     async with anyio.create_task_group() as group, answers:
-        group.start_soon(_run, server, asked, answer)
-        await ask.send(item)
-        await outgoing.send(await answers.receive())
+        group.start_soon(server.run, asked, answer, server.create_initialization_options())
+        await ask.send(request)
+        reply = await answers.receive()
         ask.close()
-
-
-async def _run(server: Server[Session], incoming: ReadStream[Incoming], outgoing: WriteStream[SessionMessage]) -> None:
-    await server.run(incoming, outgoing, server.create_initialization_options())
+    return reply

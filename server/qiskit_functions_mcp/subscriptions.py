@@ -31,7 +31,8 @@ from mcp_types import (
 from qiskit_functions_core import Job
 from qiskit_functions_core.errors import QiskitFunctionsError
 
-from .replies import SCHEME
+from .replies.uris import SCHEME
+from .sdk import lowlevel_server
 from .session import Session
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ Request = ServerRequestContext[Session, Any]
 
 def add_subscriptions(server: MCPServer[Session]) -> None:
     """Serve them in both eras."""
-    methods = server._lowlevel_server  # the SDK's server has no place of its own for them
+    methods = lowlevel_server(server)
     methods.add_request_handler("resources/subscribe", SubscribeRequestParams, _subscribe)
     methods.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)
     methods.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, _listen)
@@ -94,7 +95,7 @@ async def _job(session: Session, uri: str) -> Job:
     if not found:
         raise MCPError(code=INVALID_PARAMS, message=f"only jobs change by themselves, as {SCHEME}/jobs/{{job_id}}")
     try:
-        return await (await session.connection.client()).jobs.get(found[1])
+        return await (await session.client()).jobs.get(found[1])
     except QiskitFunctionsError as error:
         raise MCPError(code=INVALID_PARAMS, message=error.message) from error
 
@@ -103,7 +104,7 @@ async def _watch(session: Session, known: Job, tell: Callable[[], Awaitable[None
     """Tell of each change since ``known``."""
     told = known.status, known.sub_status
     try:
-        async for job in (await session.connection.client()).jobs.watch(known.id):
+        async for job in (await session.client()).jobs.watch(known.id):
             if (job.status, job.sub_status) != told:
                 told = job.status, job.sub_status
                 await tell()

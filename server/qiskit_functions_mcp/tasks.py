@@ -18,8 +18,8 @@ from pydantic import Field
 from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import QiskitFunctionsError
 
-from .job_following import describe, job_reply
-from .replies import reply
+from .replies.call_results import reply
+from .replies.jobs import job_reply, status_text
 from .session import Session
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Tasks(Extension):
             return answer
         if JobStatus(facts["status"]).is_final:
             return answer
-        client = await ctx.lifespan_context.connection.client()
+        client = await ctx.lifespan_context.client()
         return {**_task(await client.jobs.get(facts["job_id"])), "resultType": "task"}
 
 
@@ -84,14 +84,14 @@ async def _get(ctx: Request, params: TaskParams) -> HandlerResult:
     client, job = await _job(ctx, params.task_id)
     task = _task(job)
     if task["status"] == "completed":
-        budget = ctx.lifespan_context.connection.settings.reply_characters
+        budget = ctx.lifespan_context.settings.reply_characters
         told = reply(await job_reply(client, job, budget))
         task["result"] = told.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {**task, "resultType": "complete"}
 
 
 async def _cancel(ctx: Request, params: TaskParams) -> HandlerResult:
-    if ctx.lifespan_context.connection.settings.read_only:
+    if ctx.lifespan_context.settings.read_only:
         raise MCPError(code=INVALID_PARAMS, message="this server is read-only: it stops no jobs")
     client, job = await _job(ctx, params.task_id)
     try:
@@ -108,7 +108,7 @@ async def _update(ctx: Request, params: TaskParams) -> HandlerResult:
 
 async def _job(ctx: Request, task_id: str) -> tuple[FunctionsClient, Job]:
     try:
-        client = await ctx.lifespan_context.connection.client()
+        client = await ctx.lifespan_context.client()
         return client, await client.jobs.get(task_id)
     except QiskitFunctionsError as error:
         raise MCPError(code=INVALID_PARAMS, message=error.message) from error
@@ -119,7 +119,7 @@ def _task(job: Job) -> dict[str, Any]:
     return {
         "taskId": job.id,
         "status": _STATUS.get(job.status, "working"),
-        "statusMessage": describe(job),
+        "statusMessage": status_text(job),
         "createdAt": job.created.isoformat(),
         "lastUpdatedAt": datetime.now(UTC).isoformat(),
         "ttlMs": None,

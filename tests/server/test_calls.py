@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 
 from qiskit_functions_mcp.app import build_server
-from qiskit_functions_mcp.logs import JsonLines
+from qiskit_functions_mcp.commands.logging_setup import JsonFormatter
 from qiskit_functions_mcp.settings import Settings
 from support.over_stdio import structured
 from support.serving import eventually
@@ -36,7 +36,7 @@ async def test_a_call_is_one_line_with_tool_outcome_duration_and_job_and_no_argu
         f"run_function ok in … ms, job {job['job_id']}",
         "get_job invalid_input in … ms",
     ]
-    written = [json.loads(JsonLines().format(record)) for record in lines]
+    written = [json.loads(JsonFormatter().format(record)) for record in lines]
     assert [(line["tool"], line["outcome"], line["job_id"]) for line in written] == [
         ("upload_function", "ok", None),
         ("run_function", "ok", job["job_id"]),

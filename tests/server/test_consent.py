@@ -130,7 +130,7 @@ async def test_a_low_quota_is_spent_only_after_a_question(tmp_path: Path, mode: 
         reply: CallToolResult = await opened.call_tool("run_function", run)
         assert "declined" in structured(reply)
         assert structured(await opened.call_tool("list_jobs", {}))["total"] == 0
-    assert person.asked == ["The quota is low. Run 'examples/sampler' all the same?"]
+    assert person.asked == ["The quota is low. Run 'examples/sampler' anyway?"]
 
 
 async def test_a_run_with_quota_enough_asks_nothing(tmp_path: Path, mode: Mode) -> None:

@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceLink, TextResourceContents
 
 from qiskit_functions_mcp.app import build_server
-from qiskit_functions_mcp.resources import MAX_FILE_BYTES
+from qiskit_functions_mcp.replies.files import MAX_FILE_BYTES
 from qiskit_functions_mcp.settings import Settings
 from support.over_stdio import structured
 

@@ -20,7 +20,7 @@ from mcp import Client
 
 from qiskit_functions_core.errors import QiskitFunctionsError, SubmissionUnknown
 from qiskit_functions_mcp.app import build_server
-from qiskit_functions_mcp.replies import error_reply
+from qiskit_functions_mcp.replies.call_results import error_reply
 from qiskit_functions_mcp.settings import Settings
 
 GOLDEN = Path(__file__).with_name("contract.json")

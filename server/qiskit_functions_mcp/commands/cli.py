@@ -121,8 +121,8 @@ def _serve(flags: dict[str, Any]) -> int:
 
 def _settings(flags: dict[str, Any]) -> Settings | None:
     """The settings, with logging set up by them; none, and what is wrong on stderr, when they are no good."""
-    from ..logs import configure_logging
     from ..settings import Settings
+    from .logging_setup import configure_logging
 
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})

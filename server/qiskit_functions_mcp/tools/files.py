@@ -18,9 +18,11 @@ from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.local_files import allowed_path
 
 from ..consent import DECLINED, Confirm, Consent, agreed, before_delete
-from ..replies import FileLine, FileList, FileReply, fitting, offset_of, page, reply
-from ..resources import MAX_FILE_BYTES, file_uri
-from ..session import Ctx, connection
+from ..replies.call_results import reply
+from ..replies.files import MAX_FILE_BYTES, FileLine, FileList, FileReply
+from ..replies.truncation import fitting, offset_of, page
+from ..replies.uris import file_uri
+from ..session import Ctx, session_of
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit
 from .tool_spec import READ, Hints, ToolSpec
 
@@ -38,11 +40,11 @@ Encoding = Literal["text", "base64"]
 async def list_files(
     ctx: Ctx, function: FunctionName, scope: Scope = "user", limit: Limit = 100, cursor: Cursor = ""
 ) -> Annotated[CallToolResult, FileList]:
-    here = connection(ctx)
-    names = await (await here.client()).files.list(function, scope=scope)
+    session = session_of(ctx)
+    names = await (await session.client()).files.list(function, scope=scope)
     offset = offset_of(cursor)
     lines = [FileLine(name=name) for name in names[offset : offset + limit]]
-    shown, next_cursor = page(lines, offset=offset, total=len(names), budget=here.settings.reply_characters)
+    shown, next_cursor = page(lines, offset=offset, total=len(names), budget=session.settings.reply_characters)
     return reply(FileList(files=shown, total=len(names), next_cursor=next_cursor))
 
 
@@ -59,9 +61,9 @@ async def upload_file(
 ) -> Annotated[CallToolResult, FileReply]:
     if bool(path) == bool(content):
         raise InputError("exactly one of path and content says what to upload", next_step="Give one of them.")
-    here = connection(ctx)
-    source = allowed_path(Path(path), here.settings.folders) if path else _decoded(content, encoding)
-    client = await here.client()
+    session = session_of(ctx)
+    source = allowed_path(Path(path), session.settings.folders) if path else _decoded(content, encoding)
+    client = await session.client()
     stored = await client.files.upload(function, source, name=name, scope=scope, progress=_telling(ctx))
     wanted = name or Path(path).name
     renamed = None if stored == wanted else f"{wanted!r} was asked for; the gateway has named it {stored!r}"
@@ -90,16 +92,16 @@ async def download_file(
     ] = "",
     scope: Scope = "user",
 ) -> Annotated[CallToolResult, FileReply]:
-    here = connection(ctx)
-    target = await _new_file(path, here.settings.folders) if path else None
-    files = (await here.client()).files
+    session = session_of(ctx)
+    target = await _new_file(path, session.settings.folders) if path else None
+    files = (await session.client()).files
     if target:
         size = await files.download(function, name, target, scope=scope, progress=_telling(ctx))
         told = FileReply(function=function, name=name, size_bytes=size, path=str(target), link=target.as_uri())
     else:
         data = await files.read(function, name, scope=scope, limit=MAX_FILE_BYTES)
         told = FileReply(function=function, name=name, size_bytes=len(data))
-        _put_in(told, data, file_uri(function, name, scope), here.settings.reply_characters)
+        _put_in(told, data, file_uri(function, name, scope), session.settings.reply_characters)
     return reply(told, *_links(ctx, told))
 
 
@@ -142,7 +144,7 @@ async def delete_file(
 ) -> Annotated[CallToolResult, FileReply]:
     if not agreed(answer):
         return reply(FileReply(function=function, name=name, declined=DECLINED))
-    await (await connection(ctx).client()).files.delete(function, name, scope=scope)
+    await (await session_of(ctx).client()).files.delete(function, name, scope=scope)
     return reply(FileReply(function=function, name=name, next_step="It is gone; runs do not find it any more."))
 
 

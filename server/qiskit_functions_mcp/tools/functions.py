@@ -11,27 +11,19 @@ from mcp.server.mcpserver.resolve import Elicit, Resolve
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.errors import InputError, QiskitFunctionsError
 from qiskit_functions_core.local_files import allowed_path
 from qiskit_functions_core.serverless.functions import split_name
 
-from ..consent import CALL, DECLINED, Confirm, Consent, Go, agreed, before_run, before_upload
-from ..job_following import already_submitted, follow, job_reply
-from ..replies import (
-    CheckLine,
-    CheckReply,
-    FunctionLine,
-    FunctionList,
-    FunctionReply,
-    RunReply,
-    cut,
-    offset_of,
-    page,
-    reply,
-)
-from ..session import Ctx, connection
+from ..consent import DECLINED, Confirm, Consent, Go, agreed, before_run, before_upload
+from ..replies.call_results import reply
+from ..replies.functions import CheckLine, CheckReply, FunctionLine, FunctionList, FunctionReply
+from ..replies.jobs import RunReply, job_reply
+from ..replies.truncation import cut, offset_of, page
+from ..session import Ctx, given_arguments, session_of
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
+from .waiting import SubmittedJobNotFollowed, wait_for_end
 
 if TYPE_CHECKING:
     from qiskit_functions_core import Artifact
@@ -63,20 +55,20 @@ async def list_functions(
     limit: Limit = 50,
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, FunctionList]:
-    here = connection(ctx)
-    functions = await (await here.client()).functions.list(kind=kind, provider=provider)
+    session = session_of(ctx)
+    functions = await (await session.client()).functions.list(kind=kind, provider=provider)
     wanted = query.casefold()
     found = [f for f in functions if wanted in f"{f.name} {f.description or ''}".casefold()]
     offset = offset_of(cursor)
     lines = [FunctionLine.of(function) for function in found[offset : offset + limit]]
-    shown, next_cursor = page(lines, offset=offset, total=len(found), budget=here.settings.reply_characters)
+    shown, next_cursor = page(lines, offset=offset, total=len(found), budget=session.settings.reply_characters)
     return reply(FunctionList(functions=shown, total=len(found), next_cursor=next_cursor))
 
 
 async def get_function(ctx: Ctx, function: FunctionName) -> Annotated[CallToolResult, FunctionReply]:
-    here = connection(ctx)
-    found = await (await here.client()).functions.get(function)
-    return reply(FunctionReply.of(found, here.settings.reply_characters))
+    session = session_of(ctx)
+    found = await (await session.client()).functions.get(function)
+    return reply(FunctionReply.of(found, session.settings.reply_characters))
 
 
 async def check_run(
@@ -84,9 +76,9 @@ async def check_run(
     function: FunctionName,
     arguments: Arguments = {},  # noqa: B006 - only read; a factory would make the schema say "required"
 ) -> Annotated[CallToolResult, CheckReply]:
-    here = connection(ctx)
-    verdict = await (await here.client()).check(function, arguments)
-    room = min(2_000, here.settings.reply_characters // 6)
+    session = session_of(ctx)
+    verdict = await (await session.client()).check(function, arguments)
+    room = min(2_000, session.settings.reply_characters // 6)
     return reply(
         CheckReply(
             function=function,
@@ -113,8 +105,8 @@ async def run_function(
 
     if not agreed(answer):
         return reply(RunReply(function=function, declined=DECLINED))
-    here = connection(ctx)
-    client = await here.client()
+    session = session_of(ctx)
+    client = await session.client()
     submission = await client.run(
         function,
         arguments,
@@ -123,10 +115,12 @@ async def run_function(
         suppress_low_usage_warning=suppress_low_usage_warning,
     )
     job = submission.job
-    with already_submitted(job):
+    try:
         if wait_seconds:
-            job = await follow(ctx, client, job, wait_seconds)
-        told = await job_reply(client, job, here.settings.reply_characters, function=function)
+            job = await wait_for_end(ctx, client, job, wait_seconds)
+        told = await job_reply(client, job, session.settings.reply_characters, function=function)
+    except QiskitFunctionsError as error:
+        raise SubmittedJobNotFollowed(job.id, error) from error
     facts = told.model_dump(exclude={"function", "events", "runtime_jobs"})
     return reply(RunReply(function=function, warnings=submission.warnings or None, **facts))
 
@@ -134,14 +128,14 @@ async def run_function(
 async def may_upload(
     ctx: Ctx, title: str, provider: str, source: str, directory: str, image: str, entrypoint: str
 ) -> Go | Elicit[Go]:
-    """Nobody is asked about what is no function."""
+    """Ask before the upload, once it is known that the input is a function."""
     name = f"{provider}/{title}" if provider else title
 
-    async def possible() -> None:
+    async def rehearse() -> None:
         split_name(name)
-        await _artifact(source, directory, image, entrypoint, connection(ctx).settings.folders)
+        await _artifact(source, directory, image, entrypoint, session_of(ctx).settings.folders)
 
-    return await before_upload(ctx, name, possible)
+    return await before_upload(ctx, name, rehearse)
 
 
 async def upload_function(
@@ -172,22 +166,22 @@ async def upload_function(
 ) -> Annotated[CallToolResult, FunctionReply]:
     if not agreed(answer):
         return reply(FunctionReply(name=title, declined=DECLINED))
-    here = connection(ctx)
-    functions = (await here.client()).functions
-    given = CALL.get().arguments
-    artifact = await _artifact(source, directory, image, entrypoint, here.settings.folders)
+    session = session_of(ctx)
+    functions = (await session.client()).functions
+    given = given_arguments(ctx)
+    artifact = await _artifact(source, directory, image, entrypoint, session.settings.folders)
     stored = await functions.upload(
         f"{provider}/{title}" if provider else title,
         artifact,
         image=image,
         description=description,
-        # Empty ones remove what is stored, if they were given.
+        # An empty value that was given removes the stored one; a default keeps it.
         dependencies=dependencies if "dependencies" in given else None,
         env_vars=env_vars if "env_vars" in given else None,
         arguments_schema=arguments_schema if "arguments_schema" in given else None,
         version=version,
     )
-    told = FunctionReply.of(stored, here.settings.reply_characters - 1_000)
+    told = FunctionReply.of(stored, session.settings.reply_characters - 1_000)
     told.not_uploaded = cut(", ".join(artifact.left_out), 500) or None if artifact else None
     return reply(told)
 
@@ -195,11 +189,16 @@ async def upload_function(
 async def _artifact(
     source: str, directory: str, image: str, entrypoint: str, folders: Sequence[Path]
 ) -> Artifact | None:
-    """None for an image."""
+    """Return what to upload, None for an image.
+
+    Raises:
+        InputError: not exactly one of source, directory and image is given, or the directory is not allowed.
+        ArtifactError: it is not a function.
+    """
     if [bool(source), bool(directory), bool(image)].count(True) != 1:
         raise InputError(
-            "exactly one of source, directory and image says what to upload",
-            next_step="Give the script's text as source, for example.",
+            "give exactly one of source, directory and image",
+            next_step="For a script, pass its text as source.",
         )
     if image:
         return None

@@ -11,34 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from qiskit_functions_core import JobEvent, JobStatus
+from qiskit_functions_core import JobStatus
 from qiskit_functions_core.concurrency import run_in_thread
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.local_files import allowed_path
 from qiskit_functions_core.serverless.job_logs import lines_of
 from qiskit_functions_core.values import Summary
 
-from ..job_following import follow, job_reply
-from ..replies import (
-    SCHEME,
-    EventLine,
-    JobLine,
-    JobList,
-    JobReply,
-    RuntimeJobLine,
-    StopReply,
-    cut,
-    cut_start,
-    image_of,
-    offset_of,
-    page,
-    reply,
-    text_of,
-    text_reply,
-)
-from ..session import Ctx, connection
+from ..replies.call_results import image_block, reply, text_reply
+from ..replies.jobs import EventLine, JobLine, JobList, JobReply, RuntimeJobLine, StopReply, job_reply
+from ..replies.truncation import cut, cut_start, offset_of, page, text_of
+from ..replies.uris import SCHEME
+from ..session import Ctx, session_of
 from .inputs import MAX_NAME, MAX_PATH, Cursor, JobId, Limit, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
+from .waiting import wait_for_end
 
 if TYPE_CHECKING:
     from qiskit_functions_core.values import Picture
@@ -62,9 +49,9 @@ async def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, JobList]:
-    here = connection(ctx)
+    session = session_of(ctx)
     offset = offset_of(cursor)
-    found = await (await here.client()).jobs.page(
+    found = await (await session.client()).jobs.page(
         function=function,
         status=JobStatus(status) if status else None,
         created_after=_time(created_after),
@@ -73,7 +60,7 @@ async def list_jobs(
         offset=offset,
     )
     lines = [JobLine.of(job, function or None) for job in found.jobs]
-    shown, next_cursor = page(lines, offset=offset, total=found.total, budget=here.settings.reply_characters)
+    shown, next_cursor = page(lines, offset=offset, total=found.total, budget=session.settings.reply_characters)
     return reply(JobList(jobs=shown, total=found.total, next_cursor=next_cursor))
 
 
@@ -94,11 +81,14 @@ async def get_job(
         list[Literal["events", "runtime_jobs"]], Field(description='More to read: ["events", "runtime_jobs"]')
     ] = [],  # noqa: B006 - only read; a factory would make the schema say "required"
 ) -> Annotated[CallToolResult, JobReply]:
-    here = connection(ctx)
-    client, budget = await here.client(), here.settings.reply_characters
+    session = session_of(ctx)
+    client, budget = await session.client(), session.settings.reply_characters
     answer = await job_reply(client, await client.jobs.get(job_id), budget)
     if "events" in include:
-        events = [_event(event) for event in await client.jobs.events(job_id)]
+        events = [
+            EventLine(type=event.event_type, created=event.created, data=cut(json.dumps(event.data), 1_000))
+            for event in await client.jobs.events(job_id)
+        ]
         answer.events, rest = page(events, offset=0, total=len(events), budget=budget - len(text_of(answer)))
         older = f"{len(events) - int(rest)} older events" if rest else None
         answer.left_out = ", ".join(filter(None, (answer.left_out, older))) or None
@@ -112,19 +102,15 @@ async def get_job(
     return reply(answer)
 
 
-def _event(event: JobEvent) -> EventLine:
-    return EventLine(type=event.event_type, created=event.created, data=cut(json.dumps(event.data), 1_000))
-
-
 async def wait_for_job(
     ctx: Ctx, job_id: JobId, timeout_seconds: WaitSeconds = 45
 ) -> Annotated[CallToolResult, JobReply]:
-    here = connection(ctx)
-    client = await here.client()
+    session = session_of(ctx)
+    client = await session.client()
     job = await client.jobs.recent(job_id)
     if not job.status.is_final:
-        job = await follow(ctx, client, job, timeout_seconds)
-    return reply(await job_reply(client, job, here.settings.reply_characters))
+        job = await wait_for_end(ctx, client, job, timeout_seconds)
+    return reply(await job_reply(client, job, session.settings.reply_characters))
 
 
 async def get_job_result(
@@ -152,10 +138,10 @@ async def get_job_result(
         ),
     ] = "",
 ) -> CallToolResult:
-    here = connection(ctx)
-    target = allowed_path(Path(save_to), here.settings.folders) if save_to else None
-    text = await (await here.client()).jobs.result(job_id)
-    budget = here.settings.reply_characters - 1_000
+    session = session_of(ctx)
+    target = allowed_path(Path(save_to), session.settings.folders) if save_to else None
+    text = await (await session.client()).jobs.result(job_id)
+    budget = session.settings.reply_characters - 1_000
 
     def read() -> tuple[Summary, Picture | None]:
         from qiskit_functions_core.values import Result
@@ -169,7 +155,7 @@ async def get_job_result(
 
     summary, picture = await run_in_thread(read)
     # A host that is given structured content may show the model nothing else, and so no picture.
-    return text_reply(text_of(summary), image_of(picture.data, picture.mime_type)) if picture else reply(summary)
+    return text_reply(text_of(summary), image_block(picture.data, picture.mime_type)) if picture else reply(summary)
 
 
 async def get_job_logs(
@@ -186,12 +172,12 @@ async def get_job_logs(
     ] = "",
     tail_lines: Annotated[int, Field(ge=1, le=10_000, description="At most so many lines, from the end")] = 200,
 ) -> CallToolResult:
-    here = connection(ctx)
-    jobs = (await here.client()).jobs
+    session = session_of(ctx)
+    jobs = (await session.client()).jobs
     text = await jobs.logs(job_id, scope=scope, include=include, exclude=exclude)
     lines = await run_in_thread(partial(lines_of, text))  # which can be half a million
     tail = "\n".join(lines[-tail_lines:])
-    shown = tail[-(here.settings.reply_characters - 500) :]
+    shown = tail[-(session.settings.reply_characters - 500) :]
     left_out = len(lines) - len(lines_of(shown))
     head = f"log of job {job_id}, the function's own words"
     if left_out or shown != tail:
@@ -202,9 +188,9 @@ async def get_job_logs(
 
 
 async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopReply]:
-    here = connection(ctx)
-    stopped = await (await here.client()).jobs.stop(job_id)
-    room = min(4_000, here.settings.reply_characters // 4)
+    session = session_of(ctx)
+    stopped = await (await session.client()).jobs.stop(job_id)
+    room = min(4_000, session.settings.reply_characters // 4)
     return reply(
         StopReply(
             **JobLine.of(stopped.job).model_dump(),

@@ -12,8 +12,10 @@ from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.platforms.platform import least_busy as best_of
 from qiskit_functions_core.suggestions import did_you_mean
 
-from ..replies import AccountReply, BackendLine, BackendList, UsageReply, offset_of, page, reply, text_of
-from ..session import Ctx, connection
+from ..replies.call_results import reply
+from ..replies.platform import AccountReply, BackendLine, BackendList, UsageReply
+from ..replies.truncation import offset_of, page, text_of
+from ..session import Ctx, session_of
 from .inputs import MAX_NAME, Cursor, Limit
 from .tool_spec import READ, ToolSpec
 
@@ -37,8 +39,8 @@ async def list_backends(
     limit: Limit = 50,
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, BackendList]:
-    here = connection(ctx)
-    platform, budget = (await here.client()).platform, here.settings.reply_characters
+    session = session_of(ctx)
+    platform, budget = (await session.client()).platform, session.settings.reply_characters
     if name:
         backend = await platform.details(name)
         if backend is None:
@@ -78,7 +80,7 @@ def _in_full(backend: Backend, budget: int) -> BackendList:
 
 
 async def get_usage(ctx: Ctx) -> Annotated[CallToolResult, UsageReply]:
-    client = await connection(ctx).client()
+    client = await session_of(ctx).client()
     check, usage = await client.quota()
     account = AccountReply(
         channel=client.account.channel,

@@ -1,4 +1,4 @@
-"""What goes to stderr; stdout belongs to the protocol."""
+"""Logging to stderr; stdout belongs to the protocol."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ import logging
 import sys
 from typing import Literal
 
-_OURS = ("qiskit_functions_mcp", "qiskit_functions_core")
-_FIELDS = ("tool", "outcome", "milliseconds", "job_id")
-"""What a line about a call carries beside its text; never arguments, which are the person's own."""
+_OWN_LOGGERS = ("qiskit_functions_mcp", "qiskit_functions_core")
+
+_CALL_FIELDS = ("tool", "outcome", "milliseconds", "job_id")
+"""The fields of a line about a call. Its arguments are never logged: they are the person's own."""
 
 
 def configure_logging(level: str, form: Literal["text", "json"]) -> None:
-    """Our own lines from ``level`` on, everybody else's from WARNING on.
+    """Log our own lines from ``level`` on, and those of other libraries from WARNING on.
 
     Raises:
         ValueError: there is no such level.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if form == "json" else logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    text = logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(JsonFormatter() if form == "json" else text)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for name in _OURS:
+    for name in _OWN_LOGGERS:
         logging.getLogger(name).setLevel(level.upper())
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line, for those who collect logs."""
+class JsonFormatter(logging.Formatter):
+    """Formats each record as one line of JSON, for log collectors."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a JSON object."""
         line = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **{field: getattr(record, field) for field in _FIELDS if hasattr(record, field)},
+            **{field: getattr(record, field) for field in _CALL_FIELDS if hasattr(record, field)},
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

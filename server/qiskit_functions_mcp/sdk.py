@@ -1,0 +1,40 @@
+"""The one place that depends on parts of the MCP SDK which its documentation does not promise.
+
+No other module of the server may use a private name of the SDK or import a private module of it;
+``tests/server/test_sdk.py`` holds that rule, and every assumption below, against the installed SDK.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+from mcp.server import MCPServer, Server
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from pydantic import ValidationError
+
+LifespanT = TypeVar("LifespanT")
+
+ToolFailure = Literal["unknown_tool", "invalid_arguments", "invalid_answer", "exception"]
+
+
+def lowlevel_server(server: MCPServer[LifespanT]) -> Server[LifespanT]:
+    """Return the low-level server that an ``MCPServer`` wraps.
+
+    ``MCPServer`` has no public way to serve ``resources/subscribe``, to replace the handler of
+    ``subscriptions/listen``, or to serve streams that it did not open; the low-level server has public methods for
+    all three.
+    """
+    return server._lowlevel_server
+
+
+def tool_failure(error: ToolError) -> ToolFailure:
+    """Return why ``MCPServer.call_tool`` raised ``error``, which the SDK tells by its type and cause only.
+
+    "invalid_answer" is the client's answer to an elicitation that does not match the form. The tools raise no
+    ``ToolError`` themselves, so a deliberate one always comes from the SDK's handling of such an answer.
+    """
+    if isinstance(error, UnexpectedToolError):
+        return "exception"
+    if error.__cause__ is None:
+        return "unknown_tool"
+    return "invalid_arguments" if isinstance(error.__cause__, ValidationError) else "invalid_answer"

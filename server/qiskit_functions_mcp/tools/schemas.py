@@ -1,0 +1,66 @@
+"""Smaller JSON schemas than pydantic's: a model reads them before each of its turns."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_DEFINITIONS = "#/$defs/"
+
+
+def without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema without pydantic's titles, which only repeat the names. A property called title stays."""
+
+    def nested(key: str, value: Any) -> Any:
+        if key in ("properties", "$defs") and isinstance(value, dict):
+            return {name: without_titles(part) for name, part in value.items()}
+        if isinstance(value, dict):
+            return without_titles(value)
+        if isinstance(value, list):
+            return [without_titles(item) if isinstance(item, dict) else item for item in value]
+        return value
+
+    return {key: nested(key, value) for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+
+
+def without_nulls(schema: Any) -> Any:
+    """Return the schema of replies as they are sent: a field without a value is left out, never null.
+
+    Unknown fields are allowed, so that a client of today accepts what a later version adds.
+    """
+    if isinstance(schema, list):
+        return [without_nulls(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    slim = {key: without_nulls(value) for key, value in schema.items() if key != "default"}
+    if slim.get("additionalProperties") is False:
+        del slim["additionalProperties"]
+    choices = [choice for choice in slim.pop("anyOf", []) if choice != {"type": "null"}]
+    return {**choices[0], **slim} if len(choices) == 1 else slim | ({"anyOf": choices} if choices else {})
+
+
+def inline_definitions(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema with each definition that is used once in the place where it is used."""
+    definitions = schema.pop("$defs", {})
+    references = json.dumps([schema, definitions])
+    once = {name for name in definitions if references.count(f'"{_DEFINITIONS}{name}"') == 1}
+
+    def inline(part: Any) -> Any:
+        if isinstance(part, list):
+            return [inline(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        name = str(part.get("$ref", "")).removeprefix(_DEFINITIONS)
+        if name in once:
+            part = definitions[name] | {key: value for key, value in part.items() if key != "$ref"}
+        return {key: inline(value) for key, value in part.items()}
+
+    kept = {name: inline(definition) for name, definition in definitions.items() if name not in once}
+    whole: dict[str, Any] = inline(schema)
+    return whole | ({"$defs": kept} if kept else {})
+
+
+def or_error(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that error results match too, because the TypeScript SDK's client checks those as well."""
+    rest = {key: value for key, value in schema.items() if key != "required"}
+    return {**rest, "anyOf": [{"required": schema.get("required", [])}, {"required": ["code", "message"]}]}
