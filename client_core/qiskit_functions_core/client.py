@@ -17,7 +17,7 @@ from .accounts.account import Account
 from .concurrency import gather, run_in_thread
 from .errors import PlatformAbsent, QiskitFunctionsError
 from .http.redaction import redact
-from .http.transport import RetryPolicy, Timeouts, Transport
+from .http.transport import RetryPolicy, Timeouts
 from .models import Backend, Function, Usage
 from .platforms.platform import NoPlatform, Platform
 from .preflight import (
@@ -36,6 +36,7 @@ from .preflight import (
 )
 from .serverless.files import Files
 from .serverless.functions import Functions, split_name
+from .serverless.gateway import gateway_transport
 from .serverless.jobs import Jobs
 from .serverless.submission import Submission, Submissions
 from .values import encode_arguments
@@ -105,7 +106,7 @@ class FunctionsClient:
     async def __aenter__(self) -> Self:
         """Raises EmbeddedGatewayError when the gateway of this machine cannot start."""
         account = await self._embedded_account() if self.account.is_embedded else self.account
-        self._transport = Transport.to_gateway(account, timeouts=self._timeouts, retries=self._retries)
+        self._transport = gateway_transport(account, timeouts=self._timeouts, retries=self._retries)
         self._stack.push_async_callback(self._transport.aclose)
         self.functions = Functions(self._transport, overwrites_providers=not self.account.is_embedded)
         self.platform = self._platform()

@@ -1,4 +1,4 @@
-"""Every error of the core, each with what a caller needs to go on.
+"""Every error that the core raises, each with what a caller needs to go on.
 
 QiskitFunctionsError
 ├── AccountError              credentials are missing or incomplete
@@ -8,9 +8,9 @@ QiskitFunctionsError
 │   └── ArtifactError         what was to be uploaded is not a function
 ├── PreflightRefused          quota or backend rules refuse the run
 ├── GatewayUnreachable        no connection; the request was not sent
-├── GatewayTimeout            no whole answer in time, or it broke off
+├── GatewayTimeout            no complete answer in time, or it broke off
 ├── SubmissionUnknown         a run was sent, its answer was lost, and the job could not be found
-├── GatewayError              the gateway answered, with an error
+├── GatewayError              the gateway answered with an error
 │   ├── BadRequest            400 and the other 4xx
 │   ├── Unauthorized          401
 │   ├── Forbidden             403
@@ -18,10 +18,10 @@ QiskitFunctionsError
 │   ├── FunctionDisabled      423
 │   ├── TooManyRequests       429, also for too many active jobs
 │   └── GatewayFault          5xx, and answers that cannot be understood
-├── PlatformUnavailable       quota and backends could not be asked for
-│   └── PlatformAbsent        this account has no platform that knows them
+├── PlatformUnavailable       quota or backends could not be read
+│   └── PlatformAbsent        this account has no platform, so there are none to read
 ├── ResultNotReady            the job has no result (yet, or never)
-└── EmbeddedGatewayError      the gateway of this machine cannot start, or its data folder cannot be used
+└── EmbeddedGatewayError      this machine's gateway cannot start, or its data folder cannot be used
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class QiskitFunctionsError(Exception):
 
     Attributes:
         code: a stable name for programs to decide by.
-        message: what happened, in a sentence.
-        submitted: whether a job was started by the call that failed.
+        message: what happened, in one sentence.
+        submitted: whether the call that failed started a job.
         next_step: what to do now; empty when nothing helps.
         person: whether only a person can do that (credentials, quota), not a program.
     """
@@ -54,11 +54,15 @@ class QiskitFunctionsError(Exception):
 
 
 class AccountError(QiskitFunctionsError):
+    """Credentials are missing, incomplete or unreadable."""
+
     code = "account"
     person = True
 
 
 class InputError(QiskitFunctionsError):
+    """The caller's input is wrong; nothing was sent."""
+
     code = "invalid_input"
     usual_next_step = "Correct that and call again."
 
@@ -92,11 +96,17 @@ class ArgumentsInvalid(InputError):
 
 
 class ArtifactError(InputError):
+    """What was to be uploaded is not a function."""
+
     code = "invalid_artifact"
 
 
 class PreflightRefused(QiskitFunctionsError):
-    """A rule refuses the run; ``reason`` is the code of the check that did (see ``preflight``)."""
+    """A rule refuses the run.
+
+    Attributes:
+        reason: the code of the check that refused; see ``preflight``.
+    """
 
     code = "preflight_refused"
 
@@ -107,10 +117,14 @@ class PreflightRefused(QiskitFunctionsError):
 
 
 class GatewayUnreachable(QiskitFunctionsError):
+    """There was no connection; the request was not sent."""
+
     code = "gateway_unreachable"
 
 
 class GatewayTimeout(QiskitFunctionsError):
+    """There was no complete answer in time, or it broke off; the request may have been sent."""
+
     code = "gateway_timeout"
 
 
@@ -118,7 +132,7 @@ class SubmissionUnknown(QiskitFunctionsError):
     """The run may or may not have started a job.
 
     Attributes:
-        candidates: ids of the caller's jobs of that function created since just before the call.
+        candidates: ids of the account's jobs of that function that were created since just before the call.
     """
 
     code = "submission_unknown"
@@ -133,9 +147,10 @@ class GatewayError(QiskitFunctionsError):
 
     Attributes:
         status: the HTTP status.
-        request_id: what the gateway or a proxy calls the request, when it says so.
-        retry_after: seconds, when the answer names them.
-        path: for arguments that break a schema, the place in them.
+        request_id: the id that the gateway or a proxy gave the request; empty without one.
+        retry_after: seconds to wait before another attempt, where the answer names them.
+        path: for arguments that break a schema, the place in them, as keys and indices.
+        from_gateway: whether the gateway wrote the answer; False for the page of a proxy or another server.
     """
 
     code = "gateway_error"
@@ -148,6 +163,7 @@ class GatewayError(QiskitFunctionsError):
         request_id: str = "",
         retry_after: float | None = None,
         path: list[str | int] | None = None,
+        from_gateway: bool = True,
         next_step: str = "",
     ) -> None:
         super().__init__(message, next_step=next_step)
@@ -155,52 +171,75 @@ class GatewayError(QiskitFunctionsError):
         self.request_id = request_id
         self.retry_after = retry_after
         self.path = path
+        self.from_gateway = from_gateway
 
 
 class BadRequest(GatewayError):
+    """400, and the other 4xx: the gateway refuses the request."""
+
     code = "bad_request"
 
 
 class Unauthorized(GatewayError):
+    """401: the gateway does not accept the token."""
+
     code = "unauthorized"
     person = True
 
 
 class Forbidden(GatewayError):
+    """403: the account may not do or see this."""
+
     code = "forbidden"
     person = True
 
 
 class NotFound(GatewayError):
+    """404: there is no such thing, or not for this account."""
+
     code = "not_found"
 
 
 class FunctionDisabled(GatewayError):
+    """423: the function's provider has disabled it."""
+
     code = "function_disabled"
 
 
 class TooManyRequests(GatewayError):
+    """429: too many requests, or too many active jobs."""
+
     code = "too_many_requests"
 
 
 class GatewayFault(GatewayError):
+    """5xx, and answers that cannot be understood."""
+
     code = "gateway_fault"
 
 
 class PlatformUnavailable(QiskitFunctionsError):
+    """Quota or backends could not be read."""
+
     code = "platform_unavailable"
     usual_next_step = "Try again later."
 
 
 class PlatformAbsent(PlatformUnavailable):
+    """This account has no platform, so there are no quota and no backends to read."""
+
     code = "platform_absent"
 
 
 class ResultNotReady(QiskitFunctionsError):
+    """The job has no result, yet or ever."""
+
     code = "result_not_ready"
 
 
 class EmbeddedGatewayError(QiskitFunctionsError):
+    """This machine's gateway cannot start, or its data folder cannot be used."""
+
     code = "embedded_gateway"
     person = True
-    usual_next_step = "Ask the person to look at the data folder, or to set QISKIT_FUNCTIONS_HOME to another one."
+    usual_next_step = "Ask the person to check the data folder, or to set QISKIT_FUNCTIONS_HOME to another one."

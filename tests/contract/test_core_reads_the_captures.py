@@ -25,6 +25,7 @@ from qiskit_functions_core.errors import (
     Unauthorized,
 )
 from qiskit_functions_core.http.transport import RetryPolicy, Transport
+from qiskit_functions_core.serverless.gateway import gateway_transport
 from qiskit_functions_core.serverless.jobs import Jobs
 from support.captured import Capture, capture, captures
 from support.serving import serving
@@ -51,7 +52,7 @@ def gateway() -> Iterator[str]:
 @asynccontextmanager
 async def connected(host: str) -> AsyncIterator[Transport]:
     account = Account(channel=Channel.LOCAL, host=host, token=SecretStr("awesome_token"))
-    transport = Transport.to_gateway(account, retries=RetryPolicy(attempts=1))
+    transport = gateway_transport(account, retries=RetryPolicy(attempts=1))
     try:
         yield transport
     finally:

@@ -1,4 +1,4 @@
-"""What a server answered, and which error an answer is: each shape of the gateway, IBM Quantum, IAM, and proxies."""
+"""An answer read whole: its JSON, or the error it stands for, from the gateway, IBM Quantum, IAM and proxies."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ from ..errors import (
 from .redaction import redact
 
 NOT_A_GATEWAY = "Check that the host is a Qiskit Serverless gateway and that no proxy answers in its place."
+"""The next step when an answer is not the gateway's."""
 
 _MAX_MESSAGE = 2000
 """Characters of an error's text; the gateway's own are a sentence."""
 
 _MAX_PAGE = 100_000
-"""Bytes of a web page in which words are looked for."""
+"""Bytes of a web page that are searched for words."""
 
 _REQUEST_IDS = ("x-request-id", "x-correlation-id", "x-global-transaction-id", "transaction-id", "cf-ray")
-"""What gateways, IBM Cloud and the proxies before them call a request."""
+"""Headers in which gateways, IBM Cloud and the proxies before them send a request's id."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A response read whole.
+    """A response with its whole body.
 
     Attributes:
         headers: by names in any case.
-        server: what errors call who answered.
+        server: what errors call the server that answered.
         redirected: whether it came from the object store that the gateway pointed to.
-        secrets: texts that must be in no error.
+        secrets: texts that must not appear in an error.
     """
 
     status: int
@@ -54,27 +55,42 @@ class Answer:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def json(self) -> Any:
-        """Raises GatewayFault when the body is not JSON, or not the gateway's own."""
+        """Return the decoded body.
+
+        Raises:
+            GatewayFault: the body is not JSON, or not the gateway's own.
+        """
         if self.redirected:
             raise self._fault("redirected to another place instead of answering")
         if not self.body:
-            raise self._fault(f"answered {self.status} with nothing where something was expected")
+            raise self._fault(f"answered {self.status} with an empty body")
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
-            raise self._fault(f"answered {self.status} with no JSON: {self._excerpt()!r}") from None
+            raise self._fault(f"answered {self.status} with something that is not JSON: {self._excerpt()!r}") from None
 
     def error(self) -> GatewayError:
-        """What this answer, which is no success, means."""
-        text, path = _own_words(self.body)
+        """Return the error that this answer, whose status is not a success, stands for."""
+        text, path = _message_and_path(self.body)
         message = text or f"{self.server} or a proxy answered {self.status}: {self._excerpt() or 'no text'}"
-        return _error_class(self.status)(
+        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status < HTTPStatus.BAD_REQUEST:
+            kind: type[GatewayError] = GatewayFault
+        else:
+            kind = _BY_STATUS.get(self.status, BadRequest)
+        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            next_step = "Try again later; the fault is on the gateway's side."
+        elif not text and self.status not in (401, 429):  # which proxies send for the same reasons
+            next_step = NOT_A_GATEWAY
+        else:
+            next_step = _NEXT_STEPS.get(self.status, "Correct the input that the message names.")
+        return kind(
             redact(message, self.secrets)[:_MAX_MESSAGE],
             status=self.status,
             request_id=self._request_id(),
             retry_after=_retry_after(self.headers.get("retry-after", ""), date_of(self.headers)),
             path=path,
-            next_step=_next_step(self.status, is_own=bool(text)),
+            from_gateway=bool(text),
+            next_step=next_step,
         )
 
     def _fault(self, what: str) -> GatewayFault:
@@ -82,6 +98,7 @@ class Answer:
             redact(f"{self.server} {what}", self.secrets),
             status=self.status,
             request_id=self._request_id(),
+            from_gateway=False,
             next_step=NOT_A_GATEWAY,
         )
 
@@ -90,13 +107,13 @@ class Answer:
         return redact(given, self.secrets)[:100]
 
     def _excerpt(self, length: int = 200) -> str:
-        """The start of the body as one line, without HTML tags."""
+        """Return the start of the body as one line, without HTML tags."""
         text = redact(self.body[:_MAX_PAGE].decode(errors="replace"), self.secrets)
         return " ".join(re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.S).split())[:length]
 
 
-def _own_words(body: bytes) -> tuple[str, list[str | int] | None]:
-    """The message in any of the JSON error shapes, and the path of a schema violation; empty for a web page."""
+def _message_and_path(body: bytes) -> tuple[str, list[str | int] | None]:
+    """Return an error's message, in any of the JSON shapes, and the path of a schema violation; empty for a page."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -105,18 +122,17 @@ def _own_words(body: bytes) -> tuple[str, list[str | int] | None]:
         return "", None
     errors = content.get("errors")  # a list in IBM Quantum's REST API
     first = errors[0] if isinstance(errors, list) and errors else None
-    places = (content, content.get("error"), first)
-    texts = (_message(place) for place in places if place)
+    messages = (_message(value) for value in (content, content.get("error"), first) if value)
     path = content.get("path")
-    return next(filter(None, texts), ""), path if isinstance(path, list) else None
+    return next(filter(None, messages), ""), path if isinstance(path, list) else None
 
 
-def _message(place: Any) -> str:
+def _message(value: Any) -> str:
     """``message`` and ``error``: the gateway; ``detail``: its authentication; ``errorMessage``: IAM."""
-    if isinstance(place, str):
-        return place
-    names = ("message", "detail", "errorMessage", "error") if isinstance(place, dict) else ()
-    return next((place[name] for name in names if isinstance(place.get(name), str)), "")
+    if isinstance(value, str):
+        return value
+    names = ("message", "detail", "errorMessage", "error") if isinstance(value, dict) else ()
+    return next((value[name] for name in names if isinstance(value.get(name), str)), "")
 
 
 _BY_STATUS: dict[int, type[GatewayError]] = {
@@ -137,37 +153,26 @@ _NEXT_STEPS = {
 }
 
 
-def _error_class(status: int) -> type[GatewayError]:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.BAD_REQUEST:
-        return GatewayFault
-    return _BY_STATUS.get(status, BadRequest)
-
-
-def _next_step(status: int, *, is_own: bool) -> str:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "Try again later; the fault is on the gateway's side."
-    if not is_own and status not in (401, 429):
-        return NOT_A_GATEWAY
-    return _NEXT_STEPS.get(status, "Correct the input that the message names.")
-
-
 def date_of(headers: Mapping[str, str]) -> datetime | None:
-    """The server's clock now, to the second; an answer out of a cache says how old it is (RFC 9111, 5.1)."""
-    then, age = _date(headers.get("date", "")), headers.get("age", "")
-    return then + timedelta(seconds=int(age)) if then and re.fullmatch(r"[0-9]{1,9}", age) else then
+    """Return the server's time, to the second; None if it is not told.
+
+    A cache adds how many seconds ago it got the answer, in ``Age`` (RFC 9111, 5.1).
+    """
+    date, age = _parsed_date(headers.get("date", "")), headers.get("age", "")
+    return date + timedelta(seconds=int(age)) if date and re.fullmatch(r"[0-9]{1,9}", age) else date
 
 
 def _retry_after(value: str, now: datetime | None) -> float | None:
-    """Retry-After as seconds or as a date (RFC 9110, 10.2.3), which is read by the server's own clock."""
+    """Seconds or a date (RFC 9110, 10.2.3); the date is compared with the server's own clock."""
     if value.isascii() and value.isdigit():
         return float(value)
-    then = _date(value)
-    return None if then is None else max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
+    date = _parsed_date(value)
+    return None if date is None else max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
-def _date(value: str) -> datetime | None:
+def _parsed_date(value: str) -> datetime | None:
     try:
-        then = parsedate_to_datetime(value)
+        date = parsedate_to_datetime(value)
     except (ValueError, TypeError):
         return None
-    return then if then.tzinfo else None  # "-0000" names no zone
+    return date if date.tzinfo else None  # "-0000" names no zone

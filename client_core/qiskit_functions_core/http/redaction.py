@@ -1,4 +1,4 @@
-"""What nobody may print: tokens, the account inside a CRN, and the signed part of an address."""
+"""What must not be printed: tokens, the account inside a CRN, and the signature in an address."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _QUERY = re.compile(r"(https?://[^\s?'\"<>]*)\?[^\s'\"<>]+")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without these secrets, without the account in a CRN (its segment ``a/<account>``), and
-    without the query of any web address, which is the signature of a presigned one.
+    """Return the text with ``***`` in place of each secret, of the account in a CRN (``a/<account>``), and of the
+    query of each web address, which is the signature of a presigned one.
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
@@ -20,7 +20,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Keeps a log line, without what nobody may print."""
+    """Passes every log record on, redacted."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redact(record.getMessage()), ()
@@ -28,7 +28,10 @@ class RedactingFilter(logging.Filter):
 
 
 def redact_logs_of(*loggers: str) -> None:
-    """A logger's filters don't see its children's lines, so each is named; doing it again changes nothing."""
+    """Redact the records of these loggers; calling it again changes nothing.
+
+    A logger's filters do not see the records of its children, so each child is named.
+    """
     for name in loggers:
         logger = logging.getLogger(name)
         if not any(isinstance(known, RedactingFilter) for known in logger.filters):

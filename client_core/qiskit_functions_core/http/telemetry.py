@@ -1,4 +1,4 @@
-"""OpenTelemetry spans around the gateway's calls, named as the official client names them.
+"""OpenTelemetry spans around the gateway's calls, with the official client's names.
 
 A span carries the call's name, its HTTP status or error code, and nothing of its content.
 """
@@ -16,7 +16,7 @@ _NOUNS = {"programs": "function", "jobs": "job", "files": "files"}
 
 
 def span_name(path: str) -> str | None:
-    """``jobs/{id}/result/`` is ``job.result``; none for what is no gateway's path."""
+    """Return the name of a call, such as ``job.result`` for ``jobs/{id}/result/``; None for another API's path."""
     first, *rest = path.strip("/").split("/")
     noun = _NOUNS.get(first)
     if noun is None:
@@ -33,9 +33,9 @@ def span_name(path: str) -> str | None:
 
 @contextmanager
 def span(path: str) -> Iterator[None]:
-    """A span for a call of the gateway, where somebody has set up OpenTelemetry.
+    """Record a span for a call of the gateway, if the process has set up OpenTelemetry.
 
-    Whoever did has imported it; importing it here would only slow down those who have not.
+    A process that has done so has imported it; importing it here would only slow down the others.
     """
     trace: Any = sys.modules.get("opentelemetry.trace")
     name = span_name(path)

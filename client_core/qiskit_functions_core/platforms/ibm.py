@@ -116,7 +116,7 @@ class IAMToken:
     async def _renew(self) -> None:
         form = {"grant_type": _API_KEY_GRANT, "apikey": self._api_key, "response_type": "cloud_iam"}
         try:
-            answer = await self._iam.upload("identity/token", form, {})
+            answer = await self._iam.send_form("identity/token", form)
         except BadRequest as error:  # what IAM says of a key that it does not know
             raise Unauthorized(
                 error.message, status=error.status, request_id=error.request_id, next_step=_MEND_THE_KEY

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from ..errors import GatewayFault, InputError
-from ..http.multipart import FileForm
+from ..http.forms import PART_BYTES, FormFile, bytes_in_parts
 from ..local_files import open_regular, replacing
 from .functions import split_name
 
@@ -26,9 +26,6 @@ FileScope = Literal["user", "provider"]
 
 Progress = Callable[[int, int | None], Awaitable[None]]
 """Told how many bytes have gone so far, and of how many, where that is known. A repeat begins anew."""
-
-_PART_BYTES = 1024 * 1024
-"""What is in memory of a file at once, a few times over."""
 
 _AHEAD = 2
 """So many parts arrive while one is written."""
@@ -87,8 +84,8 @@ class Files:
             raise InputError("a file needs a name")
         query = _query(function, scope)
         async with _opened(source) as (size, parts):
-            form = FileForm.of("file", wanted, size, _reported(parts, size, progress))
-            answer = await self._transport.upload_file(_path("upload/", scope), query, form)
+            file = FormFile("file", wanted, size, _reported(parts, size, progress))
+            answer = await self._transport.send_form(_path("upload/", scope), {}, file, query)
         return _stored_name(answer.json())
 
     async def download(
@@ -112,7 +109,7 @@ class Files:
                     await _write(_batches(download.parts), file, download.size, progress)
                 return file.tell()
 
-            return await self._transport.repeated(fetch)
+            return await self._transport.retrying(fetch)
 
     async def read(self, function: str, name: str, *, scope: FileScope = "user", limit: int) -> bytes:
         """A file's content.
@@ -134,7 +131,7 @@ class Files:
                         )
             return bytes(content)
 
-        return await self._transport.repeated(fetch)
+        return await self._transport.retrying(fetch)
 
     async def delete(self, function: str, name: str, *, scope: FileScope = "user") -> None:
         """Delete a file.
@@ -188,7 +185,7 @@ def _stored_name(answer: object) -> str:
 async def _opened(source: Path | bytes) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
     """The size of what is to be sent, and its parts."""
     if isinstance(source, bytes):
-        yield _not_empty(len(source)), _slices(source)
+        yield _not_empty(len(source)), bytes_in_parts(source)
         return
     try:
         file = await anyio.to_thread.run_sync(open_regular, source)
@@ -207,15 +204,10 @@ def _not_empty(size: int) -> int:
     return size
 
 
-async def _slices(content: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), _PART_BYTES):
-        yield content[start : start + _PART_BYTES]
-
-
 async def _read(file: IO[bytes], left: int) -> AsyncIterator[bytes]:
     """As much as there was in the beginning, also of a file that grows."""
     while left:
-        part = await anyio.to_thread.run_sync(file.read, min(left, _PART_BYTES))
+        part = await anyio.to_thread.run_sync(file.read, min(left, PART_BYTES))
         if not part:
             raise InputError("the file became shorter while it was sent", next_step="Send it again.")
         left -= len(part)
@@ -229,7 +221,7 @@ async def _batches(parts: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     async for part in parts:
         batch.append(part)
         size += len(part)
-        if size >= _PART_BYTES:
+        if size >= PART_BYTES:
             yield batch
             batch, size = [], 0
     if batch:

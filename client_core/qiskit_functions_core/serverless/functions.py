@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import BadRequest, GatewayFault, InputError, NotFound, QiskitFunctionsError
-from ..http.answers import NOT_A_GATEWAY
+from ..http.forms import FormFile, bytes_in_parts
 from ..models import ArgumentsSchema, Function, parsed, parsed_list
 from ..suggestions import did_you_mean
 
@@ -88,7 +88,7 @@ class Functions:
         try:
             answer = await self._transport.get(f"programs/get_by_title/{title}/", params)
         except NotFound as error:
-            if error.next_step == NOT_A_GATEWAY:
+            if not error.from_gateway:
                 raise
             raise NotFound(
                 f"there is no function {name!r} for this account",
@@ -165,8 +165,9 @@ class Functions:
             "sizes": None if sizes is None else json.dumps(dict(sizes)),
         }
         sent = {field: value for field, value in fields.items() if value is not None}
-        files = {"artifact": ("artifact.tar", artifact.content, "application/x-tar")} if artifact else {}
-        answer = await self._transport.upload("programs/upload/", sent, files)
+        content = artifact.content if artifact else b""
+        archive = FormFile("artifact", "artifact.tar", len(content), bytes_in_parts(content), "application/x-tar")
+        answer = await self._transport.send_form("programs/upload/", sent, archive if artifact else None)
         if parsed(Function, answer.json()).title != title:
             raise GatewayFault(
                 "the gateway answered the upload with another function",

@@ -13,9 +13,9 @@ import anyio
 
 from ..concurrency import run_in_thread
 from ..errors import Forbidden, GatewayFault, InputError, NotFound, QiskitFunctionsError, ResultNotReady
-from ..http.answers import NOT_A_GATEWAY
 from ..models import Job, JobEvent, JobPage, JobStatus, RuntimeJob, parsed, parsed_list
 from .functions import Kind, filters_of, split_name
+from .gateway import not_found_advice
 from .job_logs import error_lines, event_text, filter_lines, lines_of, stored_text
 from .job_polling import Polling
 
@@ -118,12 +118,8 @@ class Jobs:
             params["status"] = status.on_gateway
         if created_after:
             params["created_after"] = created_after.isoformat()
-        try:
+        with not_found_advice("Choose a name from list_functions; a provider's function is provider/title."):
             answer = await self._transport.get("jobs/" if scope == "own" else "jobs/provider/", params)
-        except NotFound as error:
-            if error.next_step != NOT_A_GATEWAY:
-                error.next_step = "Choose a name from list_functions; a provider's function is provider/title."
-            raise
         return parsed(JobPage, answer.json())
 
     async def all(
@@ -164,13 +160,13 @@ class Jobs:
                 return
 
     async def get(self, job_id: str) -> Job:
-        """Raises NotFound for a job that does not exist or is someone else's."""
-        try:
+        """Return a job.
+
+        Raises:
+            NotFound: there is no such job, or it belongs to another account.
+        """
+        with not_found_advice("Take a job_id of list_jobs; the jobs of other accounts cannot be seen."):
             answer = await self._transport.get(f"jobs/{checked_id(job_id)}/")
-        except NotFound as error:
-            if error.next_step != NOT_A_GATEWAY:
-                error.next_step = "Take a job_id of list_jobs; a job of somebody else's cannot be seen."
-            raise
         job = parsed(Job, answer.json())
         if job.id != checked_id(job_id):  # a proxy's cache, or what a stranger says
             raise GatewayFault("the gateway answered with another job", status=answer.status, next_step="Ask again.")

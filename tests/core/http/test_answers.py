@@ -53,9 +53,11 @@ def test_each_error_shape_is_one_class_with_its_words(
 
 
 def test_a_proxys_page_is_not_blamed_on_the_input() -> None:
-    own, proxys = (Answer(404, body, {}).error().next_step for body in (b'{"message": "no job"}', b"<h1>Hello</h1>"))
-    assert "listing" in own
-    assert "proxy" in proxys
+    gateways, proxys = (Answer(404, body, {}).error() for body in (b'{"message": "no job"}', b"<h1>Hello</h1>"))
+    assert gateways.from_gateway
+    assert "listing" in gateways.next_step
+    assert not proxys.from_gateway
+    assert "proxy" in proxys.next_step
 
 
 def test_an_endless_error_text_is_cut() -> None:

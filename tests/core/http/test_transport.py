@@ -36,8 +36,9 @@ from qiskit_functions_core.errors import (
     TooManyRequests,
 )
 from qiskit_functions_core.http.answers import Answer
-from qiskit_functions_core.http.connections import MAX_CONNECTIONS, proxy_before
+from qiskit_functions_core.http.connections import MAX_CONNECTIONS, proxy_for
 from qiskit_functions_core.http.transport import RetryPolicy, Timeouts, Transport
+from qiskit_functions_core.serverless.gateway import gateway_transport
 from support.ibm_cloud import CRN, IBMCloud, running
 from support.serving import eventually, serving
 from support.tls import certificate
@@ -60,7 +61,7 @@ async def transport_to(
     """A transport to a gateway that answers so."""
     app = Starlette(routes=[Route("/{path:path}", handler, methods=["GET", "POST"])])
     with serving(app) as host, anyio.fail_after(60):
-        transport = Transport.to_gateway(account(host), retries=retries or RetryPolicy(base=0.01), **options)
+        transport = gateway_transport(account(host), retries=retries or RetryPolicy(base=0.01), **options)
         try:
             yield transport
         finally:
@@ -86,7 +87,7 @@ def closed_port() -> str:
 
 async def test_an_unreachable_host_is_tried_again_and_then_unreachable(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "qiskit_functions_core")
-    transport = Transport.to_gateway(account(closed_port()), retries=RetryPolicy(base=0.01))
+    transport = gateway_transport(account(closed_port()), retries=RetryPolicy(base=0.01))
     with pytest.raises(GatewayUnreachable) as raised:
         await transport.send("POST", "programs/run/", {})
     assert raised.value.submitted == "no"
@@ -97,7 +98,7 @@ async def test_an_unreachable_host_is_tried_again_and_then_unreachable(caplog: p
 async def test_a_host_that_speaks_no_tls_is_unreachable() -> None:
     handler, seen = replies(JSONResponse({}))
     with serving(Starlette(routes=[Route("/{path:path}", handler)])) as host:
-        transport = Transport.to_gateway(account(host.replace("http", "https")), retries=RetryPolicy(attempts=1))
+        transport = gateway_transport(account(host.replace("http", "https")), retries=RetryPolicy(attempts=1))
         with pytest.raises(GatewayUnreachable):
             await transport.send("POST", "programs/run/", {})
         await transport.aclose()
@@ -107,7 +108,7 @@ async def test_a_host_that_speaks_no_tls_is_unreachable() -> None:
 async def test_a_certificate_that_nobody_vouches_for_is_not_trusted_also_behind_a_redirect(tmp_path: Path) -> None:
     stranger, asked = replies(JSONResponse({"result": "42"}))
     with serving(Starlette(routes=[Route("/{path:path}", stranger)]), certificate(tmp_path)) as secure:
-        transport = Transport.to_gateway(account(secure), retries=RetryPolicy(attempts=1))
+        transport = gateway_transport(account(secure), retries=RetryPolicy(attempts=1))
         with pytest.raises(GatewayUnreachable):
             await transport.get("jobs/")
         await transport.aclose()
@@ -126,7 +127,7 @@ async def test_certificates_that_cannot_be_loaded_are_told_with_the_variable(
     if content is not None:
         file.write_text(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    transport = Transport.to_gateway(account("https://127.0.0.1:9"), retries=RetryPolicy(attempts=1))
+    transport = gateway_transport(account("https://127.0.0.1:9"), retries=RetryPolicy(attempts=1))
     with pytest.raises(GatewayUnreachable) as raised:
         await transport.send("POST", "programs/run/", {})
     assert "SSL_CERT_FILE" in raised.value.next_step
@@ -167,7 +168,7 @@ async def test_a_timeout_of_the_callers_own_is_not_the_gateways() -> None:
 @pytest.mark.parametrize("token", ["two\nlines", "caf\xe9", "a\x00b"])
 def test_a_token_that_no_header_takes_is_refused_without_being_shown(token: str) -> None:
     with pytest.raises(AccountError) as raised:
-        Transport.to_gateway(account("http://gw.test", token))
+        gateway_transport(account("http://gw.test", token))
     assert token not in "".join(traceback.format_exception(raised.value))
 
 
@@ -315,7 +316,7 @@ def test_each_server_has_the_proxy_that_the_environment_names(
     monkeypatch.setenv("http_proxy", "plain:1")
     monkeypatch.setenv("https_proxy", "http://secure:2")
     monkeypatch.setenv("no_proxy", "direct.test")
-    assert proxy_before(httpx.URL(url)) == proxy
+    assert proxy_for(httpx.URL(url)) == proxy
 
 
 async def test_the_proxy_of_the_environment_is_used_except_where_it_must_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +324,7 @@ async def test_the_proxy_of_the_environment_is_used_except_where_it_must_not(mon
     handler, seen = replies(JSONResponse({}))
     with running(cloud) as proxy:
         monkeypatch.setenv("http_proxy", proxy)
-        transport = Transport.to_gateway(account("http://gw.test"))
+        transport = gateway_transport(account("http://gw.test"))
         with pytest.raises(NotFound):
             await transport.get("jobs/")
         await transport.aclose()
@@ -340,7 +341,7 @@ async def test_a_proxy_that_is_none_is_an_error_that_names_the_setting(
 ) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     monkeypatch.setenv("no_proxy", "")
-    transport = Transport.to_gateway(account("http://gw.test"), retries=RetryPolicy(attempts=1))
+    transport = gateway_transport(account("http://gw.test"), retries=RetryPolicy(attempts=1))
     with pytest.raises(GatewayUnreachable) as raised:
         await transport.get("jobs/")
     assert "proxy" in raised.value.next_step or "network" in raised.value.next_step

@@ -20,8 +20,9 @@ from starlette.responses import Response, StreamingResponse
 
 from qiskit_functions_core import Account, Channel
 from qiskit_functions_core.errors import GatewayFault, GatewayTimeout, InputError, NotFound
-from qiskit_functions_core.http.transport import RetryPolicy, Timeouts, Transport
+from qiskit_functions_core.http.transport import RetryPolicy, Timeouts
 from qiskit_functions_core.serverless.files import Files
+from qiskit_functions_core.serverless.gateway import gateway_transport
 from support.clients import By, InTurn, NotingGateway, noting_gateway
 from support.serving import handling
 from support.still_gateway import TOKEN, StillGateway, still_gateway
@@ -50,7 +51,7 @@ async def files_of(
     host: str, *, drops_characters: bool = True, timeouts: Timeouts | None = None
 ) -> AsyncIterator[Files]:
     account = Account(channel=Channel.LOCAL, host=host, token=SecretStr(TOKEN))
-    transport = Transport.to_gateway(account, retries=RetryPolicy(base=0.01), timeouts=timeouts)
+    transport = gateway_transport(account, retries=RetryPolicy(base=0.01), timeouts=timeouts)
     try:
         yield Files(transport, drops_characters=drops_characters)
     finally:

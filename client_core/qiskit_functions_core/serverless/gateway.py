@@ -1,0 +1,45 @@
+"""The connection to a Qiskit Serverless gateway, and what its "not found" means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from ..accounts.account import Account
+from ..errors import AccountError, NotFound
+from ..http.transport import RetryPolicy, Timeouts, Transport
+
+
+def gateway_transport(
+    account: Account, *, timeouts: Timeouts | None = None, retries: RetryPolicy | None = None
+) -> Transport:
+    """Return a transport for an account that has a host; its paths are relative to ``/api/{version}/``.
+
+    Raises:
+        AccountError: the token or the instance has characters that no HTTP header can hold.
+    """
+    token = account.token.get_secret_value()
+    fixed = {"Authorization": f"Bearer {token}", "Service-Channel": account.channel.value}
+    fixed |= {"Service-CRN": account.instance} if account.instance else {}
+    if not all(value.isascii() and value.isprintable() for value in fixed.values()):
+        raise AccountError(
+            "the token or the instance has characters that no HTTP header can hold, such as a line break",
+            next_step="Copy both again.",
+        )
+
+    async def headers() -> Mapping[str, str]:
+        return fixed
+
+    base = f"{account.host}/api/{account.api_version}/"
+    return Transport(base, headers, secrets=[token], timeouts=timeouts, retries=retries)
+
+
+@contextmanager
+def not_found_advice(next_step: str) -> Iterator[None]:
+    """Say what to do next if the gateway finds no such thing; a proxy's 404 keeps its own next step."""
+    try:
+        yield
+    except NotFound as error:
+        if not error.from_gateway:
+            raise
+        raise NotFound(error.message, status=error.status, request_id=error.request_id, next_step=next_step) from error
