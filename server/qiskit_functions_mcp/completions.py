@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
-
 from mcp.server import MCPServer
 from mcp_types import (
     Completion,
@@ -19,29 +16,25 @@ from qiskit_functions_core.errors import QiskitFunctionsError
 from .replies.uris import SCHEME
 from .session import Session, SharedClient
 
-if TYPE_CHECKING:
-    from qiskit_functions_core import FunctionsClient
-
 MOST = 100
-"""The protocol's own limit for one answer."""
+"""The protocol's limit for one answer."""
 
 
 def add_completions(server: MCPServer[Session], shared: SharedClient) -> None:
-    """Answer for every argument that names something which can be listed."""
+    """Complete every argument whose values can be listed."""
 
     async def complete(
         ref: PromptReference | ResourceTemplateReference,
         argument: CompletionArgument,
         context: CompletionContext | None,
     ) -> Completion | None:
-        candidates = _candidates(ref, argument.name)
-        if candidates is None:
-            return None
         given = (context.arguments if context else None) or {}
         try:
-            names = await candidates(await shared.get(), given)
+            names = await _candidates(shared, ref, argument.name, given)
         except QiskitFunctionsError:
-            return None  # a suggestion that cannot be made is none, and no error
+            return None  # typing goes on without suggestions
+        if names is None:
+            return None
         found = [name for name in names if argument.value in name]
         found.sort(key=lambda name: not name.startswith(argument.value))
         return Completion(values=found[:MOST], total=len(found), has_more=len(found) > MOST)
@@ -49,61 +42,37 @@ def add_completions(server: MCPServer[Session], shared: SharedClient) -> None:
     server.completion()(complete)  # type: ignore[no-untyped-call] # the SDK's decorator has no annotations
 
 
-Candidates = Callable[["FunctionsClient", dict[str, str]], Awaitable[list[str]]]
+async def _candidates(  # noqa: PLR0911 - one return a case
+    shared: SharedClient, ref: PromptReference | ResourceTemplateReference, argument: str, given: dict[str, str]
+) -> list[str] | None:
+    """Return every value that the argument can have, or None if they cannot be listed.
 
-
-def _candidates(ref: PromptReference | ResourceTemplateReference, argument: str) -> Candidates | None:
-    """By what is completed: the same argument means one thing here and another there."""
-    if isinstance(ref, PromptReference):
-        return _OF_PROMPTS.get((ref.name, argument))
-    kind = ref.uri.removeprefix(f"{SCHEME}/").partition("/")[0]
-    if argument == "name":
-        return {"backends": _backends, "files": _files, "provider-files": _provider_files}.get(kind)
-    if argument == "title":
-        return _titles if "{provider}" in ref.uri else _own_titles
-    return {"provider": _providers, "job_id": _jobs}.get(argument)
-
-
-async def _functions(client: FunctionsClient, _: dict[str, str]) -> list[str]:
-    return [function.name for function in await client.functions.list()]
-
-
-async def _own_titles(client: FunctionsClient, _: dict[str, str]) -> list[str]:
-    return [function.title for function in await client.functions.list(kind="own") if not function.provider]
-
-
-async def _titles(client: FunctionsClient, given: dict[str, str]) -> list[str]:
-    provider = given.get("provider")
-    found = [function for function in await client.functions.list() if function.provider]
-    return [function.title for function in found if provider in (None, function.provider)]
-
-
-async def _providers(client: FunctionsClient, _: dict[str, str]) -> list[str]:
-    return sorted({f.provider for f in await client.functions.list(kind="catalog") if f.provider})
-
-
-async def _jobs(client: FunctionsClient, _: dict[str, str]) -> list[str]:
-    """The newest."""
-    return [job.id for job in (await client.jobs.page(limit=MOST)).jobs]
-
-
-async def _backends(client: FunctionsClient, _: dict[str, str]) -> list[str]:
-    return [backend.name for backend in (await client.platform.backends()).backends]
-
-
-async def _files(client: FunctionsClient, given: dict[str, str]) -> list[str]:
-    return await client.files.list(_function(given)) if "title" in given else []
-
-
-async def _provider_files(client: FunctionsClient, given: dict[str, str]) -> list[str]:
-    return await client.files.list(_function(given), scope="provider") if "title" in given else []
-
-
-def _function(given: dict[str, str]) -> str:
-    return f"{given['provider']}/{given['title']}" if given.get("provider") else given["title"]
-
-
-_OF_PROMPTS: dict[tuple[str, str], Candidates] = {
-    ("run_a_function", "function"): _functions,
-    ("why_did_it_fail", "job_id"): _jobs,
-}
+    Args:
+        given: the values that other arguments have already.
+    """
+    # The same argument means different things in different places: a name is a backend's or a file's.
+    path = ref.name if isinstance(ref, PromptReference) else ref.uri.removeprefix(f"{SCHEME}/")
+    place = path.partition("/")[0]
+    provider, title = given.get("provider", ""), given.get("title", "")
+    match place, argument:
+        case "run_a_function", "function":
+            return [function.name for function in await (await shared.get()).functions.list()]
+        case (("why_did_it_fail" | "jobs"), "job_id"):
+            return [job.id for job in (await (await shared.get()).jobs.page(limit=MOST)).jobs]
+        case "backends", "name":
+            return [backend.name for backend in (await (await shared.get()).platform.backends()).backends]
+        case (("files" | "provider-files"), "name"):
+            if not title:
+                return []
+            files, function = (await shared.get()).files, f"{provider}/{title}" if provider else title
+            return await files.list(function, scope="user" if place == "files" else "provider")
+        case (("functions" | "files" | "provider-files"), "provider"):
+            listed = await (await shared.get()).functions.list(kind="catalog")
+            return sorted({function.provider for function in listed if function.provider})
+        case (("functions" | "files"), "title") if "{provider}" not in path:
+            listed = await (await shared.get()).functions.list(kind="own")
+            return [function.title for function in listed if not function.provider]
+        case (("functions" | "files" | "provider-files"), "title"):
+            listed = await (await shared.get()).functions.list()
+            return [f.title for f in listed if f.provider and provider in ("", f.provider)]
+    return None

@@ -1,4 +1,4 @@
-"""Prompts: the three things that people ask for most, each with the way to do it."""
+"""Prompts for three frequent requests, each with the steps to take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .session import Session
 
 
 def add_prompts(server: MCPServer[Session]) -> None:
-    """Register all of them."""
+    """Register the prompts."""
     server.prompt(title="Run a function", description="Find, check, run and read a Qiskit Function.")(run_a_function)
     server.prompt(title="Why did it fail?", description="Find out why a job failed, and what to change.")(
         why_did_it_fail
@@ -19,7 +19,8 @@ def add_prompts(server: MCPServer[Session]) -> None:
 
 
 def run_a_function(goal: str, function: str = "") -> str:
-    which = f"Use the function {function}." if function else "Find a fitting function with list_functions."
+    """Return the request to run a function; without ``function``, the assistant chooses one."""
+    which = f"Use the function {function}." if function else "Find a suitable function with list_functions."
     return (
         f"Run a Qiskit Function for me: {goal}\n\n{which} Read it with get_function, and tell me which arguments you "
         "choose and why. Check them with check_run; if it warns or refuses, tell me before you go on. Run it once with "
@@ -29,14 +30,16 @@ def run_a_function(goal: str, function: str = "") -> str:
 
 
 def why_did_it_fail(job_id: str) -> str:
+    """Return the request to explain a failed job."""
     return (
         f"Find out why the job {job_id} failed. Look at get_job and, if that is not enough, at get_job_logs. Tell me "
-        "the cause in one sentence, whether it lies in the arguments, in the function's code, or outside, and what to "
-        "change. Do not run anything again before I agree."
+        "the cause in one sentence, whether it is in the arguments, in the function's code or elsewhere, and what to "
+        "change. Do not run anything again until I agree."
     )
 
 
 def choose_a_backend(purpose: str) -> str:
+    """Return the request to recommend a backend."""
     return (
         f"Choose a backend for this: {purpose}\n\nFind out how many qubits it needs. List backends with list_backends, "
         "compare qubits, queue and basis gates of those that are operational, and look at get_usage. Recommend one, "

@@ -1,4 +1,4 @@
-"""Resources: the same facts as the tools', for hosts that attach them to a conversation."""
+"""Resources: what the tools show, at URIs, for hosts that attach it to a conversation."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from qiskit_functions_core.serverless.files import FileScope
 
 MAX_CHARACTERS = 1_000_000
-"""Some clients refuse messages over 1 MiB."""
+"""Some clients, the SDK's among them, refuse messages over 1 MiB."""
 
 
 def add_resources(server: MCPServer[Session], shared: SharedClient) -> None:
-    """Register all of them."""
+    """Register all resources and templates; their titles are in ``_TEMPLATES``."""
     for uri, mime_type, title, read in _TEMPLATES:
         server.resource(f"{SCHEME}/{uri}", name=read.__name__, title=title, mime_type=mime_type)(read)
 
-    # The SDK hands a context to templates only.
+    # It needs the shared client because the SDK passes a context to templates only.
     @server.resource(f"{SCHEME}/dependencies", title="Packages that a function may depend on", mime_type=_JSON)
     async def dependencies() -> str:
-        with _told_to_the_client():
+        with _resource_errors():
             return json.dumps(await (await shared.get()).functions.dependencies_versions())
 
 
 @contextmanager
-def _told_to_the_client() -> Iterator[None]:
-    """The core's errors as the SDK wants them; anything else is a fault of ours and stays hidden."""
+def _resource_errors() -> Iterator[None]:
+    """Raise the core's errors as those that the SDK passes on to the client; it hides all others as faults."""
     try:
         yield
     except (NotFound, InputError) as error:
@@ -59,19 +59,19 @@ async def provider_function(provider: str, title: str, ctx: Ctx) -> str:
 
 
 async def _function(ctx: Ctx, name: str) -> str:
-    with _told_to_the_client():
+    with _resource_errors():
         found = await (await session_of(ctx).client()).functions.get(name)
     return text_of(FunctionReply.of(found, MAX_CHARACTERS))
 
 
 async def job(job_id: str, ctx: Ctx) -> str:
-    with _told_to_the_client():
+    with _resource_errors():
         client = await session_of(ctx).client()
         return text_of(await job_reply(client, await client.jobs.get(job_id), MAX_CHARACTERS))
 
 
 async def job_result(job_id: str, ctx: Ctx) -> str:
-    with _told_to_the_client():
+    with _resource_errors():
         text = await (await session_of(ctx).client()).jobs.result(job_id)
     if len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) > MAX_CHARACTERS:
         raise ResourceError(f"the result has {len(text)} characters; get_job_result shows parts of it or saves it")
@@ -79,7 +79,7 @@ async def job_result(job_id: str, ctx: Ctx) -> str:
 
 
 async def job_logs(job_id: str, ctx: Ctx) -> str:
-    with _told_to_the_client():
+    with _resource_errors():
         return cut_start(await (await session_of(ctx).client()).jobs.logs(job_id), MAX_CHARACTERS)
 
 
@@ -96,7 +96,7 @@ async def provider_file(provider: str, title: str, name: str, ctx: Ctx) -> str |
 
 
 async def _file(ctx: Ctx, function: str, name: str, scope: FileScope) -> str | bytes:
-    with _told_to_the_client():
+    with _resource_errors():
         files = (await session_of(ctx).client()).files
         content = await files.read(function, name, scope=scope, limit=MAX_FILE_BYTES)
     try:
@@ -106,7 +106,7 @@ async def _file(ctx: Ctx, function: str, name: str, scope: FileScope) -> str | b
 
 
 async def backend(name: str, ctx: Ctx) -> str:
-    with _told_to_the_client():
+    with _resource_errors():
         found = await (await session_of(ctx).client()).platform.details(name)
     if found is None:
         raise ResourceNotFoundError(f"there is no backend {name!r} for this account")
@@ -117,7 +117,7 @@ _JSON, _TEXT, _BYTES = "application/json", "text/plain", "application/octet-stre
 
 _TEMPLATES = (
     ("functions/{provider}/{title}", _JSON, "A provider's function", provider_function),
-    ("functions/{title}", _JSON, "An own function", own_function),
+    ("functions/{title}", _JSON, "A function of this account", own_function),
     ("jobs/{job_id}", _JSON, "A job", job),
     ("jobs/{job_id}/result", _JSON, "A job's result, encoded", job_result),
     ("jobs/{job_id}/logs", _TEXT, "A job's log", job_logs),
@@ -128,6 +128,6 @@ _TEMPLATES = (
         "A file of a provider's function, as its user sees it",
         provider_function_file,
     ),
-    ("files/{title}/{name}", _BYTES, "A file for an own function", own_file),
+    ("files/{title}/{name}", _BYTES, "A file for a function of this account", own_file),
     ("provider-files/{provider}/{title}/{name}", _BYTES, "A file of a function's provider", provider_file),
 )

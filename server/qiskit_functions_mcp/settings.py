@@ -1,4 +1,4 @@
-"""What can be set, by flag or by environment, in one model."""
+"""The server's settings, from flags and environment variables."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Toolset = Literal["functions", "jobs", "platform", "files"]
-"""Groups of tools, as the modules in ``tools/``."""
+"""A group of tools; each is a module in ``tools/``."""
 
 
 class Settings(BaseSettings):
     """Settings of the server; each can be set as ``QISKIT_FUNCTIONS_<NAME>``.
 
-    The token is read from the environment or a saved account only, by the core: a flag would show it in
-    the list of processes.
+    The token comes only from the environment or a saved account: a flag would show it in the list of processes.
 
     Attributes:
         channel, host, instance, account: see ``qiskit_functions_core.Account.resolve``; ``account`` is the
             name of an account saved by qiskit-ibm-runtime.
-        home: the embedded gateway's data folder; the user's own by default.
+        home: the data folder of this machine's gateway; by default a folder of the user's.
         local_usage_limit_seconds: quota of the embedded gateway, in seconds of running functions.
         runner, ray_address, ray_shared_folder, advertise: of the command ``gateway``: where its jobs run, and
             when that is a Ray cluster, its dashboard, where its nodes see the data folder if they do, and what
             they call the gateway if not by the address it listens on.
-        reply_characters: no reply is longer; 20,000 is well below what hosts cut off.
+        reply_characters: the longest reply; 20,000 is well below where hosts cut replies.
         allow_dirs: local folders that tools may read and write; the working directory by default.
-        consent: before something is overwritten, deleted, uploaded to run here, or run with a low quota: auto
-            asks where the client can, else wants a token that the assistant gets once the person agreed; never
-            asks nothing; always refuses where the client cannot ask.
+        consent: how the person is asked before something is overwritten, deleted, uploaded to run on this machine,
+            or run with a low quota. ``auto`` asks through the client, or through the assistant where the client
+            cannot show a question; ``always`` refuses in that case; ``never`` does not ask.
         read_only: offer only tools that change nothing.
-        toolsets: which groups of tools to offer; all by default.
-        log_level, log_format: of what goes to stderr.
+        toolsets: the groups of tools to offer; all by default.
+        log_level, log_format: of the log on stderr.
     """
 
     model_config = SettingsConfigDict(env_prefix="QISKIT_FUNCTIONS_", extra="ignore")
@@ -58,4 +57,5 @@ class Settings(BaseSettings):
 
     @property
     def folders(self) -> list[Path]:
+        """The local folders that tools may use."""
         return self.allow_dirs or [Path.cwd()]

@@ -1,8 +1,8 @@
-"""Changes of jobs, told to those who subscribed to a job's resource, in both protocol eras.
+"""Subscriptions to a job's resources, in both protocol eras.
 
-Up to 2025-11-25 a client sends ``resources/subscribe``, which the SDK's server leaves to us; later ones keep a
-``subscriptions/listen`` stream open. Either way the job is watched while somebody is subscribed, whether a tool
-waits for it or not, and all who watch one job share its polling. Nothing else here changes by itself.
+Up to 2025-11-25 a client sends ``resources/subscribe``, which the SDK's server does not serve itself; from 2026-07-28
+on it keeps a ``subscriptions/listen`` stream open. Either way the job is polled while a client is subscribed, and all
+that watch one job share its polling. Other resources do not change by themselves and cannot be subscribed to.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from .session import Session
 
 logger = logging.getLogger(__name__)
 
-_OF_A_JOB = re.compile(rf"{re.escape(SCHEME)}/jobs/([^/]+)(/result|/logs)?")
+_JOB_URI = re.compile(rf"{re.escape(SCHEME)}/jobs/([^/]+)(/result|/logs)?")
 
 MOST = 100
-"""Subscriptions of one client; each job among them is a request to the gateway now and then."""
+"""Subscriptions of one client; each of them makes the server poll the gateway."""
 
 Request = ServerRequestContext[Session, Any]
 
 
 def add_subscriptions(server: MCPServer[Session]) -> None:
-    """Serve them in both eras."""
-    methods = lowlevel_server(server)
+    """Serve subscriptions in both eras."""
+    methods = lowlevel_server(server)  # MCPServer itself takes no handlers for these
     methods.add_request_handler("resources/subscribe", SubscribeRequestParams, _subscribe)
     methods.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)
     methods.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, _listen)
@@ -73,7 +73,7 @@ async def _unsubscribe(ctx: Request, params: UnsubscribeRequestParams) -> EmptyR
 
 
 async def _listen(ctx: Request, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
-    """The SDK's stream, which acknowledges what it will tell of: jobs that there are."""
+    """Serve the SDK's stream for those of the wanted URIs that are of existing jobs."""
     session, bus = ctx.lifespan_context, InMemorySubscriptionBus()
     jobs = dict[str, Job]()
     for uri in (params.notifications.resource_subscriptions or [])[:MOST]:
@@ -84,29 +84,29 @@ async def _listen(ctx: Request, params: SubscriptionsListenRequestParams) -> Sub
     wanted = params.notifications.model_copy(update={"resource_subscriptions": list(jobs) or None})
     with ExitStack() as watches:
         for uri, job in jobs.items():
-            tell = partial(bus.publish, ResourceUpdated(uri=uri))
-            watches.callback(session.start(partial(_watch, session, job, tell)).cancel)
+            notify = partial(bus.publish, ResourceUpdated(uri=uri))
+            watches.callback(session.start(partial(_watch, session, job, notify)).cancel)
         return await ListenHandler(bus)(ctx, params.model_copy(update={"notifications": wanted}))
 
 
 async def _job(session: Session, uri: str) -> Job:
-    """Raises MCPError when the address is not that of a job's resource."""
-    found = _OF_A_JOB.fullmatch(uri)
+    """Return the job of a resource; raise ``MCPError`` if the URI is not one of an existing job."""
+    found = _JOB_URI.fullmatch(uri)
     if not found:
-        raise MCPError(code=INVALID_PARAMS, message=f"only jobs change by themselves, as {SCHEME}/jobs/{{job_id}}")
+        raise MCPError(code=INVALID_PARAMS, message=f"only jobs can be subscribed to, as {SCHEME}/jobs/{{job_id}}")
     try:
         return await (await session.client()).jobs.get(found[1])
     except QiskitFunctionsError as error:
         raise MCPError(code=INVALID_PARAMS, message=error.message) from error
 
 
-async def _watch(session: Session, known: Job, tell: Callable[[], Awaitable[None]]) -> None:
-    """Tell of each change since ``known``."""
-    told = known.status, known.sub_status
+async def _watch(session: Session, known: Job, notify: Callable[[], Awaitable[None]]) -> None:
+    """Notify the client of each change since ``known``."""
+    last = known.status, known.sub_status
     try:
         async for job in (await session.client()).jobs.watch(known.id):
-            if (job.status, job.sub_status) != told:
-                told = job.status, job.sub_status
-                await tell()
+            if (job.status, job.sub_status) != last:
+                last = job.status, job.sub_status
+                await notify()
     except QiskitFunctionsError as error:
-        logger.warning("job %s is no longer watched: %s", known.id, error.message)
+        logger.warning("job %s can no longer be watched: %s", known.id, error.message)

@@ -1,7 +1,7 @@
-"""The Tasks extension: a job is a task, under its own id, so there is nothing to store.
+"""The Tasks extension: a job is a task with the same id, so nothing has to be stored.
 
-https://modelcontextprotocol.github.io/ext-tasks/ (``io.modelcontextprotocol/tasks``). A client that declares it
-gets a task for a run that goes on, and polls it; all others get the tools' own answers.
+https://modelcontextprotocol.github.io/ext-tasks/ (``io.modelcontextprotocol/tasks``). A client that declares the
+extension gets a task for a job that has not ended, and polls it; other clients get the tools' usual answers.
 """
 
 from __future__ import annotations
@@ -28,32 +28,29 @@ if TYPE_CHECKING:
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 
 POLL_MS = 2_000
-"""Jobs take seconds to hours; a poll costs a request to the gateway."""
+"""Jobs take seconds to hours, and each poll is a request to the gateway."""
 
 _AS_TASKS = frozenset({"run_function", "wait_for_job"})
 
 _STATUS = {JobStatus.DONE: "completed", JobStatus.ERROR: "completed", JobStatus.CANCELED: "cancelled"}
-"""A job that failed is a task that completed: its answer tells why. "failed" is for requests that failed."""
+"""A failed job is a completed task, whose result says why. The extension reserves "failed" for failed requests."""
 
 Request = ServerRequestContext[Session, Any]
 
 
 class TaskParams(RequestParams):
-    """Which task.
-
-    Attributes:
-        task_id: a job's id.
-    """
+    """The params of the extension's methods; a task's id is its job's."""
 
     task_id: str = Field(alias="taskId")
 
 
 class Tasks(Extension):
-    """Runs as tasks, for clients that declare the extension."""
+    """Serves jobs as tasks to the clients that declare the extension."""
 
     identifier = IDENTIFIER
 
     def methods(self) -> tuple[MethodBinding, ...]:
+        """Return the extension's methods."""
         return (
             MethodBinding("tasks/get", TaskParams, _get),
             MethodBinding("tasks/cancel", TaskParams, _cancel),
@@ -63,8 +60,11 @@ class Tasks(Extension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: Request, call_next: CallNext
     ) -> HandlerResult:
+        """Return a task in place of the answer of a tool that started, or waited for, a job that still runs."""
         answer = await call_next(ctx)
-        if params.name not in _AS_TASKS or not _declared(ctx) or not isinstance(answer, CallToolResult):
+        capabilities = ctx.session.client_capabilities
+        declared = capabilities is not None and IDENTIFIER in (capabilities.extensions or {})
+        if params.name not in _AS_TASKS or not declared or not isinstance(answer, CallToolResult):
             return answer
         facts = answer.structured_content
         if answer.is_error or not isinstance(facts, dict) or not facts.get("job_id"):
@@ -75,24 +75,19 @@ class Tasks(Extension):
         return {**_task(await client.jobs.get(facts["job_id"])), "resultType": "task"}
 
 
-def _declared(ctx: Request) -> bool:
-    capabilities = ctx.session.client_capabilities
-    return bool(capabilities and IDENTIFIER in (capabilities.extensions or {}))
-
-
 async def _get(ctx: Request, params: TaskParams) -> HandlerResult:
     client, job = await _job(ctx, params.task_id)
     task = _task(job)
     if task["status"] == "completed":
         budget = ctx.lifespan_context.settings.reply_characters
-        told = reply(await job_reply(client, job, budget))
-        task["result"] = told.model_dump(mode="json", by_alias=True, exclude_none=True)
+        result = reply(await job_reply(client, job, budget))
+        task["result"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {**task, "resultType": "complete"}
 
 
 async def _cancel(ctx: Request, params: TaskParams) -> HandlerResult:
     if ctx.lifespan_context.settings.read_only:
-        raise MCPError(code=INVALID_PARAMS, message="this server is read-only: it stops no jobs")
+        raise MCPError(code=INVALID_PARAMS, message="this server is read-only and cannot stop jobs")
     client, job = await _job(ctx, params.task_id)
     try:
         await client.jobs.stop(job.id)
@@ -103,7 +98,7 @@ async def _cancel(ctx: Request, params: TaskParams) -> HandlerResult:
 
 async def _update(ctx: Request, params: TaskParams) -> HandlerResult:
     await _job(ctx, params.task_id)
-    raise MCPError(code=INVALID_PARAMS, message="a job waits for no input")
+    raise MCPError(code=INVALID_PARAMS, message="a job takes no input")
 
 
 async def _job(ctx: Request, task_id: str) -> tuple[FunctionsClient, Job]:
@@ -115,7 +110,7 @@ async def _job(ctx: Request, task_id: str) -> tuple[FunctionsClient, Job]:
 
 
 def _task(job: Job) -> dict[str, Any]:
-    """The state now, which is also when it was last looked at: gateways do not say when it last changed."""
+    """Return a job as a task. Gateways do not say when a job last changed, so it counts as updated now."""
     return {
         "taskId": job.id,
         "status": _STATUS.get(job.status, "working"),

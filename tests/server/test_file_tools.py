@@ -170,7 +170,7 @@ async def test_lists_page_with_a_cursor(folder: Path, mode: str) -> None:
         ("upload_file", {"name": "x", "content": "x" * (MAX_FILE_BYTES + 1)}, "invalid_input", "local file"),
         ("download_file", {"name": "missing.txt"}, "not_found", "not found"),
         ("download_file", {"name": "x", "path": "../outside.txt"}, "invalid_input", "outside the allowed folders"),
-        ("download_file", {"name": "x", "path": "here.txt"}, "invalid_input", "exists already"),
+        ("download_file", {"name": "x", "path": "here.txt"}, "invalid_input", "already exists"),
         ("download_file", {"name": "../x"}, "invalid_input", "not a file's name"),
         ("delete_file", {"name": "missing.txt"}, "not_found", "not found"),
         ("list_files", {"function": "nobody/nothing"}, "not_found", "nothing"),

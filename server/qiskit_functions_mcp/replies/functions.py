@@ -52,7 +52,7 @@ class FunctionReply(Bounded):
     default_size: str | None = None
     documentation_url: str | None = None
     not_uploaded: str | None = Field(default=None, description="files of the directory that were not uploaded")
-    declined: str | None = Field(default=None, description="that the person said no, so nothing was done")
+    declined: str | None = Field(default=None, description="set if the person said no and nothing was done")
     next_step: str = ""
 
     @classmethod

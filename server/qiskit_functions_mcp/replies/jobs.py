@@ -92,7 +92,7 @@ class RunReply(Bounded):
     queue_position: int | None = None
     failure: FailureReply | None = None
     warnings: list[str] | None = None
-    declined: str | None = Field(default=None, description="that the person said no, so nothing was done")
+    declined: str | None = Field(default=None, description="set if the person said no and nothing was done")
     next_step: str = ""
 
 

@@ -19,7 +19,7 @@ class Bounded(BaseModel):
     """A reply that may not hold everything."""
 
     left_out: str | None = Field(default=None, description="what did not fit into this reply")
-    truncated: bool | None = Field(default=None, description="that there is more than is shown")
+    truncated: bool | None = Field(default=None, description="whether something is left out")
 
     @property
     def is_cut(self) -> bool:

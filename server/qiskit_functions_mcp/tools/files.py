@@ -1,17 +1,17 @@
-"""Tools that put files where functions find them, and fetch what functions left there."""
+"""Tools for the files that functions read and write. Their docstrings are their descriptions."""
 
 from __future__ import annotations
 
 import time
 from base64 import b64decode, b64encode
-from binascii import Error as NoBase64
+from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import anyio
 from mcp.server.mcpserver.resolve import Resolve
-from mcp_types import CallToolResult, ContentBlock, ResourceLink
+from mcp_types import CallToolResult, ResourceLink
 from pydantic import Field
 
 from qiskit_functions_core.errors import InputError
@@ -26,12 +26,12 @@ from ..session import Ctx, session_of
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit
 from .tool_spec import READ, Hints, ToolSpec
 
-_TICK = 1.0
-"""Seconds between two progress reports."""
+_REPORT_SECONDS = 1.0
+"""Between two progress reports."""
 
 Scope = Annotated[
     Literal["user", "provider"],
-    Field(description="user: what its runs see; provider: the folder of one's own provider function"),
+    Field(description="user: what its runs see; provider: the folder of your own provider function"),
 ]
 FileName = Annotated[str, Field(description="A file's name as list_files shows it", max_length=MAX_NAME)]
 Encoding = Literal["text", "base64"]
@@ -40,6 +40,7 @@ Encoding = Literal["text", "base64"]
 async def list_files(
     ctx: Ctx, function: FunctionName, scope: Scope = "user", limit: Limit = 100, cursor: Cursor = ""
 ) -> Annotated[CallToolResult, FileList]:
+    """List the files in a function's data folder: those uploaded for it, and those that it wrote."""
     session = session_of(ctx)
     names = await (await session.client()).files.list(function, scope=scope)
     offset = offset_of(cursor)
@@ -52,33 +53,39 @@ async def upload_file(
     ctx: Ctx,
     function: FunctionName,
     name: Annotated[
-        str, Field(description="Its name there; that of the local file by default", max_length=MAX_NAME)
+        str, Field(description="Its name there; by default the local file's name", max_length=MAX_NAME)
     ] = "",
     path: Annotated[str, Field(description="A local file to send", max_length=MAX_PATH)] = "",
-    content: Annotated[str, Field(description="In place of path: the content itself, at most 3 MiB")] = "",
-    encoding: Annotated[Encoding, Field(description="base64: content is base64 of the bytes")] = "text",
+    content: Annotated[str, Field(description="Instead of path: the content itself, at most 3 MiB")] = "",
+    encoding: Annotated[Encoding, Field(description="base64: content is base64-encoded bytes")] = "text",
     scope: Scope = "user",
 ) -> Annotated[CallToolResult, FileReply]:
+    """Put a file into a function's data folder, from a local path or from content, replacing one of the same name.
+
+    The reply has its name there. All functions of this account share one folder.
+    """
     if bool(path) == bool(content):
-        raise InputError("exactly one of path and content says what to upload", next_step="Give one of them.")
+        raise InputError(
+            "give exactly one of path and content", next_step="Nothing was uploaded; call again with one of them."
+        )
     session = session_of(ctx)
     source = allowed_path(Path(path), session.settings.folders) if path else _decoded(content, encoding)
     client = await session.client()
-    stored = await client.files.upload(function, source, name=name, scope=scope, progress=_telling(ctx))
+    stored = await client.files.upload(function, source, name=name, scope=scope, progress=_progress_reporter(ctx))
     wanted = name or Path(path).name
-    renamed = None if stored == wanted else f"{wanted!r} was asked for; the gateway has named it {stored!r}"
-    return reply(FileReply(function=function, name=stored, renamed=renamed, next_step="A run finds it by this name."))
+    renamed = None if stored == wanted else f"the gateway stored {wanted!r} as {stored!r}"
+    return reply(FileReply(function=function, name=stored, renamed=renamed, next_step="Runs find it under this name."))
 
 
 def _decoded(content: str, encoding: Encoding) -> bytes:
     try:
         data = content.encode() if encoding == "text" else b64decode(content, validate=True)
-    except (NoBase64, ValueError) as error:
+    except (Base64Error, ValueError) as error:
         raise InputError(f"the content is not {encoding}: {error}") from None
     if len(data) > MAX_FILE_BYTES:
         raise InputError(
-            f"the content has {len(data)} bytes, and at most {MAX_FILE_BYTES} go into a message",
-            next_step="Write it to a local file and give its path.",
+            f"the content has {len(data)} bytes; a message holds at most {MAX_FILE_BYTES}",
+            next_step="Write it to a local file and pass its path.",
         )
     return data
 
@@ -92,28 +99,27 @@ async def download_file(
     ] = "",
     scope: Scope = "user",
 ) -> Annotated[CallToolResult, FileReply]:
+    """Fetch a file from a function's data folder: into a new local file, or into the reply when it is small."""
     session = session_of(ctx)
-    target = await _new_file(path, session.settings.folders) if path else None
+    target = allowed_path(Path(path), session.settings.folders) if path else None
+    if target and await anyio.Path(target).exists():
+        raise InputError(f"{path} already exists", next_step="Choose another path.")
     files = (await session.client()).files
     if target:
-        size = await files.download(function, name, target, scope=scope, progress=_telling(ctx))
+        size = await files.download(function, name, target, scope=scope, progress=_progress_reporter(ctx))
         told = FileReply(function=function, name=name, size_bytes=size, path=str(target), link=target.as_uri())
     else:
         data = await files.read(function, name, scope=scope, limit=MAX_FILE_BYTES)
         told = FileReply(function=function, name=name, size_bytes=len(data))
         _put_in(told, data, file_uri(function, name, scope), session.settings.reply_characters)
-    return reply(told, *_links(ctx, told))
-
-
-async def _new_file(path: str, folders: list[Path]) -> Path:
-    target = allowed_path(Path(path), folders)
-    if await anyio.Path(target).exists():
-        raise InputError(f"{path} exists already", next_step="Choose another path.")
-    return target
+    # For hosts that attach what is linked. Revisions of the protocol before 2025-06-18 have no such block.
+    if told.link and ctx.request_context.protocol_version >= "2025-06-18":
+        return reply(told, ResourceLink(name=told.name, uri=told.link, size=told.size_bytes))
+    return reply(told)
 
 
 def _put_in(answer: FileReply, data: bytes, uri: str, budget: int) -> None:
-    """As much of the content as fits: text, else base64 when all of it does; and a link when not all does."""
+    """Add as much of the content as fits, as text; as base64 only if all of it fits. Add a link if not all does."""
     try:
         text, answer.encoding = data.decode(), "text"
     except UnicodeDecodeError:
@@ -123,14 +129,7 @@ def _put_in(answer: FileReply, data: bytes, uri: str, budget: int) -> None:
     if shown != text:
         answer.link = uri
         answer.left_out = f"{len(text) - len(answer.content or '')} of {len(text)} characters"
-        answer.next_step = "The resource at link has all of it; so has a local file, if you give a path."
-
-
-def _links(ctx: Ctx, answer: FileReply) -> list[ContentBlock]:
-    """For hosts that attach what is linked; protocols before 2025-06-18 know no such block."""
-    if not answer.link or ctx.request_context.protocol_version < "2025-06-18":
-        return []
-    return [ResourceLink(name=answer.name, uri=answer.link, size=answer.size_bytes)]
+        answer.next_step = "Read the resource at link for all of it, or pass path to save it to a local file."
 
 
 async def delete_file(
@@ -142,19 +141,20 @@ async def delete_file(
     *,
     answer: Annotated[Consent, Resolve(before_delete)],
 ) -> Annotated[CallToolResult, FileReply]:
+    """Delete a file from a function's data folder. This cannot be undone."""
     if not agreed(answer):
         return reply(FileReply(function=function, name=name, declined=DECLINED))
     await (await session_of(ctx).client()).files.delete(function, name, scope=scope)
-    return reply(FileReply(function=function, name=name, next_step="It is gone; runs do not find it any more."))
+    return reply(FileReply(function=function, name=name, next_step="It was deleted; runs no longer find it."))
 
 
-def _telling(ctx: Ctx) -> Callable[[int, int | None], Awaitable[None]]:
-    """Tells the client how far it is, now and then."""
+def _progress_reporter(ctx: Ctx) -> Callable[[int, int | None], Awaitable[None]]:
+    """Return a callback that reports bytes moved, at most once a second."""
     last = 0.0
 
     async def tell(done: int, total: int | None) -> None:
         nonlocal last
-        if time.monotonic() - last >= _TICK or done == total:
+        if time.monotonic() - last >= _REPORT_SECONDS or done == total:
             last = time.monotonic()
             await ctx.report_progress(done, total, f"{done / 1024**2:.1f} MiB")
 
@@ -162,30 +162,13 @@ def _telling(ctx: Ctx) -> Callable[[int, int | None], Awaitable[None]]:
 
 
 TOOLS = (
-    ToolSpec(
-        list_files,
-        "List files",
-        "List the files that a function finds in its data folder, or has left there.",
-        READ,
-    ),
-    ToolSpec(
-        upload_file,
-        "Upload a file",
-        "Put a file into a function's data folder, from a local path or as content, in place of one of the same "
-        "name. The reply has the name under which it is there. All own functions share one folder.",
-        Hints(read_only=False, destructive=True, idempotent=True, open_world=True),
-    ),
+    ToolSpec(list_files, "List files", READ),
+    ToolSpec(upload_file, "Upload a file", Hints(read_only=False, destructive=True, idempotent=True, open_world=True)),
     ToolSpec(
         download_file,
         "Download a file",
-        "Fetch a file from a function's data folder: into a new local file, or into the reply when it is small.",
         Hints(read_only=False, destructive=False, idempotent=True, open_world=True),
         writes=("path",),
     ),
-    ToolSpec(
-        delete_file,
-        "Delete a file",
-        "Delete a file from a function's data folder, for good.",
-        Hints(read_only=False, destructive=True, idempotent=True, open_world=True),
-    ),
+    ToolSpec(delete_file, "Delete a file", Hints(read_only=False, destructive=True, idempotent=True, open_world=True)),
 )

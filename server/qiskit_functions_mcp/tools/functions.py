@@ -1,4 +1,4 @@
-"""Tools that find functions, check and run them, and upload new ones."""
+"""Tools that find functions, check and run them, and upload new ones. Their docstrings are their descriptions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def list_functions(
     ] = "",
     kind: Annotated[
         Literal["all", "own", "catalog"],
-        Field(description="own: uploaded by this account; catalog: of providers"),
+        Field(description="own: uploaded by this account; catalog: from providers"),
     ] = "all",
     query: Annotated[
         str, Field(description="Only functions with this text in name or description", max_length=MAX_PATH)
@@ -55,6 +55,10 @@ async def list_functions(
     limit: Limit = 50,
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, FunctionList]:
+    """List the Qiskit Functions that this account can run: names and one-line descriptions.
+
+    Start here to find one, then read it with get_function.
+    """
     session = session_of(ctx)
     functions = await (await session.client()).functions.list(kind=kind, provider=provider)
     wanted = query.casefold()
@@ -66,6 +70,10 @@ async def list_functions(
 
 
 async def get_function(ctx: Ctx, function: FunctionName) -> Annotated[CallToolResult, FunctionReply]:
+    """Show one Qiskit Function in full: what it does and the JSON Schema of its arguments.
+
+    Read it before the first run.
+    """
     session = session_of(ctx)
     found = await (await session.client()).functions.get(function)
     return reply(FunctionReply.of(found, session.settings.reply_characters))
@@ -76,6 +84,10 @@ async def check_run(
     function: FunctionName,
     arguments: Arguments = {},  # noqa: B006 - only read; a factory would make the schema say "required"
 ) -> Annotated[CallToolResult, CheckReply]:
+    """Check whether a run would be allowed: arguments against the schema, quota, backend.
+
+    Runs nothing and costs nothing.
+    """
     session = session_of(ctx)
     verdict = await (await session.client()).check(function, arguments)
     room = min(2_000, session.settings.reply_characters // 6)
@@ -94,13 +106,20 @@ async def run_function(
     function: FunctionName,
     arguments: Arguments = {},  # noqa: B006 - as above
     wait_seconds: WaitSeconds = 0,
-    function_size: Annotated[str, Field(description='A size of the function\'s catalogue, such as "m"')] = "",
-    workers: Annotated[int, Field(ge=0, le=5, description="Worker nodes; 0 leaves it to the gateway")] = 0,
-    suppress_low_usage_warning: Annotated[bool, Field(description="Do not warn of a low quota")] = False,
+    function_size: Annotated[str, Field(description='One of the function\'s sizes, such as "m"')] = "",
+    workers: Annotated[int, Field(ge=0, le=5, description="Number of worker nodes; 0: the gateway decides")] = 0,
+    suppress_low_usage_warning: Annotated[bool, Field(description="Do not warn about a low quota")] = False,
     confirm: Confirm = "",
     *,
     answer: Annotated[Consent, Resolve(before_run)],
 ) -> Annotated[CallToolResult, RunReply]:
+    """Start a job of a Qiskit Function and return its job_id.
+
+    check_run's checks come first; if they refuse, nothing was submitted. A run may cost quota: never repeat
+    one whose answer says that a job was, or may have been, submitted. With wait_seconds it also waits; otherwise
+    follow the job with wait_for_job and read it with get_job_result. Cancelling this call does not stop a started
+    job: see list_jobs.
+    """
     from qiskit_functions_core import RunConfig
 
     if not agreed(answer):
@@ -141,9 +160,9 @@ async def may_upload(
 async def upload_function(
     ctx: Ctx,
     title: Annotated[str, Field(description="Letters, digits, - and _ only, for example my-vqe", max_length=MAX_NAME)],
-    source: Annotated[str, Field(description="The Python text of a function that is one script")] = "",
+    source: Annotated[str, Field(description="Python source of a function that is one script")] = "",
     directory: Annotated[
-        str, Field(description="A local directory to pack, instead of source", max_length=MAX_PATH)
+        str, Field(description="A local directory to upload, instead of source", max_length=MAX_PATH)
     ] = "",
     entrypoint: Annotated[
         str, Field(description="The script to run, relative to the directory", max_length=MAX_PATH)
@@ -152,7 +171,7 @@ async def upload_function(
         str, Field(description="A container image, instead of source; needs a provider", max_length=MAX_PATH)
     ] = "",
     provider: Annotated[str, Field(description="Upload as this provider's function", max_length=MAX_NAME)] = "",
-    description: Annotated[str, Field(description="What it does; the first line is what lists show")] = "",
+    description: Annotated[str, Field(description="What it does; lists show the first sentence")] = "",
     dependencies: Annotated[list[str], Field(description='Packages with exact versions: ["mergedeep==1.3.4"]')] = [],  # noqa: B006 - as above
     env_vars: Annotated[dict[str, str], Field(description="Environment variables of the function; no secrets")] = {},  # noqa: B006 - as above
     arguments_schema: Annotated[
@@ -164,6 +183,12 @@ async def upload_function(
     *,
     answer: Annotated[Consent, Resolve(may_upload)],
 ) -> Annotated[CallToolResult, FunctionReply]:
+    """Create a Qiskit Function, or replace the one of the same title.
+
+    Give exactly one of source (a script), directory with entrypoint, or image. The script reads its arguments with
+    qiskit_serverless.get_arguments() and saves its result with save_result(). Omitted arguments keep their
+    stored values.
+    """
     if not agreed(answer):
         return reply(FunctionReply(name=title, declined=DECLINED))
     session = session_of(ctx)
@@ -211,43 +236,13 @@ async def _artifact(
 
 
 TOOLS = (
+    ToolSpec(list_functions, "List functions", READ),
+    ToolSpec(get_function, "Get a function", READ),
+    ToolSpec(check_run, "Check a run", READ),
     ToolSpec(
-        list_functions,
-        "List functions",
-        "List the Qiskit Functions that this account can run: names and one-line descriptions. "
-        "Start here to find one, then read it with get_function.",
-        READ,
+        run_function, "Run a function", Hints(read_only=False, destructive=False, idempotent=False, open_world=True)
     ),
     ToolSpec(
-        get_function,
-        "Get a function",
-        "Show one Qiskit Function in full: what it does and the JSON Schema of its arguments. "
-        "Read it before the first run.",
-        READ,
-    ),
-    ToolSpec(
-        check_run,
-        "Check a run",
-        "Tell whether a run would be allowed, and why not: arguments against the schema, quota, backend. "
-        "Runs nothing and costs nothing.",
-        READ,
-    ),
-    ToolSpec(
-        run_function,
-        "Run a function",
-        "Start a job of a Qiskit Function and answer with its job_id. The checks of check_run come first; a "
-        "refusal means that nothing was submitted. A run may cost quota: never repeat one whose answer says "
-        "that a job was, or may have been, submitted. With wait_seconds it also waits; else follow the job with "
-        "wait_for_job and read it with get_job_result. Cancelling this call leaves a started job alone: see list_jobs.",
-        Hints(read_only=False, destructive=False, idempotent=False, open_world=True),
-    ),
-    ToolSpec(
-        upload_function,
-        "Upload a function",
-        "Create a Qiskit Function, or replace one of the same title. Give exactly one of source (a script), "
-        "directory with entrypoint, or image. The script reads its arguments with "
-        "qiskit_serverless.get_arguments() and saves its result with save_result(). What is left out keeps its "
-        "stored value.",
-        Hints(read_only=False, destructive=True, idempotent=True, open_world=True),
+        upload_function, "Upload a function", Hints(read_only=False, destructive=True, idempotent=True, open_world=True)
     ),
 )

@@ -1,4 +1,4 @@
-"""Tools that follow jobs, read what they left, and stop them."""
+"""Tools that follow jobs, read their results and logs, and stop them. Their docstrings are their descriptions."""
 
 from __future__ import annotations
 
@@ -44,11 +44,12 @@ async def list_jobs(
         str, Field(description="ISO 8601 time, for example 2026-11-22T08:00:00Z", max_length=MAX_NAME)
     ] = "",
     scope: Annotated[
-        Literal["own", "provider"], Field(description="provider: all jobs of one's own provider function")
+        Literal["own", "provider"], Field(description="provider: all jobs of your own provider function")
     ] = "own",
     limit: Limit = 20,
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, JobList]:
+    """List this account's jobs, newest first: function, status, time. Look here before you run something again."""
     session = session_of(ctx)
     offset = offset_of(cursor)
     found = await (await session.client()).jobs.page(
@@ -81,6 +82,7 @@ async def get_job(
         list[Literal["events", "runtime_jobs"]], Field(description='More to read: ["events", "runtime_jobs"]')
     ] = [],  # noqa: B006 - only read; a factory would make the schema say "required"
 ) -> Annotated[CallToolResult, JobReply]:
+    """Show one job: status, sub_status and, if it failed, the reason that the function gave."""
     session = session_of(ctx)
     client, budget = await session.client(), session.settings.reply_characters
     answer = await job_reply(client, await client.jobs.get(job_id), budget)
@@ -105,6 +107,11 @@ async def get_job(
 async def wait_for_job(
     ctx: Ctx, job_id: JobId, timeout_seconds: WaitSeconds = 45
 ) -> Annotated[CallToolResult, JobReply]:
+    """Wait until a job has ended, at most timeout_seconds, and show it as get_job does.
+
+    If it is still running, call this again; do not run the function again. Cancelling this call does not stop
+    the job; stop_job does.
+    """
     session = session_of(ctx)
     client = await session.client()
     job = await client.jobs.recent(job_id)
@@ -123,11 +130,13 @@ async def get_job_result(
             max_length=MAX_PATH,
         ),
     ] = "",
-    offset: Annotated[int, Field(ge=0, le=10**9, description="At the path: skip so many entries")] = 0,
-    limit: Annotated[int, Field(ge=0, le=10_000, description="At the path: at most so many; 0 fits")] = 0,
+    offset: Annotated[int, Field(ge=0, le=10**9, description="At the path: number of entries to skip")] = 0,
+    limit: Annotated[
+        int, Field(ge=0, le=10_000, description="At the path: maximum number of entries; 0: what fits")
+    ] = 0,
     view: Annotated[
         Literal["summary", "plot"],
-        Field(description="plot: with a picture of counts, expectation values, a sweep, an array or a circuit"),
+        Field(description="plot: add a picture of counts, expectation values, a sweep, an array or a circuit"),
     ] = "summary",
     theme: Annotated[Literal["light", "dark"], Field(description="Background of the picture")] = "light",
     save_to: Annotated[
@@ -138,6 +147,11 @@ async def get_job_result(
         ),
     ] = "",
 ) -> CallToolResult:
+    """Summarise the result that a job saved.
+
+    The summary has counts of every register, expectation values with standard errors, arrays and circuits, and says
+    what it leaves out; path selects a part. view=plot also draws it.
+    """
     session = session_of(ctx)
     target = allowed_path(Path(save_to), session.settings.folders) if save_to else None
     text = await (await session.client()).jobs.result(job_id)
@@ -162,16 +176,13 @@ async def get_job_logs(
     ctx: Ctx,
     job_id: JobId,
     scope: Annotated[
-        Literal["user", "provider"], Field(description="provider: what a provider function logs in private")
+        Literal["user", "provider"], Field(description="provider: a provider function's private log")
     ] = "user",
-    include: Annotated[
-        str, Field(description="Only lines where this regular expression is found", max_length=1_000)
-    ] = "",
-    exclude: Annotated[
-        str, Field(description="No lines where this regular expression is found", max_length=1_000)
-    ] = "",
-    tail_lines: Annotated[int, Field(ge=1, le=10_000, description="At most so many lines, from the end")] = 200,
+    include: Annotated[str, Field(description="Only lines that match this regular expression", max_length=1_000)] = "",
+    exclude: Annotated[str, Field(description="No lines that match this regular expression", max_length=1_000)] = "",
+    tail_lines: Annotated[int, Field(ge=1, le=10_000, description="Maximum number of lines, from the end")] = 200,
 ) -> CallToolResult:
+    """Show the end of a job's log as text, also while it runs. Filter it with regular expressions."""
     session = session_of(ctx)
     jobs = (await session.client()).jobs
     text = await jobs.logs(job_id, scope=scope, include=include, exclude=exclude)
@@ -188,6 +199,7 @@ async def get_job_logs(
 
 
 async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopReply]:
+    """Stop a job and show the end of its log. A job that has already ended is not changed."""
     session = session_of(ctx)
     stopped = await (await session.client()).jobs.stop(job_id)
     room = min(4_000, session.settings.reply_characters // 4)
@@ -203,45 +215,15 @@ async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopRep
 
 
 TOOLS = (
-    ToolSpec(
-        list_jobs,
-        "List jobs",
-        "List this account's jobs, newest first: function, status, time. Look here before you run something again.",
-        READ,
-    ),
-    ToolSpec(
-        get_job,
-        "Get a job",
-        "Show one job: status, sub_status and, if it failed, why, in the function's own words.",
-        READ,
-    ),
-    ToolSpec(
-        wait_for_job,
-        "Wait for a job",
-        "Wait until a job has ended, at most timeout_seconds, and show it as get_job does. If it is still "
-        "running, call this again; do not run the function again. Cancelling this call leaves the job alone; stop_job "
-        "stops it.",
-        READ,
-    ),
+    ToolSpec(list_jobs, "List jobs", READ),
+    ToolSpec(get_job, "Get a job", READ),
+    ToolSpec(wait_for_job, "Wait for a job", READ),
     ToolSpec(
         get_job_result,
         "Get a job's result",
-        "Summarise the result that a job saved: counts of every register, expectation values with standard "
-        "errors, arrays, circuits. What was left out is counted; path leads to a part of it. With view=plot also "
-        "draw it.",
         Hints(read_only=False, destructive=False, idempotent=True, open_world=True),
         writes=("save_to",),
     ),
-    ToolSpec(
-        get_job_logs,
-        "Get a job's log",
-        "Show the end of a job's log as text, also while it runs. Filter it with regular expressions.",
-        READ,
-    ),
-    ToolSpec(
-        stop_job,
-        "Stop a job",
-        "Stop a job and show the end of its log. A job that has ended stays as it is.",
-        Hints(read_only=False, destructive=True, idempotent=True, open_world=True),
-    ),
+    ToolSpec(get_job_logs, "Get a job's log", READ),
+    ToolSpec(stop_job, "Stop a job", Hints(read_only=False, destructive=True, idempotent=True, open_world=True)),
 )

@@ -1,4 +1,4 @@
-"""Tools that show what a job could run on, and what quota is left."""
+"""Tools that show backends and the quota. Their docstrings are their descriptions."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ from ..session import Ctx, session_of
 from .inputs import MAX_NAME, Cursor, Limit
 from .tool_spec import READ, ToolSpec
 
-
-def _spelled(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-YesNo = Annotated[Literal["any", "true", "false"], BeforeValidator(_spelled)]
-"""A boolean that may be left open, without anyOf in its schema."""
+YesNo = Annotated[
+    Literal["any", "true", "false"],
+    BeforeValidator(lambda value: str(value).lower() if isinstance(value, bool) else value),
+]
+"""A boolean or "any", without anyOf in its schema. Assistants also send real booleans."""
 
 
 async def list_backends(
     ctx: Ctx,
     name: Annotated[str, Field(description="One backend in full, for example fake_manila", max_length=MAX_NAME)] = "",
-    min_num_qubits: Annotated[int, Field(ge=0, le=100_000, description="At least so many qubits")] = 0,
-    operational: Annotated[YesNo, Field(description="Only those that are operational, or not")] = "any",
-    simulator: Annotated[YesNo, Field(description="Only simulators, or only quantum computers")] = "any",
+    min_num_qubits: Annotated[int, Field(ge=0, le=100_000, description="Minimum number of qubits")] = 0,
+    operational: Annotated[YesNo, Field(description="true: only operational ones; false: only others")] = "any",
+    simulator: Annotated[YesNo, Field(description="true: only simulators; false: only quantum computers")] = "any",
     least_busy: Annotated[bool, Field(description="Only the one with the shortest queue")] = False,
-    refresh: Annotated[bool, Field(description="Fetch anew instead of from the cache")] = False,
+    refresh: Annotated[bool, Field(description="Do not answer from the cache")] = False,
     limit: Limit = 50,
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, BackendList]:
+    """List the backends that a function can run on, with qubits, queue and basis gates; or show one in full.
+
+    Pass the name as backend_name in a run's arguments.
+    """
     session = session_of(ctx)
     platform, budget = (await session.client()).platform, session.settings.reply_characters
     if name:
@@ -49,7 +51,7 @@ async def list_backends(
                 f"there is no backend {name!r} for this account",
                 next_step=f"{did_you_mean(name, others)}Call list_backends without a name.",
             )
-        return reply(_in_full(backend, budget))
+        return reply(_one_backend(backend, budget))
     listing = await platform.backends(refresh=refresh)
     found = [
         b
@@ -70,7 +72,7 @@ def _is(value: bool, wanted: str) -> bool:
     return wanted in ("any", str(value).lower())
 
 
-def _in_full(backend: Backend, budget: int) -> BackendList:
+def _one_backend(backend: Backend, budget: int) -> BackendList:
     answer = BackendList(backends=[BackendLine.of(backend, whole=True)], total=1, age_seconds=0)
     if len(text_of(answer)) > budget:
         couplings = len(backend.coupling_map or [])
@@ -80,6 +82,7 @@ def _in_full(backend: Backend, budget: int) -> BackendList:
 
 
 async def get_usage(ctx: Ctx) -> Annotated[CallToolResult, UsageReply]:
+    """Show the account and instance in use, its quota in seconds, and whether runs are refused or give a warning."""
     client = await session_of(ctx).client()
     check, usage = await client.quota()
     account = AccountReply(
@@ -97,18 +100,6 @@ async def get_usage(ctx: Ctx) -> Annotated[CallToolResult, UsageReply]:
 
 
 TOOLS = (
-    ToolSpec(
-        list_backends,
-        "List backends",
-        "List the backends that a function can run on, with qubits, queue and basis gates; or show one in full. "
-        "Pass the name as backend_name in a run's arguments.",
-        READ,
-    ),
-    ToolSpec(
-        get_usage,
-        "Get usage",
-        "Show which account and instance is used, its quota in seconds, and whether a run would be refused or "
-        "warned about.",
-        READ,
-    ),
+    ToolSpec(list_backends, "List backends", READ),
+    ToolSpec(get_usage, "Get usage", READ),
 )

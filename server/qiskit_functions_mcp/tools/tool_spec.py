@@ -27,7 +27,7 @@ READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=True
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """A tool: its function, and what the assistant reads about it.
+    """A tool: its function, whose docstring is what the assistant reads, and the facts that a host decides by.
 
     Attributes:
         writes: the arguments without which the tool changes nothing; empty for a tool that always or never does.
@@ -36,10 +36,14 @@ class ToolSpec:
 
     function: Callable[..., Awaitable[CallToolResult]]
     title: str
-    description: str
     hints: Hints
     writes: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """The function's docstring as one paragraph."""
+        return " ".join((self.function.__doc__ or "").split())
 
     def read_only(self) -> ToolSpec | None:
         """Return the part of the tool that changes nothing, or None if every call of it changes something."""
