@@ -107,7 +107,7 @@ async def run_function(
     arguments: Arguments = {},  # noqa: B006 - as above
     wait_seconds: WaitSeconds = 0,
     function_size: Annotated[str, Field(description='One of the function\'s sizes, such as "m"')] = "",
-    workers: Annotated[int, Field(ge=0, le=5, description="Number of worker nodes; 0: the gateway decides")] = 0,
+    workers: Annotated[int, Field(ge=0, le=5, description="Worker nodes; 0: the gateway decides")] = 0,
     suppress_low_usage_warning: Annotated[bool, Field(description="Do not warn about a low quota")] = False,
     confirm: Confirm = "",
     *,
