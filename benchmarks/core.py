@@ -72,9 +72,9 @@ print(json.dumps([time.perf_counter() - begun, time.process_time() - cpu]))
 
 OUR_RUN = """
 import anyio
-from qiskit_functions_core import Account, FunctionsClient
+from qiskit_functions_core import FunctionsClient, resolve_account
 async def main():
-    async with FunctionsClient(Account.resolve()) as client:
+    async with FunctionsClient(resolve_account()) as client:
         assert (await client.run("f", {})).job.id
 anyio.run(main)
 """

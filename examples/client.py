@@ -2,7 +2,7 @@
 
     uv run examples/client.py
 
-It needs no account: everything runs on this machine. ``Account.resolve()`` in place of ``Account.local()`` takes
+It needs no account: everything runs on this machine. ``resolve_account()`` in place of ``Account.local()`` takes
 your account, from the environment or as qiskit-ibm-runtime has saved it.
 """
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .accounts.account import Account, Channel
+    from .accounts.resolution import resolve_account
     from .accounts.saved_accounts import SavedAccount, delete_account, save_account, saved_accounts
     from .client import FunctionsClient, RunConfig
     from .errors import QiskitFunctionsError
@@ -37,12 +38,14 @@ __all__ = [
     "Submission",
     "Usage",
     "delete_account",
+    "resolve_account",
     "save_account",
     "saved_accounts",
 ]
 
 _HOMES = {
     "accounts.account": ("Account", "Channel"),
+    "accounts.resolution": ("resolve_account",),
     "accounts.saved_accounts": ("SavedAccount", "delete_account", "save_account", "saved_accounts"),
     "serverless.artifact": ("Artifact",),
     "client": ("FunctionsClient", "RunConfig"),

@@ -61,7 +61,7 @@ class RunConfig:
 
 
 class FunctionsClient:
-    """Qiskit Functions of one account: ``async with FunctionsClient(Account.resolve()) as client:``
+    """Qiskit Functions of one account: ``async with FunctionsClient(resolve_account()) as client:``
 
     Entering it opens the connection pool, and with no account starts the embedded gateway of this
     machine; nothing is sent before the first call.

@@ -1,4 +1,4 @@
-"""Work side by side: several awaitables at once, and work for the processor off the event loop."""
+"""Several awaitables at the same time, and CPU-bound work in threads, off the event loop."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from anyio.lowlevel import RunVar
 T = TypeVar("T")
 
 THREADS = 2
-"""Threads for work that takes the processor. They share one interpreter: more would not finish sooner, and every
-one makes the event loop wait 5 ms."""
+"""Threads for CPU-bound work. They share one interpreter: more would not finish sooner, and each one makes the event
+loop wait 5 ms."""
 
-_limiter: RunVar[anyio.CapacityLimiter] = RunVar("processor threads")
+_limiter: RunVar[anyio.CapacityLimiter] = RunVar("CPU threads")
 
 
 async def run_in_thread(work: Callable[[], T]) -> T:
-    """Run work that takes the processor in a thread, and return what it returns.
+    """Call CPU-bound work in a thread, and return what it returns.
 
-    A caller that is cancelled does not wait for it. It is not one of anyio's default threads: an MCP server needs
-    those to read and write its pipes.
+    A caller that is cancelled does not wait for it. The thread is not one of anyio's default threads, which an MCP
+    server needs to read and write its pipes.
     """
     try:
         limiter = _limiter.get()
@@ -35,7 +35,7 @@ async def run_in_thread(work: Callable[[], T]) -> T:
 async def gather(questions: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     """Await all of them at the same time, and return their results in order.
 
-    The first error is raised as itself instead of in a group.
+    The first error cancels the others and is raised itself, not in a group.
     """
     answers: dict[int, T] = {}
 

@@ -1,8 +1,9 @@
-"""The rules that are checked before any job is submitted: pure decisions over facts that others fetched.
+"""The rules that are checked before a job is submitted: pure decisions over facts that others fetched.
 
 The rules are those of the official client (``IBMServerlessClient.run`` of qiskit-serverless 0.37: usage,
 then backend) and three more: the arguments against the function's schema and size limit, a backend that
 is not operational, and "could not ask", which is never reported as "no access".
+The numbers of the rules are those of the design: 1 to 5 are quota, 6 and 7 backends, 8 questions without an answer.
 """
 
 from __future__ import annotations
@@ -21,24 +22,26 @@ from .suggestions import did_you_mean
 INSTANCES_URL = "https://quantum.cloud.ibm.com/instances"
 
 MAX_ARGUMENTS_BYTES = 2_500_000 - 10_000
-"""Of the arguments as they stand in the body, which has 2.5 MB (Django's default); the rest is for the envelope."""
+"""Size of the arguments inside a request's body. Django's default for the body is 2.5 MB; the rest is for what is
+around them."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Known(Generic[T]):
-    """An answer."""
+    """The fact was fetched."""
 
     value: T
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """No answer: the question could not be asked, or not in time.
+    """The fact could not be fetched, or not in time.
 
     Attributes:
-        for_the_person: what only a person can do about it, such as mending credentials; empty when waiting may help.
+        reason: why, for a message.
+        for_the_person: what only a person can do about it, such as correct the credentials; empty if waiting may help.
     """
 
     reason: str
@@ -47,7 +50,11 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Inapplicable:
-    """This account has nobody to ask."""
+    """This account has no platform, so there is no such fact.
+
+    Attributes:
+        reason: why, for a message.
+    """
 
     reason: str
 
@@ -60,8 +67,8 @@ class Thresholds:
     """Seconds of quota; the defaults are the official client's.
 
     Attributes:
-        zero_epsilon: at or below this nothing can run (``USAGE_ZERO_EPSILON_SECONDS``).
-        low: at or below this a warning is due (``USAGE_LOW_THRESHOLD_SECONDS``).
+        zero_epsilon: with this much or less left, nothing can run (``USAGE_ZERO_EPSILON_SECONDS``).
+        low: with this much or less left, a run warns (``USAGE_LOW_THRESHOLD_SECONDS``).
     """
 
     zero_epsilon: float = 1.0
@@ -69,7 +76,11 @@ class Thresholds:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Thresholds:
-        """Raises AccountError when a variable is no number of seconds."""
+        """Return the thresholds that the official client's variables set.
+
+        Raises:
+            AccountError: a variable is not a number of seconds.
+        """
         env = os.environ if environ is None else environ
         return cls(
             zero_epsilon=_seconds(env, "USAGE_ZERO_EPSILON_SECONDS", cls.zero_epsilon),
@@ -105,7 +116,13 @@ CheckCode = Literal[
 
 @dataclass(frozen=True)
 class Check:
-    """One rule's outcome."""
+    """The outcome of one rule.
+
+    Attributes:
+        code: a stable name for programs to decide by.
+        next_step: what to do about a refusal.
+        person: whether only a person can do that.
+    """
 
     name: CheckName
     outcome: Literal["ok", "warning", "refused"]
@@ -117,20 +134,23 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks in their order; the first refusal decides."""
+    """All checks, in their order; the first refusal decides."""
 
     checks: list[Check]
 
     @property
     def refusal(self) -> Check | None:
+        """The first check that refuses the run; None if none does."""
         return next((check for check in self.checks if check.outcome == "refused"), None)
 
     @property
     def allowed(self) -> bool:
+        """Whether no check refuses the run."""
         return self.refusal is None
 
     @property
     def warnings(self) -> list[str]:
+        """The messages of the checks that warn."""
         return [check.message for check in self.checks if check.outcome == "warning"]
 
     @property
@@ -139,7 +159,12 @@ class Verdict:
         return self.refusal.next_step if self.refusal else ""
 
     def raise_for_refusal(self) -> None:
-        """Raises ArgumentsInvalid or PreflightRefused for the first refusal, if there is one."""
+        """Do nothing if the run is allowed.
+
+        Raises:
+            ArgumentsInvalid: the first refusal is about the arguments.
+            PreflightRefused: it is about quota or backends.
+        """
         if self.refusal is None:
             return
         message = f"{self.refusal.message} Nothing was submitted."
@@ -149,17 +174,19 @@ class Verdict:
 
 
 def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:
-    """The gateway's size limit, then the function's schema.
+    """Check the arguments against the gateway's size limit, then against the function's schema.
 
     Args:
+        schema: None for a function without one.
         encoded: the arguments as they will be sent, a JSON text.
     """
-    # They travel as a text inside JSON, where each of their quotes takes two bytes.
+    # They are sent as a string inside JSON, where each of their quotes takes two bytes.
     size = len(json.dumps(encoded, ensure_ascii=False).encode())
     if size > MAX_ARGUMENTS_BYTES:
         return _too_large(f"take {size} bytes of the request; the gateway takes {MAX_ARGUMENTS_BYTES}")
     if schema is None:
         return Check("arguments", "ok", "ok", "the function has no schema.")
+    # Its jsonschema-rs takes 5 MiB, which a server without such a function saves.
     from .serverless.arguments_schema import MAX_ARGUMENTS_CHARACTERS, violation
 
     if len(encoded) > MAX_ARGUMENTS_CHARACTERS:
@@ -168,15 +195,15 @@ def check_arguments(schema: ArgumentsSchema | None, encoded: str) -> Check:
     found = violation(schema, json.loads(encoded))
     if found:
         place = "".join(f"/{step}" for step in found.path)
-        about = f" The function's own words on it: {found.description}" if found.description else ""
+        about = f" The function's schema says: {found.description}" if found.description else ""
         message = f"arguments{f' at {place}' if place else ''}: {found.plain or found.message}.{about}"
         next_step = "Read the function's arguments_schema with get_function and correct the arguments."
         return Check("arguments", "refused", "arguments_invalid", message, next_step)
-    return Check("arguments", "ok", "ok", "the arguments fit.")
+    return Check("arguments", "ok", "ok", "the arguments match the schema.")
 
 
 def _too_large(what: str) -> Check:
-    next_step = "Send less: large data goes into a file with upload_file, for the function to read."
+    next_step = "Send less: put large data into a file with upload_file, for the function to read."
     return Check("arguments", "refused", "arguments_invalid", f"the encoded arguments {what}.", next_step)
 
 
@@ -188,10 +215,11 @@ def check_usage(
     limit_is_set_at: str = INSTANCES_URL,
     suppress_low_usage_warning: bool = False,
 ) -> Check:
-    """Rules 1 to 5: quota.
+    """Apply rules 1 to 5: quota.
 
     Args:
-        limit_is_set_at: where a person raises it.
+        instance: what messages call it.
+        limit_is_set_at: where a person can raise the limit.
     """
     if not isinstance(usage, Known):
         code: CheckCode = "usage_unknown" if isinstance(usage, Unknown) else "not_checked"
@@ -207,7 +235,7 @@ def check_usage(
             "usage",
             "refused",
             "quota_exhausted",
-            f"{instance} has {seconds} of quota left, so the job would wait for ever. See {limit_is_set_at}.",
+            f"{instance} has {seconds} of quota left, so the job would never start. See {limit_is_set_at}.",
             f"Ask the person to raise the limit or to choose another instance: {limit_is_set_at}",
             person=True,
         )
@@ -224,15 +252,16 @@ def check_usage(
 def check_named_backend(
     name: object, backend: Fact[Backend | None], *, instance: str, others: Sequence[str] = ()
 ) -> Check:
-    """Rules 6 and 8: the backend that the arguments name.
+    """Apply rules 6 and 8: the backend that the arguments name.
 
     Args:
-        name: ``arguments["backend_name"]``, whatever it is.
-        backend: none inside ``Known`` when the instance has no such backend.
+        name: ``arguments["backend_name"]``, of any type.
+        backend: None inside ``Known`` if the instance has no such backend.
+        instance: what messages call it.
         others: the names of the backends that it has, where they are known.
     """
     if not isinstance(name, str):
-        return _no_access(f"backend_name must be a text, not {name!r}.")
+        return _no_access(f"backend_name must be a string, not {name!r}.")
     if not isinstance(backend, Known):
         return _without_answer(backend, f"backend {name!r}")
     if backend.value is None:
@@ -249,10 +278,11 @@ def check_named_backend(
 
 
 def check_any_backend(count: Fact[int], *, instance: str) -> Check:
-    """Rules 7 and 8: no backend is named, so the instance must have one.
+    """Apply rules 7 and 8: no backend is named, so the instance must have one.
 
     Args:
         count: how many backends the instance has.
+        instance: what messages call it.
     """
     if not isinstance(count, Known):
         return _without_answer(count, "the backends")
@@ -270,6 +300,6 @@ def _no_access(message: str, guess: str = "") -> Check:
 def _without_answer(fact: Unknown | Inapplicable, asked: str) -> Check:
     if isinstance(fact, Inapplicable):
         return Check("backend", "warning", "not_checked", f"could not check {asked}: {fact.reason}.")
-    next_step = fact.for_the_person or "Try again in a moment; the check may succeed then."
-    message = f"could not ask about {asked}: {fact.reason}."
+    next_step = fact.for_the_person or "Try again in a moment; it may succeed then."
+    message = f"could not look up {asked}: {fact.reason}."
     return Check("backend", "refused", "backends_unknown", message, next_step, person=bool(fact.for_the_person))

@@ -1,17 +1,16 @@
-"""Names that may have been meant."""
+"""Names that the caller may have meant."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 
 def did_you_mean(name: str, others: Sequence[str]) -> str:
-    """A question with the names most like this one, to stand before another sentence; empty when none is like it.
+    """Return a question with up to three names like this one, to stand before another sentence; empty if none is.
 
     A title without its provider is like that provider's function.
     """
-    from difflib import get_close_matches
-
     near = [other for other in others if other.rpartition("/")[2] == name.rpartition("/")[2]]
     near += [other for other in get_close_matches(name, others) if other not in near]
     return f"Did you mean {' or '.join(map(repr, near[:3]))}? " if near else ""

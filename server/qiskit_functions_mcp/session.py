@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 from mcp.server.mcpserver import Context
 
-from qiskit_functions_core import Account
+from qiskit_functions_core import resolve_account
 from qiskit_functions_core.concurrency import run_in_thread
 
 from .confirmations import Confirmations
@@ -65,7 +65,7 @@ class SharedClient:
                 # What imports create stays alive; without this, each full collection walks it for 50 ms.
                 gc.freeze()
                 client: FunctionsClient = core.FunctionsClient(
-                    Account.resolve(
+                    resolve_account(
                         channel=self.settings.channel,
                         host=self.settings.host,
                         # Not a field of the settings, so that nothing which prints them prints the token.

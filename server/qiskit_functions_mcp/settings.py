@@ -18,7 +18,7 @@ class Settings(BaseSettings):
     The token comes only from the environment or a saved account: a flag would show it in the list of processes.
 
     Attributes:
-        channel, host, instance, account: see ``qiskit_functions_core.Account.resolve``; ``account`` is the
+        channel, host, instance, account: see ``qiskit_functions_core.resolve_account``; ``account`` is the
             name of an account saved by qiskit-ibm-runtime.
         home: the data folder of this machine's gateway; by default a folder of the user's.
         local_usage_limit_seconds: quota of the embedded gateway, in seconds of running functions.

@@ -15,7 +15,7 @@ from qiskit_serverless.core.files import GatewayFilesClient
 from qiskit_serverless.core.function import RunnableQiskitFunction
 
 import qiskit_functions_core
-from qiskit_functions_core import Account
+from qiskit_functions_core import Account, resolve_account
 from qiskit_functions_core.platforms.platform import Listing, Platform, least_busy
 from qiskit_functions_core.serverless.files import Files
 from qiskit_functions_core.serverless.functions import Functions
@@ -107,7 +107,7 @@ def test_every_test_of_the_table_exists(file: str) -> None:
 
 def test_an_account_goes_through_a_dictionary_without_its_token() -> None:
     crn = "crn:v1:bluemix:public:quantum-computing:us-east:a/1:2::"
-    account = Account.resolve(channel="ibm_cloud", token="secret", instance=crn, environ={})
+    account = resolve_account(channel="ibm_cloud", token="secret", instance=crn, environ={})
     told = account.model_dump(mode="json")
     assert "secret" not in str(told)
     again = Account.model_validate({**told, "token": "secret"})

@@ -75,10 +75,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 _RUN = """
 import json, sys
 import anyio
-from qiskit_functions_core import Account, FunctionsClient
+from qiskit_functions_core import FunctionsClient, resolve_account
 
 async def main():
-    async with FunctionsClient(Account.resolve()) as client:
+    async with FunctionsClient(resolve_account()) as client:
         submission = await client.run("f", json.loads(sys.argv[1]))
     heavy = [name for name in ("qiskit", "numpy", "qiskit_ibm_runtime") if name in sys.modules]
     print(json.dumps({"job": submission.job.id, "heavy": heavy}))

@@ -52,7 +52,7 @@ def test_at_or_below_epsilon_the_run_is_refused(remaining: float) -> None:
 
 def test_the_refusal_names_the_instance_the_seconds_the_endless_wait_and_the_page() -> None:
     check = check_usage(Known(Usage(remaining=0.4)), THRESHOLDS, instance=CRN)
-    for part in (CRN, "0.4 s", "wait for ever", "https://quantum.cloud.ibm.com/instances"):
+    for part in (CRN, "0.4 s", "would never start", "https://quantum.cloud.ibm.com/instances"):
         assert part in check.message
 
 

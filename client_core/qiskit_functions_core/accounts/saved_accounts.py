@@ -1,4 +1,4 @@
-"""The accounts that qiskit-ibm-runtime keeps on this machine: read without that library, written through it."""
+"""The accounts that qiskit-ibm-runtime keeps on this machine: read without that library, written by it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..errors import AccountError
 from ..values.native import hold_qiskit
 
 SAVED_ACCOUNTS = Path("~/.qiskit/qiskit-ibm.json")
-"""Where qiskit-ibm-runtime saves accounts."""
+"""The file in which qiskit-ibm-runtime saves accounts."""
 
 _DEFAULT_NAMES = ("default-ibm-quantum-platform", "default-ibm-cloud")
 
 
 @dataclass(frozen=True)
 class SavedAccount:
-    """What may be shown of a saved account: everything but the token."""
+    """A saved account without its token."""
 
     name: str
     channel: str
@@ -29,7 +29,10 @@ class SavedAccount:
 
 
 def saved_accounts(path: Path | None = None) -> list[SavedAccount]:
-    """All saved accounts, sorted by name.
+    """Return all saved accounts, sorted by name.
+
+    Args:
+        path: in place of qiskit-ibm-runtime's file, here and below.
 
     Raises:
         AccountError: the file cannot be read.
@@ -37,7 +40,13 @@ def saved_accounts(path: Path | None = None) -> list[SavedAccount]:
     entries = read_entries(path)
     default, _ = choose(entries, None)
     return [
-        SavedAccount(name, _text(entry, "channel"), _text(entry, "instance"), _text(entry, "url"), name == default)
+        SavedAccount(
+            name=name,
+            channel=str(entry.get("channel") or ""),
+            instance=str(entry.get("instance") or ""),
+            url=str(entry.get("url") or ""),
+            is_default=name == default,
+        )
         for name, entry in sorted(entries.items())
     ]
 
@@ -53,13 +62,13 @@ def save_account(
     set_as_default: bool = False,
     path: Path | None = None,
 ) -> None:
-    """Save an account for all of Qiskit's clients; it takes the seconds that importing the library takes.
+    """Save an account for all of Qiskit's clients; importing the library for it takes seconds.
 
     Args:
-        token: the API key; stored readable, as the library does, in a file for its owner alone.
+        token: the API key; stored in plain text, as the library does, in a file that only its owner can read.
         instance: the CRN of a Qiskit Runtime instance.
-        name: the default account of the channel without one.
-        url: IBM Cloud's address, when it is not the usual one.
+        name: None saves the channel's default account.
+        url: IBM Cloud's address, if it is not the usual one.
 
     Raises:
         AccountError: the account is incomplete, there is one of that name and ``overwrite`` is false, or the file
@@ -71,13 +80,12 @@ def save_account(
             next_step="https://quantum.cloud.ibm.com/instances shows the CRN.",
         )
     hold_qiskit()
-    from qiskit_ibm_runtime import QiskitRuntimeService
+    from qiskit_ibm_runtime import QiskitRuntimeService  # seconds of imports
     from qiskit_ibm_runtime.accounts import AccountAlreadyExistsError, InvalidAccountError
 
-    file = _file(path)
-    read_entries(path)
-    _make_private(file)
+    read_entries(path)  # the library would overwrite a file that it cannot read
     try:
+        file = _private_file(path)
         QiskitRuntimeService.save_account(
             token=token,
             instance=instance,
@@ -90,7 +98,7 @@ def save_account(
         )
     except AccountAlreadyExistsError as error:
         raise AccountError(
-            f"there is an account {name or 'of that channel'!r} already",
+            f"there is already an account {name or 'of that channel'!r}",
             next_step="Overwrite it if that is what you mean, or choose another name.",
         ) from error
     except (InvalidAccountError, OSError) as error:
@@ -100,7 +108,7 @@ def save_account(
 
 
 def delete_account(name: str | None = None, *, channel: str | None = None, path: Path | None = None) -> bool:
-    """Delete a saved account, by default the channel's default one; whether there was one.
+    """Delete a saved account, by default the channel's default one, and return whether there was one.
 
     Raises:
         AccountError: the file cannot be read.
@@ -108,19 +116,20 @@ def delete_account(name: str | None = None, *, channel: str | None = None, path:
     if not read_entries(path):
         return False
     hold_qiskit()
-    from qiskit_ibm_runtime import QiskitRuntimeService
+    from qiskit_ibm_runtime import QiskitRuntimeService  # seconds of imports
 
-    return bool(QiskitRuntimeService.delete_account(name=name, channel=channel, filename=str(_file(path))))
+    file = (path or SAVED_ACCOUNTS).expanduser()
+    return bool(QiskitRuntimeService.delete_account(name=name, channel=channel, filename=str(file)))
 
 
 def read_entries(path: Path | None = None) -> dict[str, dict[str, Any]]:
-    """The saved accounts as they stand in the file, tokens included; empty without a file.
+    """Return the saved accounts as the file has them, tokens included; empty without a file.
 
     Raises:
         AccountError: the file cannot be read.
     """
     try:
-        saved = json.loads(_file(path).read_text(encoding="utf-8"))
+        saved = json.loads((path or SAVED_ACCOUNTS).expanduser().read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -133,7 +142,7 @@ def read_entries(path: Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 def choose(entries: dict[str, dict[str, Any]], name: str | None) -> tuple[str, dict[str, Any] | None]:
-    """The entry of that name, or without one the default; none when there is no such entry."""
+    """Return the entry of that name, or of the default account for None; the entry is None if there is none."""
     if name is not None:
         return name, entries.get(name)
     marked = [key for key, entry in entries.items() if entry.get("is_default_account")]
@@ -143,19 +152,13 @@ def choose(entries: dict[str, dict[str, Any]], name: str | None) -> tuple[str, d
     return "", None
 
 
-def _file(path: Path | None) -> Path:
-    return (path or SAVED_ACCOUNTS).expanduser()
-
-
-def _make_private(file: Path) -> None:
-    """The library would create it for everybody to read."""
+def _private_file(path: Path | None) -> Path:
+    """Make sure of a file that only its owner can read; the library would create one that everyone can."""
+    file = (path or SAVED_ACCOUNTS).expanduser()
+    file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as created:
             created.write("{}")
     except FileExistsError:
         file.chmod(0o600)
-
-
-def _text(entry: dict[str, Any], key: str) -> str:
-    return str(entry.get(key) or "")
+    return file

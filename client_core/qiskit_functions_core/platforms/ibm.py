@@ -1,6 +1,6 @@
 """Quota and backends of IBM Quantum, over the few requests of its REST API that qiskit-ibm-runtime makes.
 
-The library itself is not used for them: it costs seconds of imports, hangs without read time-outs, and
+The library itself is not used: it costs seconds of imports, hangs without read time-outs, and
 reports an outage as "no backends".
 """
 
@@ -29,9 +29,9 @@ API_VERSION = "2026-04-15"
 """The ``IBM-API-Version`` that qiskit-ibm-runtime 0.50 asks for."""
 
 _RENEW_SECONDS = 300.0
-"""A token is renewed so long before it ends, so that no request carries one that ends on the way."""
+"""How long before its end a token is renewed, so that no request carries one that ends on the way."""
 
-_MEND_THE_KEY = "Ask the person to check the API key, which IBM Cloud does not accept."
+_CHECK_THE_KEY = "Ask the person to check the API key, which IBM Cloud does not accept."
 
 _API_KEY_GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 
@@ -76,9 +76,9 @@ class _Configuration(Wire):
 
 
 class IAMToken:
-    """The short-lived token that stands for an API key; one for all requests, renewed before it ends.
+    """The short-lived token that IAM gives for an API key; shared by all requests, and renewed before it ends.
 
-    The API key goes to IAM and nowhere else.
+    The API key is sent to IAM and nowhere else.
     """
 
     def __init__(self, iam: Transport, api_key: str) -> None:
@@ -89,27 +89,27 @@ class IAMToken:
         self._renew_at = self._renew_at_wall_time = 0.0
 
     async def current(self) -> str:
-        """One that does not end while a request is on its way.
+        """Return a token that does not end while a request is on its way.
 
         Raises:
-            Unauthorized: IAM refuses the API key.
+            Unauthorized: IAM does not accept the API key.
             GatewayUnreachable, GatewayTimeout, GatewayError: IAM gives no token.
         """
         async with self._lock:
-            # One clock stands still while a machine sleeps, the other may be set back.
+            # The monotonic clock stands still while a machine sleeps; the other one may be set back.
             if time.monotonic() >= self._renew_at or time.time() >= self._renew_at_wall_time:
                 await self._renew()
         return self._token
 
     async def accepted(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """What ``ask`` gives; asked again with a new token when the one at hand is refused, as one that was revoked."""
-        at_hand = self._token
+        """Call ``ask``, and once more with a new token if the current one is refused, such as one that was revoked."""
+        refused = self._token
         try:
             return await ask()
         except Unauthorized:
-            if not at_hand:
-                raise  # the first one was new
-            if self._token == at_hand:  # nobody else has met the same refusal before
+            if not refused:
+                raise  # this call fetched the first token, so it was new
+            if self._token == refused:  # no other call has renewed it meanwhile
                 self._renew_at = 0.0
             return await ask()
 
@@ -117,9 +117,9 @@ class IAMToken:
         form = {"grant_type": _API_KEY_GRANT, "apikey": self._api_key, "response_type": "cloud_iam"}
         try:
             answer = await self._iam.send_form("identity/token", form)
-        except BadRequest as error:  # what IAM says of a key that it does not know
+        except BadRequest as error:  # IAM's answer to a key that it does not know
             raise Unauthorized(
-                error.message, status=error.status, request_id=error.request_id, next_step=_MEND_THE_KEY
+                error.message, status=error.status, request_id=error.request_id, next_step=_CHECK_THE_KEY
             ) from error
         token = parsed(_Token, answer.json())
         lasts = max(token.expires_in - _RENEW_SECONDS, 0.0)
@@ -130,8 +130,8 @@ class IAMToken:
 class IBMPlatform:
     """One instance of IBM Quantum.
 
-    Only a complete listing of backends is cached; a look-up of one is always asked for anew and
-    refreshes its own entry in that listing, nothing else.
+    Only a complete listing of backends is cached. The look-up of one backend is never answered from the cache, and
+    refreshes its own entry there and nothing else.
     """
 
     def __init__(
@@ -150,10 +150,10 @@ class IBMPlatform:
     def of(
         cls, account: Account, *, timeouts: Timeouts | None = None, retries: RetryPolicy | None = None
     ) -> IBMPlatform:
-        """For an account with an instance.
+        """Return the platform of an account that has an instance.
 
-        An account that names no ``url`` of IBM Cloud has that of ``QISKIT_IBM_URL``; ``IAM_URL`` is honoured as
-        the library does.
+        IBM Cloud's address is the account's ``url``, else ``QISKIT_IBM_URL``; IAM's is ``IAM_URL`` if that is set, as
+        for the library.
         """
         url = account.url or os.environ.get("QISKIT_IBM_URL") or CLOUD_URL
         api_key, instance = account.token.get_secret_value(), account.instance or ""
@@ -164,7 +164,9 @@ class IBMPlatform:
         async def no_headers() -> Mapping[str, str]:
             return {}
 
-        iam = transport(f"{_iam_url(url)}/", "IBM Cloud IAM", no_headers)
+        cloud = urlsplit(url)
+        iam_url = os.environ.get("IAM_URL") or f"{cloud.scheme}://iam.{cloud.netloc}"
+        iam = transport(f"{iam_url}/", "IBM Cloud IAM", no_headers)
         token = IAMToken(iam, api_key)
 
         async def headers() -> Mapping[str, str]:
@@ -178,17 +180,23 @@ class IBMPlatform:
         return cls(api, iam, token, directory)
 
     async def aclose(self) -> None:
-        for open_one in (self._api, self._iam, self._directory):
-            if open_one:
-                await open_one.aclose()
+        """Close all connections."""
+        for part in (self._api, self._iam, self._directory):
+            if part:
+                await part.aclose()
 
     async def usage(self) -> Usage:
         answer = await self._get("instances/usage")
-        remaining = _remaining(parsed(_Quota, answer))
+        quota = parsed(_Quota, answer)
+        remaining: float | None = None
+        # Limit, else allocation, minus consumed; no limit without either (`QiskitRuntimeService.usage`).
+        if quota.limit or quota.allocation:
+            granted = quota.allocation if quota.limit is None else quota.limit
+            remaining = max((granted or 0.0) - (quota.consumed or 0.0), 0.0)
         return parsed(Usage, {**answer, "usage_remaining_seconds": remaining})
 
     async def backends(self, *, refresh: bool = False) -> Listing:
-        if refresh:  # each for itself: who waits for another's answer may wait too long
+        if refresh:  # without the lock: waiting for another caller's answer may take too long
             return self._keep(await self._fetch())
         async with self._lock:
             if self._cached is None:
@@ -210,9 +218,7 @@ class IBMPlatform:
 
     async def details(self, name: str) -> Backend | None:
         found = await self.backend(name)
-        if found is None:
-            return None
-        return await self._configured(found)
+        return None if found is None else await self._configured(found)
 
     async def configured(self, backends: Sequence[Backend]) -> list[Backend]:
         return await gather(partial(self._configured, backend) for backend in backends)
@@ -234,7 +240,7 @@ class IBMPlatform:
         return answer
 
     async def instances(self, *, name: str = "", region: str = "", plan: str = "") -> list[Instance]:
-        """Needs no instance of the account, only its token; without it one can find out the CRN to use."""
+        """Return the instances that the account's token can use; the account needs no instance for that."""
         self._directory = self._directory or self._open_directory()
         return [
             instance
@@ -249,7 +255,7 @@ class IBMPlatform:
         return await self._end("DELETE", f"sessions/{quote(session_id, safe='')}/close")
 
     async def _end(self, method: str, path: str) -> bool:
-        """What has ended is not there any more, or answers that its state forbids it."""
+        """Return False for what has ended: it is gone (404), or in a state that does not allow this (409)."""
         try:
             await self._token.accepted(partial(self._api.send, method, path, None))
         except NotFound:
@@ -263,31 +269,18 @@ class IBMPlatform:
     async def _fetch(self) -> dict[str, Backend]:
         devices = (await self._get("backends")).get("devices")
         if not isinstance(devices, list):
-            # An answer that lists nothing is no proof that there is nothing.
+            # Without a list, it is not known that there are none.
             raise PlatformUnavailable("IBM Quantum answered without a list of backends")
         return {device.name: _backend(device) for device in parsed_list(_Device, devices)}
 
 
 def runtime_url(url: str, instance: str) -> str:
-    """Where an instance's REST API is: its region is in the CRN, and us-east needs no prefix."""
+    """Return the address of an instance's REST API: the region in its CRN is a prefix, except for us-east."""
     parts = urlsplit(url)
     region = crn_region(instance)
     prefix = "" if region in ("", "us-east") else f"{region}."
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{prefix}quantum.{parts.hostname}{port}"
-
-
-def _iam_url(url: str) -> str:
-    parts = urlsplit(url)
-    return os.environ.get("IAM_URL") or f"{parts.scheme}://iam.{parts.netloc}"
-
-
-def _remaining(quota: _Quota) -> float | None:
-    """Limit, else allocation, minus consumed; none without either (``QiskitRuntimeService.usage``)."""
-    if not quota.limit and not quota.allocation:
-        return None
-    granted = quota.allocation if quota.limit is None else quota.limit
-    return max((granted or 0.0) - (quota.consumed or 0.0), 0.0)
 
 
 def _backend(device: _Device) -> Backend:

@@ -1,4 +1,4 @@
-"""Which instances an API key opens: IBM Cloud's search, and its catalog for the names of the plans."""
+"""The instances that an API key can use: IBM Cloud's search, and its catalog for the names of the plans."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SEARCH = {
     "query": "service_name:quantum-computing",
     "fields": ["crn", "service_plan_unique_id", "name", "doc", "tags"],
 }
-"""As ``Account.list_instances`` of qiskit-ibm-runtime 0.50 asks, pages of 100 too."""
+"""The query of ``Account.list_instances`` in qiskit-ibm-runtime 0.50, in pages of 100 as there."""
 
 _MAX_PAGES = 100
 
@@ -38,7 +38,11 @@ class InstanceDirectory:
         timeouts: Timeouts | None = None,
         retries: RetryPolicy | None = None,
     ) -> InstanceDirectory:
-        """Where IBM Cloud's search and catalog are, seen from its ``url``; ``token`` is IAM's."""
+        """Return the directory of the IBM Cloud at ``url``.
+
+        Args:
+            token: gives the token of ``IAMToken``.
+        """
         parts = urlsplit(url)
 
         async def headers() -> dict[str, str]:
@@ -53,19 +57,21 @@ class InstanceDirectory:
         )
 
     async def aclose(self) -> None:
+        """Close all connections."""
         await self._search.aclose()
         await self._catalog.aclose()
 
     async def instances(self) -> list[Instance]:
-        """All that have backends allocated, as the library lists them.
+        """Return the instances that have backends, as the library lists them.
 
         Raises:
-            PlatformUnavailable: the search answered with something else.
+            PlatformUnavailable: the search answered without a list.
             GatewayError, GatewayUnreachable, GatewayTimeout: it did not answer.
         """
         items = await self._items()
-        plans = await self._plans({str(item.get("service_plan_unique_id")) for item in items})
-        return [parsed(Instance, {**item, "plan": plans[str(item.get("service_plan_unique_id"))]}) for item in items]
+        plans = sorted({str(item.get("service_plan_unique_id")) for item in items})
+        names = dict(zip(plans, await gather(partial(self._plan_name, plan) for plan in plans), strict=True))
+        return [parsed(Instance, {**item, "plan": names[str(item.get("service_plan_unique_id"))]}) for item in items]
 
     async def _items(self) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
@@ -74,27 +80,19 @@ class InstanceDirectory:
             answer = (await self._search.send("POST", "resources/search?limit=100", {**_SEARCH, **cursor})).json()
             if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
                 raise PlatformUnavailable("IBM Cloud's search answered without a list of instances")
-            items += [item for item in answer["items"] if _has_extensions(item)]
+            for item in answer["items"]:
+                document = item.get("doc") if isinstance(item, dict) else None
+                # Extensions are the backends that are allocated to the instance.
+                if isinstance(document, dict) and document.get("extensions"):
+                    items.append(item)
             if not answer.get("search_cursor"):
                 break
             cursor = {"search_cursor": answer["search_cursor"]}
         return items
 
-    async def _plans(self, ids: set[str]) -> dict[str, str]:
-        """The plans' names in lower case, fetched side by side."""
-        plans = sorted(ids)
-        names = await gather(partial(self._plan, plan) for plan in plans)
-        return dict(zip(plans, names, strict=True))
-
-    async def _plan(self, plan: str) -> str:
+    async def _plan_name(self, plan: str) -> str:
         try:
             entry = (await self._catalog.get(quote(plan, safe=""))).json()
             return str(entry["overview_ui"]["en"]["display_name"]).lower()
         except (GatewayError, KeyError, TypeError):
-            return "unknown"  # the catalog keeps archived plans to itself
-
-
-def _has_extensions(item: Any) -> bool:
-    """Whether backends are allocated to it."""
-    document = item.get("doc") if isinstance(item, dict) else None
-    return isinstance(document, dict) and bool(document.get("extensions"))
+            return "unknown"  # the catalog does not show archived plans

@@ -1,4 +1,4 @@
-"""Quota and backends without any account: a ledger and simulated backends."""
+"""Quota and backends of this machine, which needs no account: the gateway's ledger, and simulated backends."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 AER = "aer_simulator"
-"""What the local service of qiskit-ibm-runtime calls Aer's simulator, which has no noise."""
+"""The name of Aer's simulator, which has no noise, in qiskit-ibm-runtime's local service."""
 
 
 class LocalPlatform:
-    """The fake backends of qiskit-ibm-runtime, Aer's simulator, and the embedded gateway's ledger of seconds.
+    """The fake backends of qiskit-ibm-runtime, Aer's simulator, and the seconds in the local gateway's ledger.
 
-    The backends are read from the configuration files inside the package, since the library loads
-    every backend whole to answer anything, and takes seconds for it.
+    The backends are read from the configuration files inside the package: the library would load every backend
+    completely to answer any question, which takes seconds.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -64,7 +64,7 @@ class LocalPlatform:
         return []
 
     async def cancel_runtime_job(self, job_id: str) -> bool:
-        """A simulation ends with the function's process."""
+        """Return False: a simulation ends with the function's process."""
         return False
 
     async def close_session(self, session_id: str) -> bool:
@@ -78,7 +78,7 @@ def _configurations() -> Path:
     return Path(package.origin).parent / "fake_provider" / "backends"
 
 
-@cache  # files of an installed package don't change, and reading them takes 0.2 s
+@cache  # the files of an installed package do not change, and reading them takes 0.2 s
 def _fake_backends() -> tuple[Backend, ...]:
     files = sorted(_configurations().glob("*/conf_*.json"))
     return (*(_parsed(file) for file in files), *_aer())
@@ -95,10 +95,10 @@ def _fake_backend(name: str) -> Backend | None:
 
 
 def _aer() -> list[Backend]:
-    """Aer's simulator where it is installed, with the qubits that Aer says it can hold in memory."""
+    """Return Aer's simulator, if it is installed, with as many qubits as Aer can hold in memory."""
     if find_spec("qiskit_aer") is None:
         return []
-    import psutil
+    import psutil  # needed nowhere else in the client
 
     # A state vector takes 16 bytes an amplitude (MAX_QUBITS_STATEVECTOR in qiskit_aer.backends.backend_utils).
     qubits = int(math.log2(psutil.virtual_memory().total / 16))

@@ -1,4 +1,4 @@
-"""Quota and backends: what pre-flight needs to know, and what people choose from."""
+"""What can be asked about quota and backends, wherever an account has them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Listing:
         simulator: bool | None = None,
         predicate: Callable[[Backend], bool] | None = None,
     ) -> list[Backend]:
-        """Those backends for which all of this holds; none leaves a question open.
+        """Return the backends that match all of the filters; an empty name and None match every backend.
 
         Args:
-            predicate: asked last. What only a configuration tells is there after ``Platform.configured``.
+            predicate: called last. It sees gates, couplings and shots only after ``Platform.configured``.
         """
         return [
             backend
@@ -48,38 +48,42 @@ class Listing:
 
 
 class Platform(Protocol):
-    """Where an account's quota and backends are asked for."""
+    """Where an account's quota and backends come from.
+
+    Each method may raise ``PlatformUnavailable``; one that sends a request, also ``GatewayUnreachable``,
+    ``GatewayTimeout`` and ``GatewayError``.
+    """
 
     async def usage(self) -> Usage:
-        """The instance's quota."""
+        """Return the instance's quota, in seconds."""
 
     async def backends(self, *, refresh: bool = False) -> Listing:
-        """All backends of the instance."""
+        """Return all backends of the instance; from a cache, unless ``refresh`` is set."""
 
     async def backend(self, name: str) -> Backend | None:
-        """One backend, asked for anew; none when the instance has no such backend."""
+        """Return one backend, always looked up; None if the instance has no such backend."""
 
     async def details(self, name: str) -> Backend | None:
-        """As ``backend``, with what only its configuration tells: basis gates, coupling map, shots."""
+        """Return one backend with what only its configuration has: basis gates, coupling map, maximum of shots."""
 
     async def configured(self, backends: Sequence[Backend]) -> list[Backend]:
-        """These backends with what only their configurations tell, which are fetched side by side."""
+        """Return these backends with what only their configurations have, which are fetched concurrently."""
 
     async def instances(self, *, name: str = "", region: str = "", plan: str = "") -> list[Instance]:
-        """The instances that the account's token opens, narrowed by exact name, region and plan."""
+        """Return the instances that the account's token can use, filtered by exact name, region and plan."""
 
     async def cancel_runtime_job(self, job_id: str) -> bool:
-        """Cancel a Qiskit Runtime job; whether there was anything left to cancel."""
+        """Cancel a Qiskit Runtime job, and return whether it was still active."""
 
     async def close_session(self, session_id: str) -> bool:
-        """End a Qiskit Runtime session and cancel its jobs; whether there was anything left to end."""
+        """Close a Qiskit Runtime session, which cancels its jobs, and return whether it was still open."""
 
 
 class NoPlatform:
-    """Nobody to ask: every question raises this error.
+    """A platform that raises the same error for every question.
 
     Args:
-        error: whether that is for good (PlatformAbsent) or not, and why.
+        error: ``PlatformAbsent`` if there will never be an answer.
     """
 
     def __init__(self, error: PlatformUnavailable) -> None:
@@ -111,7 +115,10 @@ class NoPlatform:
 
 
 def least_busy(backends: Sequence[Backend]) -> Backend | None:
-    """The operational backend with the shortest queue that is known; where none is, the smallest one."""
+    """Return the operational backend with the shortest queue, or the smallest one if no queue is known.
+
+    None if none of them is operational.
+    """
     candidates = [backend for backend in backends if backend.operational]
     return min(
         candidates,

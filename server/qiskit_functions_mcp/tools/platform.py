@@ -53,11 +53,10 @@ async def list_backends(
             )
         return reply(_one_backend(backend, budget))
     listing = await platform.backends(refresh=refresh)
-    found = [
-        b
-        for b in listing.backends
-        if b.num_qubits >= min_num_qubits and _is(b.operational, operational) and _is(b.simulator, simulator)
-    ]
+    choices = {"any": None, "true": True, "false": False}
+    found = listing.matching(
+        min_num_qubits=min_num_qubits, operational=choices[operational], simulator=choices[simulator]
+    )
     if least_busy:
         best = best_of(found)
         found = [best] if best else []
@@ -66,10 +65,6 @@ async def list_backends(
     shown, next_cursor = page(lines, offset=offset, total=len(found), budget=budget)
     age = round(listing.age, 1)
     return reply(BackendList(backends=shown, total=len(found), age_seconds=age, next_cursor=next_cursor))
-
-
-def _is(value: bool, wanted: str) -> bool:
-    return wanted in ("any", str(value).lower())
 
 
 def _one_backend(backend: Backend, budget: int) -> BackendList:

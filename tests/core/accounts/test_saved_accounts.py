@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import JSONResponse
 
-from qiskit_functions_core import Account, Channel, SavedAccount, delete_account, save_account, saved_accounts
+from qiskit_functions_core import Channel, SavedAccount, delete_account, resolve_account, save_account, saved_accounts
 from qiskit_functions_core.accounts.account import CLOUD_URL
 from qiskit_functions_core.errors import AccountError, Unauthorized
 from support.clients import NotingGateway, client_of, noting_gateway
@@ -34,7 +34,7 @@ def gateway() -> Iterator[NotingGateway]:
 
 def test_a_saved_account_is_found_by_resolving_and_listed_without_its_token(path: Path) -> None:
     save_account(TOKEN, CRN, path=path)
-    account = Account.resolve(environ={}, saved_accounts=path)
+    account = resolve_account(environ={}, saved_accounts=path)
     assert (account.token.get_secret_value(), account.instance) == (TOKEN, CRN)
     assert (account.channel, account.url) == (Channel.IBM_QUANTUM_PLATFORM, CLOUD_URL)
     (listed,) = saved_accounts(path)
@@ -65,7 +65,7 @@ def test_accounts_have_names_and_one_of_them_is_the_default(path: Path) -> None:
         "default-ibm-quantum-platform": False,
         "work": True,
     }
-    work = Account.resolve(name="work", environ={}, saved_accounts=path)
+    work = resolve_account(name="work", environ={}, saved_accounts=path)
     assert (work.token.get_secret_value(), work.url) == ("other-key", "https://test.cloud.ibm.com")
 
 
@@ -122,13 +122,13 @@ def test_reading_saved_accounts_needs_no_library(path: Path) -> None:
 
 def test_a_url_of_the_environment_belongs_to_the_token_of_the_environment() -> None:
     environ = {"QISKIT_IBM_URL": "https://test.cloud.ibm.com", "QISKIT_IBM_TOKEN": "t", "QISKIT_IBM_INSTANCE": CRN}
-    assert Account.resolve(environ=environ).url == "https://test.cloud.ibm.com"
-    given = Account.resolve(channel="ibm_cloud", token=TOKEN, instance=CRN, environ=environ)
+    assert resolve_account(environ=environ).url == "https://test.cloud.ibm.com"
+    given = resolve_account(channel="ibm_cloud", token=TOKEN, instance=CRN, environ=environ)
     assert given.url == CLOUD_URL, "a token never goes to an address of another source"
 
 
 def test_url_and_api_version_can_be_given() -> None:
-    account = Account.resolve(
+    account = resolve_account(
         channel="ibm_cloud", token=TOKEN, instance=CRN, url="https://test.cloud.ibm.com/", api_version="v2", environ={}
     )
     assert (account.url, account.api_version) == ("https://test.cloud.ibm.com", "v2")
@@ -136,7 +136,7 @@ def test_url_and_api_version_can_be_given() -> None:
 
 def test_a_name_in_place_of_a_crn_is_refused_where_ibm_needs_one() -> None:
     with pytest.raises(AccountError, match="not a CRN"):
-        Account.resolve(channel="ibm_cloud", token=TOKEN, instance="my-instance", environ={})
+        resolve_account(channel="ibm_cloud", token=TOKEN, instance="my-instance", environ={})
 
 
 async def test_credentials_are_verified_when_asked_and_not_before(gateway: NotingGateway) -> None:

@@ -44,11 +44,11 @@ def test_a_span_is_named_as_the_official_client_names_it(path: str, name: str | 
 
 
 _TRACED = """
-from qiskit_functions_core import Account
+from qiskit_functions_core import resolve_account
 from qiskit_functions_core.errors import QiskitFunctionsError
 from qiskit_functions_core.serverless.gateway import gateway_transport
 async def main():
-    transport = gateway_transport(Account.resolve(host=sys.argv[1], token="t"))
+    transport = gateway_transport(resolve_account(host=sys.argv[1], token="t"))
     await transport.get("jobs/", {"function": "the-argument"})
     try:
         await transport.send("POST", "programs/run/", {"arguments": "the-argument"})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qiskit_functions_core import Account, Channel
+from qiskit_functions_core import Account, Channel, resolve_account
 from qiskit_functions_core.accounts.account import IBM_HOST
 from qiskit_functions_core.errors import AccountError
 
@@ -16,7 +16,7 @@ NO_FILE = Path("no-such-file.json")
 
 
 def resolve(env: dict[str, str] | None = None, saved: Path = NO_FILE, **arguments: str) -> Account:
-    return Account.resolve(environ=env or {}, saved_accounts=saved, **arguments)
+    return resolve_account(environ=env or {}, saved_accounts=saved, **arguments)
 
 
 @pytest.fixture
@@ -132,14 +132,14 @@ def test_ibms_channel_alone_finds_the_account_wherever_it_is(saved: Path) -> Non
 
 def test_a_channel_by_its_other_name_is_laid_over_the_account_that_is_found() -> None:
     environ = {"QISKIT_IBM_TOKEN": "t", "QISKIT_IBM_INSTANCE": "crn:1", "QISKIT_FUNCTIONS_CHANNEL": "ibm_cloud"}
-    assert Account.resolve(environ=environ, saved_accounts=Path("none")).channel is Channel.IBM_CLOUD
+    assert resolve_account(environ=environ, saved_accounts=Path("none")).channel is Channel.IBM_CLOUD
 
 
 @pytest.mark.parametrize("url", ["https://q.test:abc", "q.test", "https://user:secret@q.test"])
 def test_a_url_that_is_no_web_address_is_refused_without_repeating_it(url: str) -> None:
     environ = {"QISKIT_IBM_TOKEN": "t", "QISKIT_IBM_INSTANCE": "crn:1", "QISKIT_IBM_URL": url}
     with pytest.raises(AccountError, match="url") as raised:
-        Account.resolve(environ=environ, saved_accounts=Path("none"))
+        resolve_account(environ=environ, saved_accounts=Path("none"))
     assert url not in str(raised.value)
 
 
