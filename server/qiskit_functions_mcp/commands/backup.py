@@ -1,4 +1,4 @@
-"""The command ``qiskit-functions-mcp backup``: this machine's data folder in one file."""
+"""``qiskit-functions-mcp backup``: copy this machine's data folder to one file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qiskit_functions_core.errors import EmbeddedGatewayError
 
 
 def main(file: Path, home: str | None) -> int:
-    """Returns the exit code. Gateways and jobs may go on meanwhile."""
+    """Write a backup to ``file`` and return the exit code. A gateway and jobs may run at the same time."""
     from qiskit_functions_gateway.storage.backup import backup
     from qiskit_functions_gateway.storage.data_folder import DataFolder, default_data_folder
 

@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field
 
 from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import QiskitFunctionsError
-from qiskit_functions_core.serverless.jobs import Failure
 
 from .truncation import Bounded, Listing, cut_start
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
+    from qiskit_functions_core.serverless.jobs import Failure
 
 _QUEUE_SECONDS = 1.0
 """The place in the queue is worth no longer wait."""
