@@ -25,6 +25,7 @@ import psutil
 
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database
+from qiskit_functions_gateway.storage.job_states import ACTIVE, JobStatus
 
 CONNECTIONS, SECONDS = 32, 4.0
 JOBS = 10_000
@@ -167,13 +168,7 @@ def add_finished_jobs(home: Path) -> None:
             program = programs[number % 10 == 0]
             job = f"00000000-0000-4000-8000-{number:012}"
             database.create_job(program, job, most_active=50)
-            database.move(
-                job,
-                "FAILED" if number % 7 == 0 else "SUCCEEDED",
-                since=("QUEUED",),
-                origin="SCHEDULER",
-                context="UPDATE_JOB_STATUS",
-            )
+            database.change_status(job, JobStatus.SUCCEEDED if number % 7 else JobStatus.FAILED, after=ACTIVE)
 
 
 def measure(home: Path) -> Figures:

@@ -20,13 +20,13 @@ from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from .api.app import gateway_app
 from .api.context import Gateway
-from .api.uploads import discard_abandoned
 from .execution.limits import Limits
 from .execution.process_runner import ProcessRunner
 from .execution.runner import Cluster, Runner
 from .storage.data_folder import DataFolder
 from .storage.database import Database
 from .storage.examples import seed
+from .storage.incoming import discard_abandoned
 
 logger = logging.getLogger(__name__)
 

@@ -183,9 +183,8 @@ def prepare_job(world: World, captured_id: str, exchange: Capture) -> None:
     if shown.get("sub_status") and exchange.method != "PATCH":
         with_sub_status(world, captured_id, status, shown["sub_status"])
     if exchange.number in ("160", "163", "196"):
-        job = store.job(job_id)
-        assert job is not None
-        world.gateway.save_result(job, body["result"])
+        folder = world.gateway.data_folder
+        folder.write_text(folder.job(job_id).result, body["result"])
     if exchange.number == "173":
         store.add_runtime_job(job_id, "rt-1", None)
     if exchange.number == "175":
@@ -205,13 +204,13 @@ def with_sub_status(world: World, captured_id: str, status: str, sub_status: str
     store, job_id = world.gateway.database, world.ids[captured_id]
     store.set_sub_status(job_id, sub_status)
     if status != "RUNNING":
-        store.move(job_id, status, since=("RUNNING",), origin="API", context="STOP_JOB")
+        assert world.still.lifecycle.stop(job_id)
 
 
 def prepare_files(world: World, exchange: Capture) -> None:
     """The files that were listed, downloaded or deleted, and no others."""
     provider = "mockprovider" in str(exchange.params)
-    folder = world.gateway.data_folder.data(PROVIDER if provider else "", "p-fn").path
+    folder = world.gateway.data_folder.function_data(PROVIDER if provider else "", "p-fn").path
     if "/files/provider" in exchange.path:
         folder = world.gateway.data_folder.path / "data" / "of-providers" / PROVIDER / "p-fn"
     folder.mkdir(parents=True, exist_ok=True)

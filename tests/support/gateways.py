@@ -21,7 +21,8 @@ import psutil
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.server import EmbeddedGateway
 from qiskit_functions_gateway.storage.data_folder import DataFolder
-from qiskit_functions_gateway.storage.database import ACTIVE, Database
+from qiskit_functions_gateway.storage.database import Database
+from qiskit_functions_gateway.storage.job_states import ACTIVE
 
 from .serving import eventually
 

@@ -13,24 +13,17 @@ from starlette.applications import Starlette
 
 from qiskit_functions_gateway.api.app import gateway_app
 from qiskit_functions_gateway.api.context import Gateway
+from qiskit_functions_gateway.execution.lifecycle import JobLifecycle
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.execution.process_runner import ProcessRunner
 from qiskit_functions_gateway.storage.data_folder import DataFolder
-from qiskit_functions_gateway.storage.database import ACTIVE, Database, JobRow
+from qiskit_functions_gateway.storage.database import Database, JobRow
+from qiskit_functions_gateway.storage.job_states import ACTIVE
 
 from .raw_http import Answer, send
 from .serving import serving
 
 TOKEN = "awesome_token"
-
-_STEPS: dict[str, tuple[str, ...]] = {
-    "QUEUED": (),
-    "PENDING": ("PENDING",),
-    "RUNNING": ("PENDING", "RUNNING"),
-    "SUCCEEDED": ("PENDING", "RUNNING", "SUCCEEDED"),
-    "FAILED": ("PENDING", "RUNNING", "FAILED"),
-    "STOPPED": ("STOPPED",),
-}
 
 
 @dataclass(frozen=True)
@@ -40,6 +33,10 @@ class StillGateway:
     host: str
     app: Starlette
     gateway: Gateway
+
+    @property
+    def lifecycle(self) -> JobLifecycle:
+        return JobLifecycle(self.gateway.data_folder, self.gateway.database)
 
     def send(self, method: str, path: str, *, token: str | None = TOKEN, **request: Any) -> Answer:
         """A request under ``/api/v1/``."""
@@ -54,10 +51,17 @@ class StillGateway:
         program = database.program(title, provider)
         assert program is not None
         database.create_job(program, job_id, most_active=1000)
-        before = "QUEUED"
-        for after in _STEPS[status]:
-            assert database.move(job_id, after, since=(before,), origin="SCHEDULER", context="UPDATE_JOB_STATUS")
-            before = after
+        lifecycle = self.lifecycle
+        if status == "STOPPED":
+            assert lifecycle.stop(job_id)
+        elif status != "QUEUED":
+            assert lifecycle.schedule(job_id)
+            if status != "PENDING":
+                assert lifecycle.start(job_id)
+            if status == "SUCCEEDED":
+                assert lifecycle.succeed(job_id)
+            if status == "FAILED":
+                assert lifecycle.fail(job_id)
         job = database.job(job_id)
         assert job is not None
         return job
@@ -65,7 +69,7 @@ class StillGateway:
     def stop_all(self) -> None:
         """So that no job is active any more."""
         for job in self.gateway.database.jobs_in(ACTIVE):
-            self.gateway.database.move(job.id, "STOPPED", since=(job.status,), origin="API", context="STOP_JOB")
+            self.lifecycle.stop(job.id)
 
 
 @contextmanager

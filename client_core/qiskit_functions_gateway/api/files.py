@@ -5,7 +5,6 @@ from __future__ import annotations
 import mimetypes
 import os
 import re
-import stat
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -16,12 +15,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from qiskit_functions_core.local_files import open_regular
+
 from . import request_fields as fields
-from .context import Gateway, storing
+from .context import Gateway
 from .functions import check_provider, unknown
 from .request_fields import clean_name
 from .routing import ApiError, Json, blocking, resource
-from .uploads import received
+from .uploads import uploaded
 
 _MAX_NAME = 255
 """What file systems take, in bytes."""
@@ -60,15 +61,15 @@ async def list_files(gateway: Gateway, request: Request) -> Response:
 async def upload(gateway: Gateway, request: Request) -> Response:
     """Answers with the path, whose last part is the name that the file has now."""
     folder = await _folder(gateway, request)
-    async with received(request, gateway.data_folder, "file", most=gateway.max_file_bytes) as (_, file):
+    async with uploaded(request, gateway.data_folder, "file", max_bytes=gateway.max_file_bytes) as (_, file):
         if file is None:
             raise ApiError(400, "A file should be uploaded.")
-        if not file.size or file.start.startswith(_REFUSED_STARTS):
+        if not file.content.size or file.start.startswith(_REFUSED_STARTS):
             raise ApiError(400, "Uploaded file is not a valid type.")
         target = folder / stored_name(file.name)
         if await blocking(target.is_dir):
             raise ApiError(400, f"'file': {target.name} is a folder of the function's.")
-        await blocking(file.move, target)
+        await blocking(file.content.move, target)
     return Json({"message": target.as_posix()})
 
 
@@ -113,8 +114,8 @@ async def _folder(gateway: Gateway, request: Request) -> Path:
     if await blocking(gateway.database.program, title, provider) is None:
         raise unknown(title, provider if for_provider else "")
     if for_provider:
-        return gateway.data_folder.path / "data" / "of-providers" / provider / title
-    return gateway.data_folder.data(provider, title).path
+        return gateway.data_folder.provider_files(provider, title)
+    return gateway.data_folder.function_data(provider, title).path
 
 
 def _wanted(request: Request) -> str:
@@ -146,23 +147,17 @@ def _paths(folder: Path, name: str) -> list[Path]:
     return [folder / candidate for candidate in names if len(os.fsencode(candidate)) <= _MAX_NAME]
 
 
-def _open(folder: Path, name: str) -> tuple[BinaryIO, int, str] | None:
-    """A file, its size and its name."""
-    # A function may have put a pipe there, which would hold us up, or a link to anywhere.
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+def _open(folder: Path, name: str) -> tuple[BinaryIO, str] | None:
+    """Return the file and the name that it has."""
     for path in _paths(folder, name):
         with suppress(OSError):
-            file = os.fdopen(os.open(path, flags), "rb")
-            status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode):
-                return file, status.st_size, path.name
-            file.close()
+            return open_regular(path, follow_links=False), path.name
     return None
 
 
 def _delete(gateway: Gateway, folder: Path, name: str) -> bool:
     for path in _paths(folder, name):
-        with storing(gateway.data_folder), suppress(FileNotFoundError):
+        with gateway.data_folder.writing(), suppress(FileNotFoundError):
             if not path.is_dir():
                 path.unlink()
                 return True
@@ -172,8 +167,9 @@ def _delete(gateway: Gateway, folder: Path, name: str) -> bool:
 class _Download(StreamingResponse):
     """A file as it was when it was asked for, also when it grows or is replaced meanwhile."""
 
-    def __init__(self, file: BinaryIO, size: int, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str) -> None:
         self._file = file
+        size = os.fstat(file.fileno()).st_size
         super().__init__(
             self._chunks(size),
             headers={

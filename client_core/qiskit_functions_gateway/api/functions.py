@@ -16,13 +16,14 @@ from starlette.routing import Route
 from qiskit_functions_core.serverless.arguments_schema import MAX_ARGUMENTS_CHARACTERS, check_schema, violation
 
 from ..execution.environments import requirements
+from ..execution.lifecycle import JobLifecycle
 from ..storage.database import JobFilter, ProgramRow
 from . import request_fields as fields
 from . import serializers as shapes
 from .context import Gateway
 from .request_fields import Fields, clean_name
 from .routing import ApiError, Json, blocking, resource
-from .uploads import Received, received
+from .uploads import UploadedFile, uploaded
 
 MAX_ARTIFACT_BYTES = 64 * 1024 * 1024
 """More than the clients' own 50 MB; what is larger would only fill the disk."""
@@ -83,7 +84,7 @@ async def get_jobs(gateway: Gateway, request: Request) -> Response:
 
 
 async def upload(gateway: Gateway, request: Request) -> Response:
-    async with received(request, gateway.data_folder, "artifact", most=MAX_ARTIFACT_BYTES) as (given, artifact):
+    async with uploaded(request, gateway.data_folder, "artifact", max_bytes=MAX_ARTIFACT_BYTES) as (given, artifact):
         title_given = given.text("title", longest=_MAX_TITLE)
         changes = _changes(given)
         if artifact is not None:
@@ -100,7 +101,7 @@ async def upload(gateway: Gateway, request: Request) -> Response:
         if stored is not None:
             changes.pop("type", None)
         if artifact is not None:
-            await blocking(artifact.move, gateway.data_folder.artifacts / _artifact_name(artifact))
+            await blocking(artifact.content.move, gateway.data_folder.artifacts / _artifact_name(artifact))
         return Json(shapes.uploaded_function(await blocking(gateway.database.put_program, title, provider, changes)))
 
 
@@ -126,11 +127,9 @@ async def run(gateway: Gateway, request: Request) -> Response:
     if await blocking(gateway.database.active_jobs) >= MAX_ACTIVE_JOBS:
         raise _too_many()
     await blocking(_check_arguments, program, arguments)
-    job_id = str(uuid4())
-    await blocking(gateway.save_arguments, job_id, arguments)
-    job = await blocking(gateway.database.create_job, program, job_id, most_active=MAX_ACTIVE_JOBS)
+    lifecycle = JobLifecycle(gateway.data_folder, gateway.database)
+    job = await blocking(lifecycle.queue, program, str(uuid4()), arguments, most_active=MAX_ACTIVE_JOBS)
     if job is None:
-        await blocking(gateway.drop_arguments, job_id)
         raise _too_many()
     gateway.wake()
     return Json(
@@ -264,14 +263,14 @@ def _decoded(name: str, value: str) -> Any:
         raise ApiError(400, f"'{name}' should be valid JSON.") from None
 
 
-def _artifact_name(artifact: Received) -> str:
+def _artifact_name(artifact: UploadedFile) -> str:
     """Where it is kept; what is inside is looked at when a job is to run it."""
     _, _, ending = artifact.name.rpartition(".")
     if ending != "tar":
         raise ApiError(400, f"File extension \u201c{ending}\u201d is not allowed. Allowed extensions are: tar.")
-    if not artifact.size:
+    if not artifact.content.size:
         raise ApiError(400, "The submitted file is empty.")
-    return f"{artifact.sha256}.tar"
+    return f"{artifact.content.sha256}.tar"
 
 
 def _refuse_image(given: Fields) -> None:

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..storage.database import ACTIVE, JobRow
+from ..storage.database import JobRow
+from ..storage.job_states import EventType
 from . import request_fields as fields
 from . import serializers as shapes
 from .context import Context
@@ -41,18 +42,20 @@ def _sub_status(value: Any) -> str:
 
 async def add_event(context: Context, request: Request) -> Response:
     body = await fields.body(request)
-    check_event_type(body.text("type"))
+    event_type(body.text("type"))
     data = {name: body.text(name) for name in ("exception", "code", "message")}
     job = await find(context, request)
-    if job.status not in ACTIVE:
+    if job.status.is_finished:
         raise ApiError(403, "You can create events on active jobs only")
     await blocking(context.database.add_error, job.id, {"args": body.values.get("args"), **data})
     return Response(status_code=200)
 
 
-def check_event_type(event_type: str) -> None:
-    if event_type.upper() != "ERROR":
+def event_type(name: str) -> EventType:
+    """Return the only type that a caller may name."""
+    if name.upper() != EventType.ERROR:
         raise ApiError(400, "Type is not valid. Valid types: ['ERROR']")
+    return EventType.ERROR
 
 
 async def add_runtime_job(context: Context, request: Request) -> Response:
@@ -68,7 +71,8 @@ async def add_runtime_job(context: Context, request: Request) -> Response:
 async def save_result(context: Context, request: Request) -> Response:
     result = (await fields.body(request)).text("result")
     job = await find(context, request)
-    await blocking(context.save_result, job, result)
+    # In place of a result that the job has saved before.
+    await blocking(context.data_folder.write_text, context.data_folder.job(job.id).result, result)
     program = await blocking(context.database.program, job.title, job.provider)
     return Json({**shapes.whole_job(job, program), "result": result})
 

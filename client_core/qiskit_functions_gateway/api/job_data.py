@@ -7,7 +7,6 @@ the job would find in DATA_PATH but other jobs' arguments and results.
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path, PurePosixPath
 
 from starlette.requests import Request
@@ -15,7 +14,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from ..storage.database import JobRow
-from .context import Gateway, storing
+from ..storage.incoming import IncomingFile
+from .context import Gateway
 from .job_calls import JOB, find
 from .request_fields import chunks
 from .routing import ApiError, Json, blocking, resource
@@ -32,7 +32,7 @@ def routes(gateway: Gateway) -> list[Route]:
 async def list_files(gateway: Gateway, request: Request) -> Response:
     """The names of all files, those in folders with their path."""
     job = await find(gateway, request)
-    return Json(await blocking(_names, gateway.data_folder.data(job.provider, job.title).path, job))
+    return Json(await blocking(_names, gateway.data_folder.function_data(job.provider, job.title).path, job))
 
 
 async def read(gateway: Gateway, request: Request) -> Response:
@@ -45,17 +45,13 @@ async def read(gateway: Gateway, request: Request) -> Response:
 async def write(gateway: Gateway, request: Request) -> Response:
     """The body becomes the file, at once and in place of what was there."""
     path = await blocking(_path, gateway, await find(gateway, request), request)
-    partial = gateway.data_folder.path / "uploads" / secrets.token_hex(16)
+    file = await blocking(IncomingFile, gateway.data_folder)
     try:
-        with storing(gateway.data_folder):
-            await blocking(partial.parent.mkdir, exist_ok=True)
-            with await blocking(partial.open, "xb") as file:
-                async for chunk in chunks(request, gateway.max_file_bytes):
-                    await blocking(file.write, chunk)
-            await blocking(path.parent.mkdir, parents=True, exist_ok=True)
-            await blocking(partial.replace, path)
+        async for chunk in chunks(request, gateway.max_file_bytes):
+            await blocking(file.write, chunk)
+        await blocking(file.move, path)
     finally:
-        await blocking(partial.unlink, missing_ok=True)
+        await blocking(file.discard)
     return Response(status_code=204)
 
 
@@ -71,7 +67,7 @@ def _names(folder: Path, job: JobRow) -> list[str]:
 
 def _path(gateway: Gateway, job: JobRow, request: Request) -> Path:
     """Raises ApiError when the name leads anywhere but to the job's files."""
-    folder, name = gateway.data_folder.data(job.provider, job.title).path, str(request.path_params["name"])
+    folder, name = gateway.data_folder.function_data(job.provider, job.title).path, str(request.path_params["name"])
     path = folder / name
     if not name or "\0" in name or ".." in PurePosixPath(name).parts or not _is_of(job, name):
         raise ApiError(404, "Requested file was not found.")

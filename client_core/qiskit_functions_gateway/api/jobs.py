@@ -12,12 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..storage.database import JobFilter, JobRow
-from ..storage.logs import of_own_function, private_part, public_part, read_log
+from ..storage.job_states import STARTED, JobStatus
+from ..storage.logs import private_lines, public_lines, read_log, without_prefixes
+from ..storage.results import is_json, result_of
 from . import request_fields as fields
 from . import serializers as shapes
-from .context import Gateway, is_json
+from .context import Gateway
 from .functions import check_provider, unknown
-from .job_calls import CALLS, JOB, check_event_type, find
+from .job_calls import CALLS, JOB, event_type, find
 from .request_fields import clean_name
 from .routing import ApiError, Json, blocking, json_of, resource
 
@@ -129,30 +131,30 @@ async def get_job(gateway: Gateway, request: Request) -> Response:
         return Json({**shapes.job(job), **_NOT_FLEETS})
     program = await blocking(gateway.database.program, job.title, job.provider)
     shown = {**shapes.whole_job(job, program), **_NOT_FLEETS}
-    return await json_of(lambda: {**shown, "result": gateway.result(job)})
+    return await json_of(lambda: {**shown, "result": result_of(gateway.data_folder, job)})
 
 
 async def get_result(gateway: Gateway, request: Request) -> Response:
-    result = await blocking(gateway.result, await find(gateway, request))
+    result = await blocking(result_of, gateway.data_folder, await find(gateway, request))
     return Response(status_code=204) if result is None else await json_of(lambda: {"result": result})
 
 
 async def get_logs(gateway: Gateway, request: Request) -> Response:
     job = await find(gateway, request)
-    return await json_of(_log, gateway, job, public_part if job.provider else of_own_function)
+    return await json_of(_log, gateway, job, public_lines if job.provider else without_prefixes)
 
 
 async def get_provider_logs(gateway: Gateway, request: Request) -> Response:
     job = await find(gateway, request)
     if not job.provider:
         raise ApiError(403, f"You don't have access to job [{job.id}]")
-    return await json_of(_log, gateway, job, private_part)
+    return await json_of(_log, gateway, job, private_lines)
 
 
 def _log(gateway: Gateway, job: JobRow, part: Callable[[str], str]) -> dict[str, str]:
     log = read_log(gateway.data_folder.job(job.id))
     if log is None:
-        return {"logs": "" if job.status in ("PENDING", "RUNNING") else "No logs yet."}
+        return {"logs": "" if job.status in STARTED else "No logs yet."}
     return {"logs": part(log)}
 
 
@@ -166,7 +168,7 @@ async def stop(gateway: Gateway, request: Request) -> Response:
     said = [
         "Job has been stopped." if stopped else "Job already in terminal state.",
         _of_runtime_jobs(bool(service and json.loads(service)), await blocking(gateway.database.runtime_jobs, job.id)),
-        *(["Serverless job was running and has been stopped."] if stopped and job.status == "RUNNING" else []),
+        *(["Serverless job was running and has been stopped."] if stopped and job.status == JobStatus.RUNNING else []),
     ]
     return Json({"message": " ".join(said)})
 
@@ -182,11 +184,10 @@ def _of_runtime_jobs(has_service: bool, runtime_jobs: list[dict[str, str | None]
 
 
 async def get_events(gateway: Gateway, request: Request) -> Response:
-    event_type = fields.query(request).optional("type") or ""
-    if event_type:
-        check_event_type(event_type)
+    name = fields.query(request).optional("type")
+    wanted = event_type(name) if name else None
     job = await find(gateway, request)
-    return Json(await blocking(gateway.database.events, job.id, event_type.upper()))
+    return Json(await blocking(gateway.database.events, job.id, wanted))
 
 
 async def get_runtime_jobs(gateway: Gateway, request: Request) -> Response:

@@ -32,12 +32,12 @@ _FOR_INSTALLERS = ("UV_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_
 """What says where packages come from, as beginnings of names in upper case."""
 
 
-def mark(data_folder: DataFolder, job: JobRow) -> dict[str, str]:
+def marks(data_folder: DataFolder, job: JobRow) -> dict[str, str]:
     """The variables by which a process of the job is known, also one that left the process tree.
 
     The path keeps apart what copies of a data folder call the same.
     """
-    return {"ENV_JOB_ID_GATEWAY": job.id, "DATA_PATH": str(data_folder.data(job.provider, job.title).path)}
+    return {"ENV_JOB_ID_GATEWAY": job.id, "DATA_PATH": str(data_folder.function_data(job.provider, job.title).path)}
 
 
 def for_function(data_folder: DataFolder, job: JobRow, port: int, environment: Environment | None) -> dict[str, str]:
@@ -46,7 +46,7 @@ def for_function(data_folder: DataFolder, job: JobRow, port: int, environment: E
     Args:
         port: where its calls home are answered.
     """
-    data = data_folder.data(job.provider, job.title)
+    data = data_folder.function_data(job.provider, job.title)
     variables = _surroundings()
     if environment:
         variables["VIRTUAL_ENV"] = str(environment.path)
@@ -54,7 +54,7 @@ def for_function(data_folder: DataFolder, job: JobRow, port: int, environment: E
     return {
         **variables,
         **of_job(job, f"http://127.0.0.1:{port}"),
-        **mark(data_folder, job),
+        **marks(data_folder, job),
         "ARGUMENTS_PATH": str(data.arguments(job.id)),
         "RESULTS_PATH": str(data.result(job.id)),
     }
@@ -86,7 +86,7 @@ def of_job(job: JobRow, host: str) -> dict[str, str]:
 def for_installer(data_folder: DataFolder, job: JobRow) -> dict[str, str]:
     """What uv and pip need, which may build packages and so run code of others: nothing more."""
     chosen = {name: value for name, value in os.environ.items() if name.upper().startswith(_FOR_INSTALLERS)}
-    return {**_surroundings(), **chosen, **mark(data_folder, job)}
+    return {**_surroundings(), **chosen, **marks(data_folder, job)}
 
 
 def _surroundings() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Running one of a job's processes to its end: its output kept, its limits watched, nothing left behind."""
+"""Running one of a job's processes to its end: its output is kept, its limits are watched, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -14,46 +14,32 @@ from typing import TYPE_CHECKING, NamedTuple
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from ..storage.logs import BoundedLog
+from .lifecycle import Failure, FailureCode, JobStopped
 
 if TYPE_CHECKING:
-    from .processes import Look
+    from .processes import FindProcesses
 
-LOOK_SECONDS = 0.2
-"""Between two looks at whether a job was stopped or is over its limits."""
+POLL_SECONDS = 0.2
+"""How often it is checked whether a job was stopped or is over its limits."""
 
 _OUTPUT_SECONDS = 5.0
-"""How long output is waited for once nothing of the job is known to live any more."""
+"""How long to wait for the rest of the output once no process of the job is known to live."""
+
+ReasonToEnd = Callable[[], Failure | JobStopped | None]
+"""Returns why a process must not go on, or None; called every ``POLL_SECONDS``."""
 
 
-class Failure(Exception):
-    """The job fails, for a reason of the gateway's; the message is for its user.
-
-    Attributes:
-        excerpt: of the log, for those who read the event alone.
-    """
-
-    def __init__(self, code: str, message: str, excerpt: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.excerpt = excerpt
-
-
-ReasonToEnd = Callable[[], Failure | None]
-"""Why a process may not go on, if so; asked a few times a second."""
-
-
-class Ended(NamedTuple):
-    """How a process ended: its exit code, and why we ended it if we did."""
+class Outcome(NamedTuple):
+    """How a process ended: its exit code, and why it was made to end, if it was."""
 
     code: int
-    failure: Failure | None
+    reason: Failure | JobStopped | None
 
 
 def start(
     command: list[str], folder: Path, variables: dict[str, str], *, keep_open: int | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a process for ``attend``.
+    """Start a process for ``supervise``.
 
     Args:
         keep_open: a file descriptor that it inherits.
@@ -61,7 +47,13 @@ def start(
     Raises:
         Failure: it cannot be started.
     """
-    _adopt_orphans()
+    if sys.platform == "linux":
+        # Processes whose parent has ended come to us instead of to init, so that they are found: prctl(2).
+        import ctypes  # only here: the other platforms have no use for it
+
+        pr_set_child_subreaper = 36
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
     inherited = () if keep_open is None or sys.platform == "win32" else (keep_open,)
     try:
         return subprocess.Popen(  # noqa: S603 - running the user's function is what we are for
@@ -75,73 +67,49 @@ def start(
             pass_fds=inherited,
         )
     except (OSError, ValueError) as error:
-        raise Failure("CANNOT_START", f"{command[0]} could not be started: {error}") from error
+        raise Failure(FailureCode.CANNOT_START, f"{command[0]} could not be started: {error}") from error
 
 
-def attend(process: subprocess.Popen[bytes], log: BoundedLog, living: Look, reason_to_end: ReasonToEnd) -> Ended:
-    """Wait until it has ended, by itself or for a reason, and end what it leaves behind.
+def supervise(
+    process: subprocess.Popen[bytes], log: BoundedLog, find_processes: FindProcesses, reason_to_end: ReasonToEnd
+) -> Outcome:
+    """Wait until the process has ended, or end it when there is a reason, with all processes that it leaves behind.
 
     Args:
-        living: finds all processes that belong to it.
+        log: gets the output.
+        find_processes: returns all living processes that belong to it.
     """
-    # Loaded only now: the process loads its own things meanwhile.
+    # psutil is loaded only now, while the process loads what it needs.
     from .processes import end_processes, prefer_as_victim, reap_adopted
 
     prefer_as_victim(process.pid)
-    reader = threading.Thread(target=_copy, args=(process, log), daemon=True)
+    reader = threading.Thread(target=_copy_output, args=(process, log), daemon=True)
     reader.start()
-    watch = _Watch(process.pid, living, reason_to_end)
-    watch.start()
+    has_ended = threading.Event()
+    reasons: list[Failure | JobStopped] = []
+
+    def watch() -> None:
+        while not has_ended.wait(POLL_SECONDS):
+            reap_adopted(process.pid)
+            # Asked again the next time if it cannot be told now, as when the database is on a full disk.
+            with suppress(EmbeddedGatewayError, OSError):
+                if not reasons and (reason := reason_to_end()):
+                    reasons.append(reason)
+            if reasons:
+                end_processes(find_processes)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     code = process.wait()
-    watch.end()
-    # What is left holds the output open, and is no use to anybody any more.
-    end_processes(living)
+    has_ended.set()
+    watcher.join()
+    end_processes(find_processes)  # what is left also holds the output open
     reap_adopted()
     reader.join(_OUTPUT_SECONDS)
-    return Ended(code, watch.failure)
+    return Outcome(code, reasons[0] if reasons else None)
 
 
-def _adopt_orphans() -> None:
-    """On Linux, let processes whose parent ended come to us instead of to init (prctl(2))."""
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_child_subreaper = 36
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
-
-
-class _Watch:
-    """Ends a process and all that belongs to it as soon as there is a reason, in a thread."""
-
-    def __init__(self, pid: int, living: Look, reason_to_end: ReasonToEnd) -> None:
-        self._pid = pid
-        self._living = living
-        self._reason_to_end = reason_to_end
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.failure: Failure | None = None
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def end(self) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        from .processes import end_processes, reap_adopted
-
-        while not self._over.wait(LOOK_SECONDS):
-            reap_adopted(self._pid)
-            # Whoever cannot be asked now, as a database on a full disk, is asked again.
-            with suppress(EmbeddedGatewayError, OSError):
-                self.failure = self.failure or self._reason_to_end()
-            if self.failure:
-                end_processes(self._living)
-
-
-def _copy(process: subprocess.Popen[bytes], log: BoundedLog) -> None:
+def _copy_output(process: subprocess.Popen[bytes], log: BoundedLog) -> None:
     assert process.stdout is not None  # noqa: S101 - for the type checker
     with process.stdout as output:
         while data := os.read(output.fileno(), 65536):

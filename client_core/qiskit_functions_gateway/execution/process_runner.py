@@ -13,17 +13,16 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from qiskit_functions_gateway.execution.job_environment import mark
-from qiskit_functions_gateway.execution.limits import Limits
-from qiskit_functions_gateway.storage.data_folder import DataFolder
-from qiskit_functions_gateway.storage.database import ACTIVE, Database, JobRow
-from qiskit_functions_gateway.storage.locks import Busy, locked
-from qiskit_functions_gateway.storage.logs import BoundedLog
-from qiskit_functions_gateway.storage.results import keep_result
+from ..storage.data_folder import DataFolder
+from ..storage.database import Database, JobRow
+from ..storage.job_states import ACTIVE, STARTED, JobStatus
+from ..storage.locks import Busy, locked
+from ..storage.results import keep_result
+from .job_environment import marks
+from .lifecycle import Failure, FailureCode, JobLifecycle
+from .limits import Limits
 
 logger = logging.getLogger(__name__)
-
-STARTED = ("PENDING", "RUNNING")
 
 READY = b"ready\n"
 """What a supervisor says once it holds its lock."""
@@ -45,6 +44,7 @@ class ProcessRunner:
         self._data_folder = data_folder
         self._database = database
         self._limits = limits
+        self._lifecycle = JobLifecycle(data_folder, database)
 
     def dispatch(self) -> None:
         """Take back jobs whose supervisor died, then start those that wait, oldest first."""
@@ -55,15 +55,13 @@ class ProcessRunner:
                 with suppress(Busy), locked(self._lock_of(job.id), timeout=0):
                     self._take_back(job.id)
             free = self._limits.max_jobs - len(self._database.jobs_in(STARTED))
-            for job in self._database.jobs_in(("QUEUED",))[: max(free, 0)]:
-                if self._database.move(
-                    job.id, "PENDING", since=("QUEUED",), origin="SCHEDULER", context="SCHEDULE_JOBS"
-                ):
+            for job in self._database.jobs_in({JobStatus.QUEUED})[: max(free, 0)]:
+                if self._lifecycle.schedule(job.id):
                     self._start(job)
 
     def stop(self, job_id: str) -> bool:
-        """End a job with all of its processes; tells whether it was active. Returns when they are gone."""
-        if not self._database.move(job_id, "STOPPED", since=ACTIVE, origin="API", context="STOP_JOB"):
+        """Stop a job; return when its processes have ended, with False if it was not active."""
+        if not self._lifecycle.stop(job_id):
             return False
         job = self._database.job(job_id)
         assert job is not None, "jobs are never deleted"  # noqa: S101 - for the type checker
@@ -102,34 +100,21 @@ class ProcessRunner:
         return folder.lock
 
     def _take_back(self, job_id: str) -> None:
-        """A job without a supervisor runs again if its function has not run yet, else it has failed."""
+        """Queue a job without a supervisor again if its function has not run yet, else record that it has failed."""
         job = self._database.job(job_id)
         if job is None or job.status not in STARTED:
-            return  # it ended while we looked
+            return  # it has ended since it was listed
         self._clear_up(job)
-        if job.status == "PENDING" and self._database.starts(job.id) < _MAX_STARTS:
-            self._move(job, "QUEUED", since=("PENDING",))
-            return
-        message = "The job's supervisor died before the job had ended; the job was ended too."
-        with suppress(OSError):
-            log = BoundedLog(self._data_folder.job(job.id).log, self._limits.log_bytes)
-            log.say(message)
-            log.close()
-        if self._move(job, "FAILED", since=STARTED):
-            self._database.add_error(job.id, error_data("SUPERVISOR_DIED", message), origin="SCHEDULER")
-
-    def _move(self, job: JobRow, status: str, *, since: tuple[str, ...]) -> bool:
-        return self._database.move(job.id, status, since=since, origin="SCHEDULER", context="UPDATE_JOB_STATUS")
+        if job.status == JobStatus.PENDING and self._database.times_scheduled(job.id) < _MAX_STARTS:
+            self._lifecycle.put_back(job.id)
+        else:
+            message = "The job's supervisor died before the job had ended; the job was ended too."
+            self._lifecycle.fail(job.id, Failure(FailureCode.SUPERVISOR_DIED, message))
 
     def _clear_up(self, job: JobRow) -> None:
-        """Do what a supervisor that died could not do, and one that ended has done."""
-        from qiskit_functions_gateway.execution.processes import end_processes, marked
+        """Do what a supervisor that has died could not do."""
+        from .processes import end_processes, marked  # psutil would slow down the start of supervisors
 
-        end_processes(lambda: marked(mark(self._data_folder, job)))
-        keep_result(self._data_folder, job, only_if_whole=True)
+        end_processes(lambda: marked(marks(self._data_folder, job)))
+        keep_result(self._data_folder, job, only_if_json=True)
         shutil.rmtree(self._data_folder.job(job.id).work, ignore_errors=True)
-
-
-def error_data(code: str, message: str) -> dict[str, object]:
-    """The data of an ERROR event that the gateway itself writes."""
-    return {"code": code, "message": message, "exception": None, "args": None}

@@ -18,7 +18,7 @@ _KILL_SECONDS = 5.0
 
 _LOOK_SECONDS = 0.05
 
-Look = Callable[[], list[psutil.Process]]
+FindProcesses = Callable[[], list[psutil.Process]]
 
 
 def marked(marks: dict[str, str]) -> list[psutil.Process]:
@@ -31,26 +31,26 @@ def descendants() -> list[psutil.Process]:
     return _living(psutil.Process().children(recursive=True))
 
 
-def end_processes(look: Look) -> None:
-    """Ask what ``look`` finds to end, and kill what has not after the grace.
+def end_processes(find: FindProcesses) -> None:
+    """Ask what ``find`` finds to end, and kill what has not after the grace.
 
     No child is reaped here: its exit code belongs to whoever waits for it.
     """
-    found = look()
+    found = find()
     for process in found:
         with suppress(psutil.Error):
             process.terminate()
     deadline = time.monotonic() + GRACE_SECONDS
     while found and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-        found = look()
+        found = find()
     deadline = time.monotonic() + _KILL_SECONDS
     while found and time.monotonic() < deadline:
         for process in found:
             with suppress(psutil.Error):
                 process.kill()
         time.sleep(_LOOK_SECONDS / 10)
-        found = look()
+        found = find()
 
 
 def resident_bytes(processes: Iterable[psutil.Process]) -> int:

@@ -6,10 +6,15 @@ import bz2
 import gzip
 import io
 import lzma
+import shutil
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
+
+from ..storage.data_folder import DataFolder
+from ..storage.database import JobRow
+from .lifecycle import Failure, FailureCode
 
 MAX_UNPACKED_BYTES = 1024**3
 MAX_MEMBERS = 10_000
@@ -21,6 +26,25 @@ _MAX_READ_BYTES = 1024**2
 
 class CannotUnpack(Exception):
     """It is no archive, or one that no honest program makes; the text is for its user."""
+
+
+def unpack_function(data_folder: DataFolder, job: JobRow, target: Path) -> None:
+    """Unpack the job's artifact into an empty folder, in place of one that a killed process has left.
+
+    Raises:
+        Failure: there is no artifact, it cannot be unpacked, or it lacks the entry point.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    if not job.artifact:
+        message = "The function was uploaded without an artifact, so there is nothing to run."
+        raise Failure(FailureCode.CANNOT_START, message)
+    try:
+        unpack(data_folder.artifacts / job.artifact, target)
+    except CannotUnpack as error:
+        raise Failure(FailureCode.CANNOT_START, str(error)) from error
+    if not (target / job.entrypoint).is_file():
+        message = f"The artifact has no {job.entrypoint}, which is the function's entry point."
+        raise Failure(FailureCode.CANNOT_START, message)
 
 
 def unpack(archive: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
+from qiskit_functions_core.local_files import atomic_write
 
 from .data_folder import DataFolder
 from .database import Database
@@ -29,28 +30,19 @@ def backup(data_folder: DataFolder, target: Path) -> None:
     """
     if not data_folder.database_file.is_file():
         raise EmbeddedGatewayError(f"there is no data folder at {data_folder.path}")
-    partial = target.with_name(f".{target.name}.partial")
     try:
-        partial.touch(mode=0o600)  # functions' variables may hold secrets
-        with tarfile.open(partial, "w") as archive:
-            _add_database(archive, data_folder)
-            # What the database speaks of was there before it; what came since does no harm.
+        # Only the user may read it: the variables of functions may hold secrets.
+        with atomic_write(target, mode=0o600) as file, tarfile.open(fileobj=file, mode="w") as archive:
+            with tempfile.TemporaryDirectory() as folder, closing(Database(data_folder.database_file)) as database:
+                copy = Path(folder) / data_folder.database_file.name
+                database.backup(copy)
+                _add(archive, copy, copy.name)
+            # The database comes first: what it refers to is there, and what was added since does no harm.
             for path in _files(data_folder):
                 with suppress(FileNotFoundError):
                     _add(archive, path, path.relative_to(data_folder.path).as_posix())
-        partial.replace(target)
     except OSError as error:
         raise EmbeddedGatewayError(f"the backup {target} cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
-
-
-def _add_database(archive: tarfile.TarFile, data_folder: DataFolder) -> None:
-    with tempfile.TemporaryDirectory() as folder, closing(Database(data_folder.database_file)) as database:
-        copy = Path(folder) / data_folder.database_file.name
-        database.backup(copy)
-        _add(archive, copy, copy.name)
 
 
 def _files(data_folder: DataFolder) -> Iterator[Path]:

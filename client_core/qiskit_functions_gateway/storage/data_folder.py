@@ -1,20 +1,24 @@
-"""The data folder: what lies where."""
+"""The data folder: where each file is, and how files in it are written."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
+from qiskit_functions_core.local_files import atomic_write
+
+from .locks import locked
 
 
 def default_data_folder() -> Path:
-    """``QISKIT_FUNCTIONS_HOME``, or a folder of the user where the platform wants it."""
+    """Return ``QISKIT_FUNCTIONS_HOME``, or the platform's folder for a user's application data."""
     if chosen := os.environ.get("QISKIT_FUNCTIONS_HOME"):
         return Path(chosen).expanduser()
-    import platformdirs
+    import platformdirs  # supervisors are given the folder
 
     return Path(platformdirs.user_data_dir("qiskit-functions-mcp", appauthor=False))
 
@@ -27,12 +31,12 @@ class JobFolder:
 
     @property
     def arguments(self) -> Path:
-        """What the function is given, out of reach of functions that ran before it."""
+        """The function's arguments, out of reach of functions that ran before it."""
         return self.path / "arguments.json"
 
     @property
     def result(self) -> Path:
-        """Where a saved result is kept once the job has ended."""
+        """The saved result, once the job has ended."""
         return self.path / "result.json"
 
     @property
@@ -46,7 +50,7 @@ class JobFolder:
 
     @property
     def lock(self) -> Path:
-        """Held by the supervisor as long as it lives."""
+        """Held by the job's supervisor as long as it lives."""
         return self.path / "supervisor.lock"
 
     @property
@@ -64,13 +68,13 @@ class FunctionData:
         return self.path / "arguments" / f"{job_id}.json"
 
     def result(self, job_id: str) -> Path:
-        """Where the function saves its result."""
+        """Return the path at which the function saves its result."""
         return self.path / "results" / f"{job_id}.json"
 
 
 @dataclass(frozen=True)
 class DataFolder:
-    """One data folder, which several gateways may share."""
+    """One data folder, which several processes may use at the same time."""
 
     path: Path
 
@@ -89,32 +93,45 @@ class DataFolder:
         return self.path / "environments"
 
     @property
+    def uploads(self) -> Path:
+        """Files that are being received."""
+        return self.path / "uploads"
+
+    @property
+    def submissions(self) -> Path:
+        """A file for each job that a Ray cluster may know, with its submission id."""
+        return self.path / "ray"
+
+    @property
     def dispatch_lock(self) -> Path:
-        """Held while jobs are started or given up, so that nobody sees one that is only half started."""
+        """Held while jobs are started or taken back, so that no process finds one half started."""
         return self.path / "dispatch.lock"
 
     def job(self, job_id: str) -> JobFolder:
         return JobFolder(self.path / "jobs" / job_id)
 
-    def data(self, provider: str, title: str) -> FunctionData:
-        """One folder for all of the user's own functions, one for each provider function."""
+    def function_data(self, provider: str, title: str) -> FunctionData:
+        """Return one folder for all of the user's own functions, and one for each provider function."""
         folder = self.path / "data"
         return FunctionData(folder / "providers" / provider / title if provider else folder / "user")
 
+    def provider_files(self, provider: str, title: str) -> Path:
+        """Return the folder of a provider function's files that only its provider sees."""
+        return self.path / "data" / "of-providers" / provider / title
+
     def prepare(self) -> None:
-        """Make what is missing.
+        """Make the folders that are missing.
 
         Raises:
             EmbeddedGatewayError: the folder cannot be written.
         """
         try:
-            # Other people's functions and results are nobody else's business.
+            # Only this user may read functions and results, also if the folder itself existed and is open to all.
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # So it is inside a folder that was there before, and may be open to all.
-            for folder in (self.artifacts, self.path / "jobs", self.path / "data", self.path / "uploads"):
+            for folder in (self.artifacts, self.path / "jobs", self.path / "data", self.uploads):
                 folder.mkdir(exist_ok=True, mode=0o700)
             self.database_file.touch(mode=0o600)
-            probe = self.path / f".probe-{_random_hex()}"
+            probe = self.path / f".probe-{os.urandom(4).hex()}"
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -123,22 +140,36 @@ class DataFolder:
                 next_step="Ask the person to free it, or to set QISKIT_FUNCTIONS_HOME to another folder.",
             ) from error
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Raise an EmbeddedGatewayError that names the folder in place of an OSError."""
+        try:
+            yield
+        except OSError as error:
+            raise EmbeddedGatewayError(f"the data folder {self.path} cannot be written: {error.strerror}") from error
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Replace a file in one step.
+
+        Raises:
+            EmbeddedGatewayError: it cannot be written; what was there before still is.
+        """
+        # Not synced: after a crash of the machine no job runs on, and waiting for the disk would slow each run down.
+        with self.writing(), atomic_write(path, synced=False) as file:
+            file.write(text.encode())
+
     def token(self) -> str:
-        """The gateway's token, made at the first start; whoever comes first wins, and all read the same.
+        """Return the gateway's token, which is made at its first start.
 
         Raises:
             EmbeddedGatewayError: it can be neither read nor made.
         """
         path = self.path / "token"
         try:
-            if not path.exists():
-                candidate = self.path / f"token.{_random_hex()}"
-                candidate.touch(mode=0o600, exist_ok=False)
-                candidate.write_text(new_token())
-                with suppress(FileExistsError):
-                    # A link either appears with the whole token in it, or was there before.
-                    path.hardlink_to(candidate)
-                candidate.unlink()
+            with locked(self.path / "token.lock"):
+                if not path.exists():
+                    with atomic_write(path, mode=0o600) as file:
+                        file.write(new_token().encode())
             return path.read_text()
         except OSError as error:
             raise EmbeddedGatewayError(
@@ -147,11 +178,7 @@ class DataFolder:
 
 
 def new_token() -> str:
-    """256 bits that nobody can guess."""
-    import secrets  # supervisors need none, and its import is a tenth of what a job's start costs
+    """Return a random token of 256 bits."""
+    import secrets  # supervisors make none, and its import takes a tenth of the time in which a job starts
 
     return secrets.token_urlsafe(32)
-
-
-def _random_hex() -> str:
-    return os.urandom(4).hex()

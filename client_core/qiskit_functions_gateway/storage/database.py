@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -19,12 +19,8 @@ from typing import Any, Literal
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from .data_folder import new_token
+from .job_states import ACTIVE, EventContext, EventOrigin, EventType, JobStatus
 from .locks import locked
-
-ACTIVE = ("QUEUED", "PENDING", "RUNNING")
-"""The statuses from which a job can still change, in the gateway's words."""
-
-Origin = Literal["API", "SCHEDULER"]
 
 _BUSY_SECONDS = 10
 """How long a write waits for another process's; each holds the file for milliseconds."""
@@ -85,6 +81,7 @@ class ProgramRow:
 class JobRow:
     """A job, with the function's name beside it, and its code as it was when the job was submitted."""
 
+    status: JobStatus
     seq: int
     id: str
     program_id: str
@@ -94,7 +91,6 @@ class JobRow:
     artifact: str | None
     dependencies: str
     env_vars: str
-    status: str
     sub_status: str | None
     created: str
     token: str
@@ -117,7 +113,10 @@ _JOB_COLUMNS = ", ".join(
 )
 _JOBS = f"SELECT {_JOB_COLUMNS} FROM jobs j JOIN programs p ON p.id = j.program_id"  # noqa: S608 - column names
 
-_COUNT_ACTIVE = f"SELECT count(*) FROM jobs WHERE status IN {ACTIVE}"  # noqa: S608 - a constant
+_IS_ACTIVE = f"status IN ({', '.join(repr(str(status)) for status in sorted(ACTIVE))})"
+_COUNT_ACTIVE = f"SELECT count(*) FROM jobs WHERE {_IS_ACTIVE}"  # noqa: S608 - a constant
+
+_BOOK = "INSERT OR REPLACE INTO ledger (job_id, seconds) VALUES (?, ?)"
 
 
 class Database:
@@ -262,7 +261,7 @@ class Database:
             connection.execute(
                 "INSERT INTO jobs"
                 " (id, program_id, entrypoint, artifact, dependencies, env_vars, status, created, token, runner)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job_id,
                     program.id,
@@ -270,18 +269,26 @@ class Database:
                     program.artifact,
                     program.dependencies,
                     program.env_vars,
+                    JobStatus.QUEUED,
                     self._now(),
                     new_token(),
                     self._runner,
                 ),
             )
-            self._add_event(connection, job_id, "STATUS_CHANGE", "API", "RUN_PROGRAM", {"status": "QUEUED"})
+            self._add_event(
+                connection,
+                job_id,
+                EventType.STATUS_CHANGE,
+                EventOrigin.API,
+                EventContext.RUN_PROGRAM,
+                {"status": JobStatus.QUEUED},
+            )
         return self.job(job_id)
 
     def job(self, job_id: str) -> JobRow | None:
         with self._reading() as connection:
             row = connection.execute(f"{_JOBS} WHERE j.id = ?", (job_id,)).fetchone()
-        return JobRow(*row) if row else None
+        return _job(row) if row else None
 
     def jobs(self, wanted: JobFilter, *, limit: int, offset: int) -> tuple[int, list[JobRow]]:
         """How many jobs match, and a part of them, newest first. A limit of 0 is no limit."""
@@ -294,57 +301,84 @@ class Database:
             rows = connection.execute(
                 f"{_JOBS}{where} ORDER BY j.seq DESC LIMIT ? OFFSET ?", (*values, limit or -1, offset)
             ).fetchall()
-        return count, [JobRow(*row) for row in rows]
+        return count, [_job(row) for row in rows]
 
-    def jobs_in(self, statuses: Sequence[str]) -> list[JobRow]:
-        """Those of our runner, oldest first."""
+    def jobs_in(self, statuses: Collection[JobStatus]) -> list[JobRow]:
+        """Return the jobs of this runner in one of these statuses, oldest first."""
         query = f"{_JOBS} WHERE j.status IN ({', '.join('?' * len(statuses))}) AND j.runner = ? ORDER BY j.seq"
         with self._reading() as connection:
             rows = connection.execute(query, (*statuses, self._runner))
-            return [JobRow(*row) for row in rows]
+            return [_job(row) for row in rows]
 
-    def move(self, job_id: str, status: str, *, since: Sequence[str], origin: Origin, context: str) -> bool:
-        """Change the status if it is one of ``since``; tells whether it was."""
-        marks = ", ".join("?" * len(since))
+    def change_status(
+        self,
+        job_id: str,
+        status: JobStatus,
+        *,
+        after: Collection[JobStatus],
+        origin: EventOrigin = EventOrigin.SCHEDULER,
+        context: EventContext = EventContext.UPDATE_JOB_STATUS,
+        error: dict[str, object] | None = None,
+        seconds: float | None = None,
+    ) -> bool:
+        """Change the job's status and record it as an event; return False if its status is not one of ``after``.
+
+        Args:
+            error: the data of an ERROR event that explains the change, and is recorded only with it.
+            seconds: an entry for the ledger, which is made in any case.
+        """
+        marks = ", ".join("?" * len(after))
         with self._writing() as connection:
+            if seconds is not None:
+                connection.execute(_BOOK, (job_id, seconds))
             changed = connection.execute(
                 f"UPDATE jobs SET status = ? WHERE id = ? AND status IN ({marks})",  # noqa: S608
-                (status, job_id, *since),
+                (status, job_id, *after),
             ).rowcount
+            if changed and error:
+                self._add_event(connection, job_id, EventType.ERROR, origin, EventContext.SEND_ERROR, error)
             if changed:
-                self._add_event(connection, job_id, "STATUS_CHANGE", origin, context, {"status": status})
+                self._add_event(connection, job_id, EventType.STATUS_CHANGE, origin, context, {"status": status})
         return bool(changed)
 
     def set_sub_status(self, job_id: str, sub_status: str) -> bool:
-        """Only while the job is active; tells whether it is."""
+        """Change the job's sub-status and record it as an event; return False if the job is not active."""
         with self._writing() as connection:
             changed = connection.execute(
-                f"UPDATE jobs SET sub_status = ? WHERE id = ? AND status IN {ACTIVE}",  # noqa: S608 - a constant
+                f"UPDATE jobs SET sub_status = ? WHERE id = ? AND {_IS_ACTIVE}",  # noqa: S608 - a constant
                 (sub_status, job_id),
             ).rowcount
             if changed:
-                data = {"sub_status": sub_status}
-                self._add_event(connection, job_id, "SUB_STATUS_CHANGE", "API", "SET_SUB_STATUS", data)
+                self._add_event(
+                    connection,
+                    job_id,
+                    EventType.SUB_STATUS_CHANGE,
+                    EventOrigin.API,
+                    EventContext.SET_SUB_STATUS,
+                    {"sub_status": sub_status},
+                )
         return bool(changed)
 
-    def starts(self, job_id: str) -> int:
-        """How often a supervisor was started for the job."""
-        started = json.dumps({"status": "PENDING"})
+    def times_scheduled(self, job_id: str) -> int:
+        """Return how often the job has left the queue."""
+        pending = json.dumps({"status": JobStatus.PENDING})
         with self._reading() as connection:
             (count,) = connection.execute(
-                "SELECT count(*) FROM events WHERE job_id = ? AND event_type = 'STATUS_CHANGE' AND data = ?",
-                (job_id, started),
+                "SELECT count(*) FROM events WHERE job_id = ? AND event_type = ? AND data = ?",
+                (job_id, EventType.STATUS_CHANGE, pending),
             ).fetchone()
         return int(count)
 
-    def add_error(self, job_id: str, data: dict[str, Any], *, origin: Origin = "API") -> None:
+    def add_error(self, job_id: str, data: dict[str, Any]) -> None:
+        """Record an ERROR event that the job's function has sent."""
         with self._writing() as connection:
-            self._add_event(connection, job_id, "ERROR", origin, "SEND_ERROR", data)
+            self._add_event(connection, job_id, EventType.ERROR, EventOrigin.API, EventContext.SEND_ERROR, data)
 
-    def events(self, job_id: str, event_type: str = "") -> list[dict[str, Any]]:
-        """Newest first."""
+    def events(self, job_id: str, event_type: EventType | None = None) -> list[dict[str, Any]]:
+        """Return the job's events, of one type or of all, newest first."""
         query = (
-            "SELECT event_type, origin, context, created, data FROM events WHERE job_id = ? AND ? IN ('', event_type)"
+            "SELECT event_type, origin, context, created, data FROM events"
+            " WHERE job_id = ? AND event_type = ifnull(?, event_type)"
         )
         with self._reading() as connection:
             rows = connection.execute(f"{query} ORDER BY seq DESC", (job_id, event_type)).fetchall()
@@ -372,9 +406,9 @@ class Database:
     # The ledger
 
     def book(self, job_id: str, seconds: float) -> None:
-        """What a job has used so far; a later figure replaces an earlier one."""
+        """Record how many seconds the job has used so far; a later figure replaces an earlier one."""
         with self._writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO ledger (job_id, seconds) VALUES (?, ?)", (job_id, seconds))
+            connection.execute(_BOOK, (job_id, seconds))
 
     def seconds_used(self) -> float:
         with self._reading() as connection:
@@ -382,7 +416,13 @@ class Database:
         return float(seconds)
 
     def _add_event(
-        self, connection: sqlite3.Connection, job_id: str, event_type: str, origin: Origin, context: str, data: object
+        self,
+        connection: sqlite3.Connection,
+        job_id: str,
+        event_type: EventType,
+        origin: EventOrigin,
+        context: EventContext,
+        data: object,
     ) -> None:
         connection.execute(
             "INSERT INTO events (job_id, event_type, origin, context, created, data) VALUES (?, ?, ?, ?, ?, ?)",
@@ -392,6 +432,11 @@ class Database:
     def _now(self) -> str:
         """UTC with microseconds, as the gateway writes it; such texts compare as their times do."""
         return self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _job(row: Sequence[Any]) -> JobRow:
+    status, *others = row
+    return JobRow(JobStatus(status), *others)
 
 
 def _conditions(wanted: JobFilter) -> tuple[str, list[str]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from pathlib import Path
 from typing import Any
 
+from qiskit_functions_core.local_files import atomic_write
 from qiskit_functions_core.serverless.artifact import Artifact
 
 from .data_folder import DataFolder
@@ -39,8 +39,6 @@ def _put(data_folder: DataFolder, database: Database, directory: Path, function:
     stored = database.program(function["title"], PROVIDER)
     if stored and all(getattr(stored, column) == value for column, value in changes.items()):
         return
-    # Another gateway's job may be reading the same one.
-    partial = data_folder.artifacts / f".{name}.{secrets.token_hex(4)}"
-    partial.write_bytes(archive)
-    partial.replace(data_folder.artifacts / name)
+    with atomic_write(data_folder.artifacts / name) as file:  # a job may be reading the same artifact
+        file.write(archive)
     database.put_program(function["title"], PROVIDER, dict(changes))

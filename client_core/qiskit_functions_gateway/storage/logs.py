@@ -1,4 +1,4 @@
-"""A job's log: written within a bound, read by those who may."""
+"""Jobs' logs: written within a bound, and read by the job's user and its function's provider."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ import io
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
+
+from qiskit_functions_core.local_files import atomic_write
 
 if TYPE_CHECKING:
     from .data_folder import JobFolder
 
-_CUT = "[older lines were cut: this log keeps the last {} MB]\n"
+_CUT_NOTICE = "[older lines were cut: this log keeps the last {} MB]\n"
 _PUBLIC, _PRIVATE = "[PUBLIC] ", "[PRIVATE] "
 
 _LONGEST_LINE = 65536
-"""What is cut off at most so that a log begins with a whole line."""
+"""How many bytes are dropped at most so that a shortened log begins with a whole line."""
 
 
 class BoundedLog:
-    """Appends to a log; readable at any time, never longer than one and a half times the bound.
+    """Appends to a log, which can be read at any time and never grows beyond one and a half times its bound.
 
-    Safe to be written by several threads. Nothing is raised when the disk is full: a function goes on, and
-    what could not be written is missing.
+    Several threads may write. A full disk raises nothing: the function goes on, and its log lacks some output.
 
     Args:
-        max_bytes: how much is kept; the oldest is cut first, rarely and much at once.
+        max_bytes: how much of the end is kept. It is cut to this at the end, and meanwhile when it is half as much
+            again, because each cut copies the log.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -37,20 +39,18 @@ class BoundedLog:
         self._lock = threading.Lock()
         self._file = path.open("ab", buffering=0)
         self._size = path.stat().st_size
-        self._in_line = False
 
     def write(self, data: bytes) -> None:
         with self._lock, suppress(OSError, ValueError):  # a closed file is a ValueError
             self._file.write(data)
             self._size += len(data)
-            self._in_line = not data.endswith(b"\n")
             if self._size > self._max_bytes * 3 // 2:
                 self._cut()
 
-    def say(self, text: str) -> None:
-        """A line of the gateway's own, which users and providers may read, on a line of its own."""
-        before = "\n" if self._in_line else ""
-        self.write(f"{before}{_PUBLIC}{text}\n".encode())
+    def add_message(self, text: str) -> None:
+        with self._lock, suppress(OSError):
+            append_message(self._path, text)
+            self._size = self._path.stat().st_size
 
     def close(self) -> None:
         with self._lock, suppress(OSError):
@@ -59,24 +59,54 @@ class BoundedLog:
             self._file.close()
 
     def _cut(self) -> None:
-        shorter = self._path.with_suffix(".cut")
-        with self._path.open("rb") as whole, shorter.open("wb") as kept:
-            whole.seek(-self._max_bytes, os.SEEK_END)
-            if not whole.readline(_LONGEST_LINE).endswith(b"\n"):
-                whole.seek(-self._max_bytes, os.SEEK_END)
-            notice = _CUT.format(f"{self._max_bytes / 1024**2:g}").encode()
-            kept.write(notice)
-            shutil.copyfileobj(whole, kept)
-            self._size = kept.tell() - len(notice)
+        with self._path.open("rb") as whole, atomic_write(self._path, synced=False) as kept:
+            _copy_end(whole, kept, self._max_bytes)
         self._file.close()
-        shorter.replace(self._path)
         self._file = self._path.open("ab", buffering=0)
+        self._size = self._max_bytes
+
+
+def append_message(path: Path, text: str) -> None:
+    """Add a line of the gateway's own to a log, which users and providers may read.
+
+    Raises:
+        OSError: the log cannot be written.
+    """
+    with path.open("a+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        separator = "" if size == 0 or file.read(1) == b"\n" else "\n"
+        file.write(f"{separator}{_PUBLIC}{text}\n".encode())
+
+
+def replace_log(path: Path, output: str, messages: Iterable[str], max_bytes: int) -> None:
+    """Replace a log by a function's output, kept elsewhere, and lines of the gateway's own.
+
+    Raises:
+        OSError: the log cannot be written.
+    """
+    lines = "".join(f"{_PUBLIC}{message}\n" for message in messages)
+    separator = "\n" if output and lines and not output.endswith("\n") else ""
+    with atomic_write(path, synced=False) as file:
+        _copy_end(io.BytesIO(f"{output}{separator}{lines}".encode()), file, max_bytes)
+
+
+def _copy_end(log: BinaryIO, target: BinaryIO, max_bytes: int) -> None:
+    """Copy a log, or the last lines of it that fit, after a line that says so."""
+    if log.seek(0, os.SEEK_END) > max_bytes:
+        log.seek(-max_bytes, os.SEEK_END)
+        if not log.readline(_LONGEST_LINE).endswith(b"\n"):
+            log.seek(-max_bytes, os.SEEK_END)
+        target.write(_CUT_NOTICE.format(f"{max_bytes / 1024**2:g}").encode())
+    else:
+        log.seek(0)
+    shutil.copyfileobj(log, target)
 
 
 def read_log(folder: JobFolder) -> str | None:
-    """The text so far; none when there is no log. Bytes that are no text are shown as replacements.
+    """Return a job's log so far, or None if there is none; bytes that are not UTF-8 become replacement characters.
 
-    A traceback names the function's files as its author does, not by where they lay here.
+    Tracebacks name the function's files as its author does, without the folder of this machine.
     """
     try:
         text = folder.log.read_bytes().decode(errors="replace")
@@ -87,21 +117,21 @@ def read_log(folder: JobFolder) -> str | None:
     return text
 
 
-def of_own_function(log: str) -> str:
-    """Everything, without the prefixes that tell public lines from private ones."""
+def without_prefixes(log: str) -> str:
+    """Return the whole log, without the prefixes of public and private lines, for the user of their own function."""
     return "".join(line.removeprefix(_PUBLIC).removeprefix(_PRIVATE) for line in _lines(log))
 
 
-def public_part(log: str) -> str:
-    """What the user of a provider's function may read."""
+def public_lines(log: str) -> str:
+    """Return the lines that the user of a provider's function may read."""
     return "".join(line.removeprefix(_PUBLIC) for line in _lines(log) if line.startswith(_PUBLIC))
 
 
-def private_part(log: str) -> str:
-    """The rest, for the provider."""
+def private_lines(log: str) -> str:
+    """Return the other lines, which the function's provider reads."""
     return "".join(line.removeprefix(_PRIVATE) for line in _lines(log) if not line.startswith(_PUBLIC))
 
 
 def _lines(log: str) -> Iterator[str]:
-    """With their ends; no other character than a line feed ends one, as it is for whoever wrote them."""
+    """Yield the lines with their ends; only a line feed ends one, as it does for the programs that write logs."""
     return iter(io.StringIO(log, newline="\n"))

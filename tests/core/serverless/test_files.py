@@ -145,7 +145,7 @@ async def test_a_name_by_which_the_gateway_may_find_another_file_is_refused_unse
 
 
 async def test_a_gateway_that_takes_names_as_they_are_is_asked_for_them(gateway: StillGateway) -> None:
-    folder = gateway.gateway.data_folder.data("", "mine").path
+    folder = gateway.gateway.data_folder.function_data("", "mine").path
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "by the function.txt").write_text("result")
     async with files_of(gateway.host, drops_characters=False) as files:

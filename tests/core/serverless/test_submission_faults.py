@@ -49,7 +49,7 @@ class World:
     def forget_jobs_of(self, function: str) -> None:
         """A gateway takes 50 active jobs."""
         for job_id in self.jobs_of(function):
-            self.gateway.gateway.database.move(job_id, "STOPPED", since=("QUEUED",), origin="API", context="STOP_JOB")
+            self.gateway.lifecycle.stop(job_id)
 
 
 @pytest.fixture(scope="module")

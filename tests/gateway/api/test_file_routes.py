@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qiskit_functions_gateway.api.files import stored_name
-from qiskit_functions_gateway.api.uploads import discard_abandoned
+from qiskit_functions_gateway.storage.incoming import discard_abandoned
 from support.raw_http import BOUNDARY, Answer, multipart
 from support.serving import eventually
 from support.still_gateway import TOKEN, StillGateway, still_gateway
@@ -40,7 +40,7 @@ def no_files_before(gateway: StillGateway) -> None:
 
 
 def data_path(gateway: StillGateway, provider: str = "", title: str = "mine") -> Path:
-    return gateway.gateway.data_folder.data(provider, title).path
+    return gateway.gateway.data_folder.function_data(provider, title).path
 
 
 def upload(

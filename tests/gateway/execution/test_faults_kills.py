@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from qiskit_functions_gateway.execution.environments import Environment
+from qiskit_functions_gateway.execution.lifecycle import JobLifecycle
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database
@@ -67,7 +68,7 @@ async def test_a_job_whose_starter_was_killed_before_its_supervisor_was_there_is
         first, second = [await user.run("waits") for _ in range(2)]
         await user.becomes(first, "RUNNING")
     with closing(Database(DataFolder(home).database_file)) as database:
-        assert database.move(second, "PENDING", since=("QUEUED",), origin="SCHEDULER", context="SCHEDULE_JOBS")
+        assert JobLifecycle(DataFolder(home), database).schedule(second)
     gate.open()
     async with user_of(home) as user:
         assert [await user.ended(first), await user.ended(second)] == ["SUCCEEDED"] * 2

@@ -11,7 +11,8 @@ import pytest
 
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.storage.data_folder import DataFolder
-from qiskit_functions_gateway.storage.database import ACTIVE, Database, JobFilter
+from qiskit_functions_gateway.storage.database import Database, JobFilter
+from qiskit_functions_gateway.storage.job_states import ACTIVE
 from support.gateways import (
     SAVE,
     WAIT,

@@ -25,7 +25,8 @@ from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.execution.runner import Cluster
 from qiskit_functions_gateway.server import Address, EmbeddedGateway
 from qiskit_functions_gateway.storage.data_folder import DataFolder
-from qiskit_functions_gateway.storage.database import ACTIVE, Database
+from qiskit_functions_gateway.storage.database import Database
+from qiskit_functions_gateway.storage.job_states import ACTIVE, JobStatus
 from qiskit_functions_mcp.commands.cli import main
 from support.gateways import SAVE, WAIT, User, archive, speaking
 from support.ray_cluster import START_TIMEOUT, free_port, ray_cluster
@@ -266,7 +267,7 @@ async def test_a_job_outlives_its_gateway_and_ends_without_any(home: Path, ray: 
         connection, _ = await anyio.to_thread.run_sync(nobody.accept)
         connection.close()
     with closing(store_of(home)) as database:  # as a gateway leaves it that was killed before the cluster's answer
-        database.move(job, "QUEUED", since=ACTIVE, origin="SCHEDULER", context="TEST")
+        database.change_status(job, JobStatus.QUEUED, after=ACTIVE)
     async with user_of(home, ray, port) as user:
         assert await user.ended(job) == "SUCCEEDED", await user.log(job)
         assert await user.result(job) == {"saved": True}
@@ -314,7 +315,7 @@ async def test_a_job_that_the_cluster_has_forgotten_has_failed(home: Path, ray: 
         await user.upload("lost", SAVE)
         job = await user.run("lost")
         with closing(store_of(home)) as database:
-            database.move(job, "RUNNING", since=ACTIVE, origin="SCHEDULER", context="TEST")
+            database.change_status(job, JobStatus.RUNNING, after=ACTIVE)
     async with user_of(home, ray) as user:
         assert await user.ended(job) == "FAILED"
         assert await user.errors(job) == ["LOST"]
@@ -413,7 +414,7 @@ async def test_only_what_is_the_jobs_own_is_open_to_its_token(home: Path) -> Non
         job, other = await user.run("own"), await user.run("own")
         with closing(store_of(home)) as database:
             tokens = [row.token for row in database.jobs_in(ACTIVE)]
-        data = DataFolder(home).data("", "own")
+        data = DataFolder(home).function_data("", "own")
         data.path.mkdir(parents=True, exist_ok=True)
         (data.path / "a file.txt").write_text("content")
         (data.path / "leads-away").symlink_to(home / "token")

@@ -19,7 +19,8 @@ from qiskit_functions_gateway.server import EmbeddedGateway
 from qiskit_functions_gateway.storage.backup import backup
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database, JobFilter
-from qiskit_functions_gateway.storage.logs import BoundedLog, of_own_function, private_part, public_part
+from qiskit_functions_gateway.storage.job_states import JobStatus
+from qiskit_functions_gateway.storage.logs import BoundedLog, private_lines, public_lines, without_prefixes
 from support.gateways import SAVE, WAIT, Gate, archive, gateway_process, processes_about, speaking, user_of
 
 VERSION_1 = Path(__file__).with_name("data") / "version-1.sql"
@@ -34,7 +35,7 @@ def folder_of_version_1(home: Path) -> None:
     (home / "artifacts").mkdir()
     source = "import os\nprint(open(os.environ['ARGUMENTS_PATH']).read())\n" + SAVE
     (home / "artifacts" / "ARTIFACT.tar").write_bytes(archive({"main.py": source.encode()}))
-    arguments = DataFolder(home).data("", "old").arguments(QUEUED)
+    arguments = DataFolder(home).function_data("", "old").arguments(QUEUED)
     arguments.parent.mkdir(parents=True)
     arguments.write_text('{"from": "before"}')
 
@@ -92,9 +93,9 @@ def test_the_order_of_jobs_and_events_holds_when_the_clock_goes_back(tmp_path: P
         program = database.put_program("counts", "", {})
         for job in ("a", "b", "c"):
             database.create_job(program, job, most_active=50)
-        database.move("a", "PENDING", since=("QUEUED",), origin="SCHEDULER", context="SCHEDULE_JOBS")
-        database.move("a", "RUNNING", since=("PENDING",), origin="SCHEDULER", context="UPDATE_JOB_STATUS")
-        assert [job.id for job in database.jobs_in(("QUEUED",))] == ["b", "c"]
+        database.change_status("a", JobStatus.PENDING, after={JobStatus.QUEUED})
+        database.change_status("a", JobStatus.RUNNING, after={JobStatus.PENDING})
+        assert [job.id for job in database.jobs_in({JobStatus.QUEUED})] == ["b", "c"]
         assert [job.id for job in database.jobs(JobFilter(), limit=0, offset=0)[1]] == ["c", "b", "a"]
         events = database.events("a")
         assert [event["data"]["status"] for event in events] == ["RUNNING", "PENDING", "QUEUED"]
@@ -224,9 +225,9 @@ def test_a_log_on_a_full_disk_loses_lines_and_raises_nothing(tmp_path: Path) -> 
 
 def test_only_line_feeds_end_lines_of_a_log() -> None:
     log = "[PUBLIC] a\x0c[PUBLIC] b\r\n[PRIVATE] c\u2028d\nbare"
-    assert of_own_function(log) == "a\x0c[PUBLIC] b\r\nc\u2028d\nbare"
-    assert public_part(log) == "a\x0c[PUBLIC] b\r\n"
-    assert private_part(log) == "c\u2028d\nbare"
+    assert without_prefixes(log) == "a\x0c[PUBLIC] b\r\nc\u2028d\nbare"
+    assert public_lines(log) == "a\x0c[PUBLIC] b\r\n"
+    assert private_lines(log) == "c\u2028d\nbare"
 
 
 def test_what_is_kept_is_nobody_elses_to_read_also_in_a_folder_that_is_open_to_all(tmp_path: Path) -> None:

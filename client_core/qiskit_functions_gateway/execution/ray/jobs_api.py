@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from qiskit_functions_gateway.execution.job_process import Failure
+from ...storage.job_states import JobStatus
+from ..lifecycle import Failure, FailureCode
 
 _TIMEOUT_SECONDS = 30.0
 """For each step of a request; an upload of 50 MB is many of them."""
@@ -28,21 +29,17 @@ class Report:
     """What the cluster says of a job.
 
     Attributes:
-        status: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED.
+        status: in Ray's words, which are the gateway's but for QUEUED.
         error_type: a kind of failure, in Ray's words.
         exit_code: of the worker, if it has ended; it is the function's.
         seconds: from its submission to its end; 0 before.
     """
 
-    status: str
+    status: JobStatus
     message: str
     error_type: str
     exit_code: int | None
     seconds: float
-
-    @property
-    def is_over(self) -> bool:
-        return self.status in ("SUCCEEDED", "FAILED", "STOPPED")
 
     @property
     def never_had_its_turn(self) -> bool:
@@ -54,9 +51,11 @@ class Report:
         code = self.exit_code
         if code is None:
             is_setup = self.error_type == "RUNTIME_ENV_SETUP_FAILURE"
-            return Failure("DEPENDENCIES" if is_setup else "CLUSTER", f"Ray ended the job: {self.message}")
+            why = FailureCode.DEPENDENCIES if is_setup else FailureCode.CLUSTER
+            return Failure(why, f"Ray ended the job: {self.message}")
         if code < 0 or code > _SIGNALLED:
-            return Failure("KILLED", f"The function was ended by signal {-code if code < 0 else code - _SIGNALLED}.")
+            number = -code if code < 0 else code - _SIGNALLED
+            return Failure(FailureCode.KILLED, f"The function was ended by signal {number}.")
         return None
 
 
@@ -89,7 +88,7 @@ class JobsApi:
         except _Refused as refused:
             if "already exists" not in str(refused):
                 why = str(refused).rstrip(". \n").splitlines()[-1]  # the rest is Ray's way to it
-                raise Failure("CANNOT_START", f"The Ray cluster refused the job: {why}") from refused
+                raise Failure(FailureCode.CANNOT_START, f"The Ray cluster refused the job: {why}") from refused
 
     def look(self, submission: str) -> Report | None:
         """None when the cluster does not know it."""
@@ -99,7 +98,9 @@ class JobsApi:
         except _Refused:
             return None
         seconds = (info.end_time - info.start_time) / 1000 if info.end_time and info.start_time else 0.0
-        return Report(str(info.status), info.message or "", str(info.error_type or ""), info.driver_exit_code, seconds)
+        return Report(
+            JobStatus(str(info.status)), info.message or "", str(info.error_type or ""), info.driver_exit_code, seconds
+        )
 
     def log(self, submission: str) -> str | None:
         """All of it so far; none when it cannot be had, as when the node it is on has died."""

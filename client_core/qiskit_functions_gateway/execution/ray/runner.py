@@ -21,19 +21,20 @@ from pathlib import Path
 from typing import Any
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
-from qiskit_functions_gateway.execution.environments import requirements
-from qiskit_functions_gateway.execution.job_environment import of_job
-from qiskit_functions_gateway.execution.job_process import Failure
-from qiskit_functions_gateway.execution.limits import Limits
-from qiskit_functions_gateway.execution.unpacking import CannotUnpack, unpack
-from qiskit_functions_gateway.storage.data_folder import DataFolder
-from qiskit_functions_gateway.storage.database import ACTIVE, Database, JobRow
-from qiskit_functions_gateway.storage.locks import Busy, locked
-from qiskit_functions_gateway.storage.logs import BoundedLog
-from qiskit_functions_gateway.storage.results import keep_result
+from qiskit_functions_core.local_files import atomic_write
 
-from ..process_runner import STARTED, error_data
+from ...storage.data_folder import DataFolder
+from ...storage.database import Database, JobRow
+from ...storage.job_states import ACTIVE, STARTED, EventOrigin, EventType, JobStatus
+from ...storage.locks import Busy, locked
+from ...storage.logs import replace_log
+from ...storage.results import keep_result
+from ..environments import requirements
+from ..job_environment import of_job
+from ..lifecycle import Failure, FailureCode, JobLifecycle
+from ..limits import Limits
 from ..runner import Cluster
+from ..unpacking import unpack_function
 from .jobs_api import JobsApi, Report, Unreachable
 from .worker import BEGIN
 
@@ -70,7 +71,8 @@ class RayRunner:
         self._limits = limits
         self._cluster = cluster
         self._host = (cluster.gateway or host).rstrip("/")
-        self._handed_over = _Submissions(data_folder.path / "ray")
+        self._lifecycle = JobLifecycle(data_folder, database)
+        self._handed_over = _Submissions(data_folder.submissions)
         self._logs: dict[str, tuple[int, float]] = {}
         self._api: JobsApi | None = None
         self._unreachable_since: float | None = None
@@ -82,7 +84,7 @@ class RayRunner:
         with suppress(Busy), locked(self._data_folder.path / "ray.lock", timeout=0):
             try:
                 self._api = api = self._api or JobsApi(self._cluster.address)
-                for job in self._database.jobs_in(("QUEUED",)):
+                for job in self._database.jobs_in({JobStatus.QUEUED}):
                     self._hand_over(api, job)
                 for job in self._database.jobs_in(STARTED):
                     if not self._handed_over.of(job.id):  # in a data folder that comes from a backup
@@ -95,7 +97,7 @@ class RayRunner:
 
     def stop(self, job_id: str) -> bool:
         """End a job; tells whether it was active. Returns when the cluster has ended it, if that answers in time."""
-        if not self._database.move(job_id, "STOPPED", since=ACTIVE, origin="API", context="STOP_JOB"):
+        if not self._lifecycle.stop(job_id):
             return False
         deadline = time.monotonic() + _STOP_SECONDS
         while self._handed_over.of(job_id) and time.monotonic() < deadline:
@@ -113,7 +115,7 @@ class RayRunner:
             self._fail(job, failure)
             self._settle(job.id)
         else:
-            self._move(job, "PENDING", since=("QUEUED",))
+            self._lifecycle.schedule(job.id)
         finally:
             shutil.rmtree(self._data_folder.job(job.id).work, ignore_errors=True)
 
@@ -124,22 +126,16 @@ class RayRunner:
         """
         try:
             packages = requirements(job.dependencies)
-            working_dir = self._package(job)
-        except (CannotUnpack, ValueError) as error:
-            raise Failure("CANNOT_START", str(error)) from error
+        except ValueError as error:
+            raise Failure(FailureCode.CANNOT_START, str(error)) from error
         pip = {"pip": {"packages": list(packages), "pip_check": False}} if packages else {}
-        return {"working_dir": str(working_dir), **pip}
+        return {"working_dir": str(self._package(job)), **pip}
 
     def _package(self, job: JobRow) -> Path:
         """A ZIP archive: from a folder, Ray would leave out what a ``.gitignore`` in it names."""
         folder = self._data_folder.job(job.id)
-        shutil.rmtree(folder.work, ignore_errors=True)  # of a gateway that died
         files = folder.work / "files"
-        if not job.artifact:
-            raise Failure("CANNOT_START", "The function was uploaded without an artifact, so there is nothing to run.")
-        unpack(self._data_folder.artifacts / job.artifact, files)
-        if not (files / job.entrypoint).is_file():
-            raise Failure("CANNOT_START", f"The artifact has no {job.entrypoint}, which is the function's entry point.")
+        unpack_function(self._data_folder, job, files)
         package = folder.work / "package.zip"
         # Archives may have times from before 1980, which ZIP does not know.
         with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
@@ -152,7 +148,7 @@ class RayRunner:
         return package
 
     def _for_worker(self, job: JobRow) -> dict[str, object]:
-        data = self._data_folder.data(job.provider, job.title).path.relative_to(self._data_folder.path)
+        data = self._data_folder.function_data(job.provider, job.title).path.relative_to(self._data_folder.path)
         shared = self._cluster.shared_folder
         return {
             "entrypoint": job.entrypoint,
@@ -164,43 +160,47 @@ class RayRunner:
 
     def _follow(self, api: JobsApi, job_id: str) -> None:
         job, submission = self._database.job(job_id), self._handed_over.of(job_id)
-        if job is None or submission is None or job.status == "QUEUED":
+        if job is None or submission is None or job.status == JobStatus.QUEUED:
             return
         report = api.look(submission)
         if report is None:
-            self._fail(job, Failure("LOST", "The Ray cluster does not know the job any more; was it started again?"))
+            message = "The Ray cluster does not know the job any more; was it started again?"
+            self._fail(job, Failure(FailureCode.LOST, message))
             self._settle(job_id)
-        elif report.is_over:
+        elif report.status.is_finished:
             self._conclude(api, job, submission, report)
-        elif job.status not in ACTIVE:
+        elif job.status.is_finished:
             api.stop(submission)
-        elif report.status == "RUNNING":
+        elif report.status == JobStatus.RUNNING:
             self._keep_up(api, job, submission)
 
     def _keep_up(self, api: JobsApi, job: JobRow, submission: str) -> None:
-        if job.status == "PENDING":
-            self._move(job, "RUNNING", since=("PENDING",))
+        if job.status == JobStatus.PENDING:
+            self._lifecycle.start(job.id)
         if time.monotonic() >= self._logs.get(job.id, (0, 0.0))[1]:
             self._mirror(api, job, submission)
         seconds, limit = self._running_seconds(job), self._limits.seconds
         self._database.book(job.id, seconds)
         if limit is not None and seconds > limit:
-            self._fail(job, Failure("TIME_LIMIT", f"The function ran longer than its limit of {limit:g} s."))
+            self._fail(job, Failure(FailureCode.TIME_LIMIT, f"The function ran longer than its limit of {limit:g} s."))
 
     def _conclude(self, api: JobsApi, job: JobRow, submission: str, report: Report) -> None:
-        if report.never_had_its_turn and job.status == "PENDING":
+        if report.never_had_its_turn and job.status == JobStatus.PENDING:
             self._queue_again(job, submission)
             return
         self._mirror(api, job, submission)
-        keep_result(self._data_folder, job, only_if_whole=report.status != "SUCCEEDED")
-        if job.status == "RUNNING":
-            self._database.book(job.id, min(self._running_seconds(job), report.seconds))
-        elif report.exit_code is not None and self._move(job, "RUNNING", since=("PENDING",)):
-            self._database.book(job.id, report.seconds)
-        if report.status == "FAILED":
-            self._fail(job, report.failure)
+        keep_result(self._data_folder, job, only_if_json=report.status != JobStatus.SUCCEEDED)
+        seconds = None
+        if job.status == JobStatus.RUNNING:
+            seconds = min(self._running_seconds(job), report.seconds)
+        elif report.exit_code is not None and self._lifecycle.start(job.id):  # it ran between two looks
+            seconds = report.seconds
+        if report.status == JobStatus.SUCCEEDED:
+            self._lifecycle.succeed(job.id, seconds=seconds)
+        elif report.status == JobStatus.STOPPED:
+            self._lifecycle.stopped_by_cluster(job.id, seconds=seconds)
         else:
-            self._move(job, report.status, since=STARTED)
+            self._fail(job, report.failure, seconds)
         self._settle(job.id)
 
     def _queue_again(self, job: JobRow, submission: str) -> None:
@@ -209,7 +209,7 @@ class RayRunner:
         It does not take the id of a job a second time, so a number is added to it.
         """
         first, _, number = submission.partition("_")
-        self._move(job, "QUEUED", since=("PENDING",))
+        self._lifecycle.put_back(job.id)
         self._handed_over.note(job.id, f"{first}_{int(number or 1) + 1}")
 
     def _settle(self, job_id: str) -> None:
@@ -226,7 +226,7 @@ class RayRunner:
         elif time.monotonic() - since > self._cluster.patience:
             message = f"The Ray cluster was out of reach for more than {self._cluster.patience:g} s: {error}"
             for job in self._database.jobs_in(STARTED):
-                self._fail(job, Failure("CLUSTER_GONE", message))
+                self._fail(job, Failure(FailureCode.CLUSTER_GONE, message))
 
     # What is kept of it here
 
@@ -238,35 +238,22 @@ class RayRunner:
         self._logs[job.id] = len(text or ""), time.monotonic() + _LOG_SHARE * (time.monotonic() - begun)
         if text is None or len(text) == known:
             return
-        target = self._data_folder.job(job.id).log
-        partial = target.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
-        log = BoundedLog(partial, self._limits.log_bytes)
-        log.write(text.partition(f"{BEGIN}\n")[2].encode())
-        for event in reversed(self._database.events(job.id, "ERROR")):
-            if event["origin"] == "SCHEDULER":
-                log.say(event["data"]["message"])
-        log.close()
-        partial.replace(target)
+        messages = [
+            event["data"]["message"]
+            for event in reversed(self._database.events(job.id, EventType.ERROR))
+            if event["origin"] == EventOrigin.SCHEDULER
+        ]
+        output = text.partition(f"{BEGIN}\n")[2]
+        replace_log(self._data_folder.job(job.id).log, output, messages, self._limits.log_bytes)
 
-    def _fail(self, job: JobRow, failure: Failure | None) -> None:
-        """The reason comes first: whoever sees that the job has failed finds it."""
-        if job.status not in ACTIVE:
-            return
-        if failure:
-            self._database.add_error(job.id, error_data(failure.code, failure.message), origin="SCHEDULER")
-            log = BoundedLog(self._data_folder.job(job.id).log, self._limits.log_bytes)
-            log.say(failure.message)
-            log.close()
-        self._move(job, "FAILED", since=ACTIVE)
-
-    def _move(self, job: JobRow, status: str, *, since: tuple[str, ...]) -> bool:
-        return self._database.move(job.id, status, since=since, origin="SCHEDULER", context="UPDATE_JOB_STATUS")
+    def _fail(self, job: JobRow, failure: Failure | None, seconds: float | None = None) -> None:
+        if job.status.is_active:
+            self._lifecycle.fail(job.id, failure, seconds=seconds)
 
     def _running_seconds(self, job: JobRow) -> float:
         """Since it was seen to run for the first time."""
-        for event in self._database.events(job.id, "STATUS_CHANGE"):
-            if event["data"] == {"status": "RUNNING"}:
+        for event in self._database.events(job.id, EventType.STATUS_CHANGE):
+            if event["data"] == {"status": JobStatus.RUNNING}:
                 return (datetime.now(UTC) - datetime.fromisoformat(event["created"])).total_seconds()
         return 0.0
 
@@ -290,10 +277,8 @@ class _Submissions:
             return None
 
     def note(self, job_id: str, submission: str) -> None:
-        self._folder.mkdir(exist_ok=True)
-        partial = self._folder / f"{job_id}.partial"
-        partial.write_text(submission, encoding="ascii")
-        partial.replace(self._folder / f"{job_id}.txt")
+        with atomic_write(self._folder / f"{job_id}.txt", synced=False) as file:
+            file.write(submission.encode("ascii"))
 
     def forget(self, job_id: str) -> None:
         (self._folder / f"{job_id}.txt").unlink(missing_ok=True)

@@ -1,0 +1,137 @@
+"""A job's life from the queue to its end: every change of status, with its event and its line in the job's log."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from enum import StrEnum
+
+from qiskit_functions_core.errors import EmbeddedGatewayError
+
+from ..storage.data_folder import DataFolder
+from ..storage.database import Database, JobRow, ProgramRow
+from ..storage.job_states import ACTIVE, EventContext, EventOrigin, JobStatus
+from ..storage.logs import append_message
+
+_RETRY_SECONDS = 1.0
+
+
+class FailureCode(StrEnum):
+    """Why the gateway ended a job, as the job's ERROR event says it."""
+
+    CANNOT_START = "CANNOT_START"
+    DEPENDENCIES = "DEPENDENCIES"
+    TIME_LIMIT = "TIME_LIMIT"
+    MEMORY_LIMIT = "MEMORY_LIMIT"
+    KILLED = "KILLED"
+    SUPERVISOR_DIED = "SUPERVISOR_DIED"
+    ENDED = "ENDED"
+    GONE = "GONE"
+    CLUSTER = "CLUSTER"
+    CLUSTER_GONE = "CLUSTER_GONE"
+    LOST = "LOST"
+
+
+class JobStopped(Exception):
+    """The job was stopped by its user, so nothing more is to be done for it."""
+
+
+class Failure(Exception):
+    """The job fails for a reason that the gateway knows, unlike an error of its function.
+
+    Attributes:
+        message: the reason, for the job's user.
+        excerpt: the lines of the job's log that explain it, for those who read only the event.
+    """
+
+    def __init__(self, code: FailureCode, message: str, excerpt: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.excerpt = excerpt
+
+
+class JobLifecycle:
+    """Changes the statuses of jobs. Blocking: call it from a thread.
+
+    A job goes from QUEUED to PENDING (and back, when it has to be started again), RUNNING, and SUCCEEDED or FAILED;
+    it can fail or be stopped in any status before these. Each method but ``queue`` returns False and changes nothing
+    if the job does not have the status that it needs: of two changes at the same time, only one happens.
+
+    Args:
+        patience: for how many seconds the end of a job is tried again when the database cannot be written,
+            as on a full disk.
+
+    Raises:
+        EmbeddedGatewayError: the data folder cannot be written; by every method.
+    """
+
+    def __init__(self, data_folder: DataFolder, database: Database, *, patience: float = 0.0) -> None:
+        self._data_folder = data_folder
+        self._database = database
+        self._patience = patience
+
+    def queue(self, program: ProgramRow, job_id: str, arguments: str, *, most_active: int) -> JobRow | None:
+        """Create a job, with its arguments as JSON; return None if ``most_active`` jobs are active already."""
+        # The arguments come first: no other process sees a job that lacks them.
+        self._data_folder.write_text(self._data_folder.job(job_id).arguments, arguments)
+        job = self._database.create_job(program, job_id, most_active=most_active)
+        if job is None:
+            shutil.rmtree(self._data_folder.job(job_id).path, ignore_errors=True)
+        return job
+
+    def schedule(self, job_id: str) -> bool:
+        """Take the job from the queue, before a process or a cluster gets it."""
+        return self._database.change_status(
+            job_id, JobStatus.PENDING, after={JobStatus.QUEUED}, context=EventContext.SCHEDULE_JOBS
+        )
+
+    def put_back(self, job_id: str) -> bool:
+        """Return the job to the queue because its function has not run yet."""
+        return self._database.change_status(job_id, JobStatus.QUEUED, after={JobStatus.PENDING})
+
+    def start(self, job_id: str) -> bool:
+        """Record that the job's function runs."""
+        return self._database.change_status(job_id, JobStatus.RUNNING, after={JobStatus.PENDING})
+
+    def succeed(self, job_id: str, *, seconds: float | None = None) -> bool:
+        """Record that the function has ended without an error, and how many seconds it has used, if given."""
+        return self._end(job_id, JobStatus.SUCCEEDED, None, seconds)
+
+    def fail(self, job_id: str, failure: Failure | None = None, *, seconds: float | None = None) -> bool:
+        """Record that the job has failed.
+
+        Args:
+            failure: the gateway's reason; None if the function itself ended with an error.
+            seconds: how long the function has run; None leaves the ledger as it is.
+        """
+        if failure:
+            # It comes first, so that the log is complete as soon as the status says FAILED.
+            with suppress(OSError):
+                append_message(self._data_folder.job(job_id).log, failure.message)
+        return self._end(job_id, JobStatus.FAILED, failure, seconds)
+
+    def stop(self, job_id: str) -> bool:
+        """Record that the user has stopped the job; its processes are still to be ended."""
+        return self._database.change_status(
+            job_id, JobStatus.STOPPED, after=ACTIVE, origin=EventOrigin.API, context=EventContext.STOP_JOB
+        )
+
+    def stopped_by_cluster(self, job_id: str, *, seconds: float | None = None) -> bool:
+        """Record that the job was stopped in the cluster, by other means than this gateway."""
+        return self._end(job_id, JobStatus.STOPPED, None, seconds)
+
+    def _end(self, job_id: str, status: JobStatus, failure: Failure | None, seconds: float | None) -> bool:
+        error: dict[str, object] | None = None
+        if failure:
+            message = f"{failure.message}\n{failure.excerpt}".rstrip()
+            error = {"code": failure.code, "message": message, "exception": None, "args": None}
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return self._database.change_status(job_id, status, after=ACTIVE, error=error, seconds=seconds)
+            except EmbeddedGatewayError:
+                if time.monotonic() >= deadline or not self._data_folder.database_file.exists():
+                    raise
+                time.sleep(_RETRY_SECONDS)
