@@ -244,9 +244,9 @@ async def test_nothing_of_the_servers_environment_reaches_a_function(
 
 async def test_a_functions_time_is_booked(home: Path, gate: Gate) -> None:
     async with user_of(home) as user:
-        await user.upload("works", WAIT, env_vars=gate.variables)
+        await user.upload("works", "print('begun', flush=True)\n" + WAIT, env_vars=gate.variables)
         job = await user.run("works")
-        await user.becomes(job, "RUNNING")
+        await user.says(job, "begun")
         assert function_of(home, job).is_running()
         gate.open()
         await user.ended(job)
