@@ -1,6 +1,6 @@
-"""What the APIs speak of; each wire format is parsed here, once.
+"""What the APIs send and take; each wire format is parsed here, once.
 
-Statuses are Qiskit's, as the official client shows them; the gateway's own are mapped at the boundary.
+Statuses are Qiskit's, as the official client shows them; the gateway's own names are translated here.
 """
 
 from __future__ import annotations
@@ -32,17 +32,22 @@ class JobStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
+        """Whether the job has ended."""
         return self in (JobStatus.DONE, JobStatus.ERROR, JobStatus.CANCELED)
 
     @property
     def on_gateway(self) -> str:
-        """The gateway's word, which is the only one that its filters know."""
+        """The gateway's name for it, which is the only one that its filters take."""
         return _TO_GATEWAY[self]
 
     @classmethod
-    def from_gateway(cls, word: str) -> JobStatus:
-        """Raises ValueError for a word that no known gateway uses."""
-        return _FROM_GATEWAY.get(word) or cls(word)
+    def from_gateway(cls, name: str) -> JobStatus:
+        """Return the status that the gateway calls so.
+
+        Raises:
+            ValueError: no known gateway uses that name.
+        """
+        return _FROM_GATEWAY.get(name) or cls(name)
 
 
 _TO_GATEWAY = {
@@ -53,41 +58,32 @@ _TO_GATEWAY = {
     JobStatus.ERROR: "FAILED",
     JobStatus.CANCELED: "STOPPED",
 }
-_FROM_GATEWAY = {word: status for status, word in _TO_GATEWAY.items()}
+_FROM_GATEWAY = {name: status for status, name in _TO_GATEWAY.items()}
 
 _SUB_STATUSES = {"OPTIMIZING_HARDWARE": "OPTIMIZING_FOR_HARDWARE", "WAITING_QPU": "WAITING_FOR_QPU"}
-"""Those that the official client calls otherwise than the gateway does."""
+"""The official client's names, where they differ from the gateway's."""
 
 
 def _decoded(value: Any) -> Any:
-    """The gateway sends objects and lists as JSON strings inside JSON."""
-    return json.loads(value) if isinstance(value, str) and value else value
+    """The gateway sends objects and lists as JSON strings inside JSON; empty ones, and no text, count as absent."""
+    value = json.loads(value) if isinstance(value, str) and value else value
+    return None if value in ({}, [], "") else value
 
 
-def _decoded_or_empty(value: Any) -> Any:
-    return _decoded(value) or None
+_List = BeforeValidator(lambda value: _decoded(value) or [])
 
+_Decoded = BeforeValidator(_decoded)
 
-def _list_or_empty(value: Any) -> Any:
-    return _decoded(value) or []
+_Status = BeforeValidator(lambda value: JobStatus.from_gateway(value) if isinstance(value, str) else value)
 
-
-def _no_schema_when_empty(value: Any) -> Any:
-    schema = _decoded(value)
-    return None if schema in ({}, "", None) else schema
-
-
-def _status(value: Any) -> Any:
-    return JobStatus.from_gateway(value) if isinstance(value, str) else value
-
-
-def _provider_name(value: Any) -> Any:
-    """Listings give a provider's id in place of its name; an id says nothing to anybody."""
-    return None if isinstance(value, str) and _UUID.fullmatch(value) else value
+_Provider = BeforeValidator(lambda value: None if isinstance(value, str) and _UUID.fullmatch(value) else value)
+"""Listings send a provider's id in place of its name, and an id means nothing to a reader."""
 
 
 class Wire(BaseModel):
-    """Frozen, and tolerant of fields that newer gateways add; built when first used, as few are in most processes."""
+    """A frozen model that ignores fields which newer gateways add; built at its first use, as few are used in most
+    processes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
@@ -96,25 +92,25 @@ W = TypeVar("W", bound=Wire)
 
 
 def parsed(model: type[W], value: Any) -> W:
-    """What a server answered, as a model.
+    """Return what a server answered as a model.
 
     Raises:
-        GatewayFault: it is something else.
+        GatewayFault: it does not match the model.
     """
     try:
         return model.model_validate(value)
     except (ValidationError, RecursionError) as error:
         raise GatewayFault(
-            f"the answer is no {model.__name__} that this version understands",
+            f"the answer is not a {model.__name__} that this version understands",
             status=200,
             next_step="Check that the host is a Qiskit Serverless gateway, and whether it is newer than this client.",
         ) from error
 
 
 def parsed_list(model: type[W], value: Any) -> list[W]:
-    """As ``parsed``, for an array."""
+    """Return what a server answered as a list of models. Errors are as in ``parsed``."""
     if not isinstance(value, list):
-        raise GatewayFault(f"the answer is no list of {model.__name__}s", status=200)
+        raise GatewayFault(f"the answer is not a list of {model.__name__}s", status=200)
     return [parsed(model, item) for item in value]
 
 
@@ -122,7 +118,9 @@ class Function(Wire):
     """A Qiskit Function ("program" in the gateway's API).
 
     Attributes:
-        sizes: the compute profile behind each size, such as ``{"m": "cx3d-4x16"}``.
+        provider: None for a function that an account uploaded for itself.
+        sizes: the compute profile of each size, such as ``{"m": "cx3d-4x16"}``.
+        arguments_schema: a JSON Schema; None without one.
     """
 
     title: str
@@ -135,14 +133,14 @@ class Function(Wire):
     entrypoint: str | None = None
     image: str | None = None
     documentation_url: str | None = None
-    dependencies: Annotated[list[Any], BeforeValidator(_list_or_empty)] = Field(default_factory=list)
-    sizes: Annotated[dict[str, str] | None, BeforeValidator(_decoded_or_empty)] = None
+    dependencies: Annotated[list[Any], _List] = Field(default_factory=list)
+    sizes: Annotated[dict[str, str] | None, _Decoded] = None
     default_size: str | None = None
-    arguments_schema: Annotated[ArgumentsSchema | None, BeforeValidator(_no_schema_when_empty)] = None
+    arguments_schema: Annotated[ArgumentsSchema | None, _Decoded] = None
 
     @property
     def name(self) -> str:
-        """``title``, or ``provider/title``."""
+        """``title`` or ``provider/title``."""
         return f"{self.provider}/{self.title}" if self.provider else self.title
 
 
@@ -150,19 +148,18 @@ class Job(Wire):
     """One run of a function.
 
     Attributes:
-        function_title: none in the gateway's answer to a run, which names the function by an id only.
-        created: with its time zone, by the gateway's clock.
-        sub_status: what the function says it is doing while it runs (MAPPING, EXECUTING_QPU, …).
+        id: a UUID.
+        sub_status: what a running function says that it is doing (MAPPING, EXECUTING_QPU, …).
+        created: when, by the gateway's clock.
+        function_title: None in the gateway's answer to a run, which has only the function's id.
     """
 
     id: str = Field(pattern=f"^{_UUID.pattern}$")
-    status: Annotated[JobStatus, BeforeValidator(_status)]
+    status: Annotated[JobStatus, _Status]
     sub_status: str | None = None
     created: AwareDatetime
     function_title: str | None = Field(default=None, validation_alias=AliasPath("program", "title"))
-    provider: Annotated[str | None, BeforeValidator(_provider_name)] = Field(
-        default=None, validation_alias=AliasPath("program", "provider")
-    )
+    provider: Annotated[str | None, _Provider] = Field(default=None, validation_alias=AliasPath("program", "provider"))
     compute_profile: str | None = None
     fleet_id: str | None = None
     business_model: str | None = None
@@ -176,7 +173,7 @@ class Job(Wire):
 
     @property
     def function(self) -> str | None:
-        """``title`` or ``provider/title``, as far as the gateway told."""
+        """``title`` or ``provider/title``, as far as the gateway tells it."""
         return f"{self.provider}/{self.function_title}" if self.provider else self.function_title
 
 
@@ -184,7 +181,7 @@ class JobPage(Wire):
     """A part of a job listing, newest first.
 
     Attributes:
-        total: how many jobs match in all.
+        total: how many jobs the whole listing has.
     """
 
     jobs: list[Job] = Field(validation_alias="results")
@@ -192,7 +189,12 @@ class JobPage(Wire):
 
 
 class JobEvent(Wire):
-    """A change in a job's life; ``data`` of an ERROR holds code, message, exception and args."""
+    """Something that happened to a job.
+
+    Attributes:
+        event_type: such as STATUS_CHANGE or ERROR.
+        data: of an ERROR: code, message, exception and args.
+    """
 
     event_type: str
     origin: str | None = None
@@ -212,8 +214,8 @@ class Usage(Wire):
     """Quota of an instance, in seconds.
 
     Attributes:
-        remaining: none where there is no limit.
-        limit_reached: what the platform itself says, also without a remaining value.
+        remaining: None without a limit.
+        limit_reached: what the platform itself says, sometimes without a remaining value.
     """
 
     consumed: float | None = Field(default=None, validation_alias="usage_consumed_seconds")
@@ -226,8 +228,10 @@ class Backend(Wire):
     """A quantum computer or simulator.
 
     Attributes:
-        queue_length: jobs that wait; none where it is not known.
+        queue_length: jobs that wait; None where it is not known.
+        processor: its family and revision, such as ``Heron 2``.
         basis_gates: empty until the configuration was read.
+        coupling_map: pairs of qubits; None until the configuration was read.
     """
 
     name: str
@@ -243,7 +247,7 @@ class Backend(Wire):
 
 
 class Instance(Wire):
-    """An instance of Qiskit Runtime that an API key opens.
+    """An instance of Qiskit Runtime that an API key can use.
 
     Attributes:
         plan: in lower case, such as ``open`` or ``premium``; ``unknown`` where IBM Cloud does not tell.
@@ -252,7 +256,7 @@ class Instance(Wire):
     crn: str = Field(repr=False)  # an account is in it
     name: str = ""
     plan: str = "unknown"
-    tags: Annotated[list[str], BeforeValidator(_list_or_empty)] = Field(default_factory=list)
+    tags: Annotated[list[str], _List] = Field(default_factory=list)
 
     @property
     def region(self) -> str:
@@ -261,6 +265,6 @@ class Instance(Wire):
 
 
 def crn_region(crn: str) -> str:
-    """The region of ``crn:v1:cloud:type:service:region:…``; empty for what is no CRN."""
+    """Return the region in ``crn:v1:cloud:type:service:region:…``; empty for what is not a CRN."""
     fields = crn.split(":")
     return fields[5] if len(fields) > 5 else ""  # noqa: PLR2004 - as the docstring counts

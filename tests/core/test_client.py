@@ -288,7 +288,7 @@ async def test_a_clock_that_goes_back_makes_no_old_job_look_new() -> None:
             assert (await client.run("f", {})).job.id == gateway.jobs[0]["id"] != old
 
 
-async def test_without_the_gateways_clock_no_job_is_adopted_and_the_newest_are_named() -> None:
+async def test_without_the_gateways_clock_no_job_is_taken_for_the_lost_one_and_the_newest_are_named() -> None:
     gateway = Elsewhen(timedelta(days=-400), tells=False)
     with served(gateway) as host:
         async with self_hosted(host) as client:

@@ -1,11 +1,11 @@
-"""Arguments against a function's JSON Schema: one check for the core and the embedded gateway.
+"""Validation of arguments against a function's JSON Schema, for the core and for this machine's gateway.
 
-Both sides are untrusted: a schema comes from whoever owns the function, the arguments from whoever runs
-it. So nothing is fetched, and the documents are bounded as the gateway of Qiskit Serverless 0.37 bounds
-them. Patterns are matched in linear time. A schema with patterns that cannot be (with look-around or
-back-references), or with references, is evaluated in a process of its own, bounded in work and memory.
+Both documents are untrusted: the schema comes from the function's owner, the arguments from the function's user. So
+nothing is fetched, and the documents have the limits of Qiskit Serverless 0.37's gateway. Patterns are matched in
+linear time. A schema with patterns for which that is impossible (look-around, back-references), or with references, is
+evaluated in a separate process with limits on work and memory.
 
-Blocking: a megabyte of arguments against many patterns takes about a second, so call it from a thread.
+Call it from a thread: a megabyte of arguments against many patterns takes about a second.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _UNCHECKED_FORMATS = (
 _LINEAR = jsonschema_rs.RegexOptions()
 _BACKTRACKING = jsonschema_rs.FancyRegexOptions()
 
-_APART_SECONDS = 5.0
-_APART_CPU_SECONDS = 1
-_APART_BYTES = 1024**3
-"""For the process of its own: a second of work, what a busy machine adds to it, and room for the libraries."""
+_PROCESS_SECONDS = 5.0
+_PROCESS_CPU_SECONDS = 1
+_PROCESS_BYTES = 1024**3
+"""The separate process: a second of work, what a busy machine adds to that, and room for the libraries."""
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 
@@ -52,10 +52,10 @@ class Violation:
     """Where and how arguments break a schema.
 
     Attributes:
-        message: keyword, what it requires, and the rejected value, as the gateway says it.
+        message: the keyword, what it requires, and the rejected value, in the gateway's words.
         path: keys and indices that lead to the rejected value.
-        description: what the schema says of the property in question; empty when it says nothing.
-        plain: which names are missing or unknown, where that is what is wrong.
+        description: the schema's description of that property; empty without one.
+        plain: which names are missing or unknown, if that is the problem; else empty.
     """
 
     message: str
@@ -68,10 +68,10 @@ _TOO_MUCH_WORK = Violation("the schema takes too much work to check these argume
 
 
 def check_schema(text: str) -> ArgumentsSchema | None:
-    """A schema that was uploaded as a JSON text; none for ``{}``, which asks for nothing.
+    """Return a schema that was uploaded as a JSON text; None for ``{}``, which requires nothing.
 
     Raises:
-        ValueError: it is no usable schema; the text says why, as the gateway does.
+        ValueError: it is not a usable schema; the text says why, as the gateway does.
     """
     if len(text) > MAX_SCHEMA_CHARACTERS:
         raise ValueError(f"arguments_schema is {len(text)} characters long and the maximum is {MAX_SCHEMA_CHARACTERS}.")
@@ -93,25 +93,25 @@ def check_schema(text: str) -> ArgumentsSchema | None:
 
 
 def violation(schema: ArgumentsSchema | None, arguments: Any) -> Violation | None:
-    """The first way in which decoded JSON arguments break a schema; none when they fit.
+    """Return the first way in which decoded JSON arguments break a schema; None if they match it.
 
-    A schema that cannot be evaluated at all breaks nothing here: the gateway has the last word.
+    They also pass a schema that cannot be evaluated at all: the gateway decides then.
     """
     if schema is None or schema == {} or schema is True:
         return None
     if _too_deep(arguments):
         return Violation(f"the arguments nest deeper than {MAX_DEPTH} levels", [])
     if _refers(schema):
-        return _violation_apart(schema, arguments)
+        return _violation_in_process(schema, arguments)
     try:
         validator = _validator(schema, _LINEAR)
     except (ValueError, jsonschema_rs.ReferencingError):
-        return _violation_apart(schema, arguments)
-    return _first(validator, schema, arguments)
+        return _violation_in_process(schema, arguments)
+    return _first_violation(validator, schema, arguments)
 
 
 def _refers(schema: ArgumentsSchema) -> bool:
-    """Whether parts refer to parts: a few that refer twice to the next are as much work as a million."""
+    """Whether it has references: a few parts that each refer twice to the next are as much work as a million."""
     stack: list[Any] = [schema]
     while stack:
         node = stack.pop()
@@ -124,16 +124,15 @@ def _refers(schema: ArgumentsSchema) -> bool:
     return False
 
 
-def _violation_apart(schema: ArgumentsSchema, arguments: Any) -> Violation | None:
-    """The same in a process of its own: in ours, neither a backtracking match nor a tree of references can be ended."""
-    command = [sys.executable, "-m", __name__]
+def _violation_in_process(schema: ArgumentsSchema, arguments: Any) -> Violation | None:
+    """As ``violation``, in a process that can be ended, which a match or a tree of references in this one cannot."""
     try:
         process = subprocess.run(  # noqa: S603 - this very module
-            command,
+            [sys.executable, "-m", __name__],
             input=json.dumps([schema, arguments]).encode(),
             check=False,
             capture_output=True,
-            timeout=_APART_SECONDS,
+            timeout=_PROCESS_SECONDS,
         )
     except subprocess.TimeoutExpired:
         return _TOO_MUCH_WORK
@@ -147,17 +146,17 @@ def _main() -> None:
     if sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CPU, (_APART_CPU_SECONDS, _APART_CPU_SECONDS))
-        resource.setrlimit(resource.RLIMIT_AS, (_APART_BYTES, _APART_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (_PROCESS_CPU_SECONDS, _PROCESS_CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_AS, (_PROCESS_BYTES, _PROCESS_BYTES))
     schema, arguments = json.load(sys.stdin)
     try:
-        found = _first(_validator(schema, _BACKTRACKING), schema, arguments)
+        found = _first_violation(_validator(schema, _BACKTRACKING), schema, arguments)
     except (ValueError, jsonschema_rs.ReferencingError):
         found = None
     json.dump(asdict(found) if found else None, sys.stdout)
 
 
-def _first(validator: Any, schema: ArgumentsSchema, arguments: Any) -> Violation | None:
+def _first_violation(validator: Any, schema: ArgumentsSchema, arguments: Any) -> Violation | None:
     found = next(validator.iter_errors(arguments), None)
     if found is None:
         return None
@@ -166,55 +165,47 @@ def _first(validator: Any, schema: ArgumentsSchema, arguments: Any) -> Violation
     rejected = _shown(found.instance)
     message = f"'{keyword}' validation failed, schema requires {required}: rejected value {rejected}"
     path = list(found.instance_path)
-    return Violation(message, path, _description(schema, path), _plain(schema, found))
-
-
-def _plain(schema: ArgumentsSchema, found: Any) -> str:
-    facts = found.kind.as_dict()
+    facts, plain = found.kind.as_dict(), ""
     if found.kind.name == "required":
-        return f"{_shown(facts['property'])} is missing"
-    if "unexpected" not in facts:
-        return ""
-    holder = _at(schema, found.schema_path[:-1])
-    known = ", ".join(holder.get("properties", {})) if isinstance(holder, dict) else ""
-    return f"there is no {_shown(', '.join(facts['unexpected']))}; known are {_shown(known)}"
+        plain = f"{_shown(facts['property'])} is missing"
+    elif "unexpected" in facts:
+        parent = _at(schema, found.schema_path[:-1])
+        known = ", ".join(parent.get("properties", {})) if isinstance(parent, dict) else ""
+        plain = f"there is no {_shown(', '.join(facts['unexpected']))}; known are {_shown(known)}"
+    return Violation(message, path, _description(schema, path), plain)
 
 
 def _validator(schema: ArgumentsSchema, patterns: Any) -> Any:
     return jsonschema_rs.validator_for(
         schema,
-        formats=dict.fromkeys(_UNCHECKED_FORMATS, _anything),
+        formats=dict.fromkeys(_UNCHECKED_FORMATS, lambda _: True),
         validate_formats=True,
         pattern_options=patterns,
         offline=True,
     )
 
 
-def _anything(_: str) -> bool:
-    return True
-
-
 def _at(schema: Any, path: list[str | int]) -> Any:
-    """What a keyword requires; the path runs through references, which are followed here too."""
-    here = schema
+    """Return what is at a path in the schema; the path leads through references, which are followed here too."""
+    node = schema
     for step in path:
-        if isinstance(here, dict) and step not in here and "$ref" in here:
-            here = _at(schema, here["$ref"].removeprefix("#/").split("/"))
+        if isinstance(node, dict) and step not in node and "$ref" in node:
+            node = _at(schema, node["$ref"].removeprefix("#/").split("/"))
         try:
-            here = here[step]
+            node = node[step]
         except (KeyError, IndexError, TypeError):
-            return here
-    return here
+            return node
+    return node
 
 
 def _description(schema: ArgumentsSchema, path: list[str | int]) -> str:
-    """Of the deepest property on the way that has one."""
-    here: Any = schema
+    """Return the description of the innermost property on the path that has one."""
+    node: Any = schema
     description = ""
     for step in path:
-        properties = here.get("properties") if isinstance(here, dict) else None
-        here = properties.get(step) if isinstance(properties, dict) else None
-        text = here.get("description") if isinstance(here, dict) else None
+        properties = node.get("properties") if isinstance(node, dict) else None
+        node = properties.get(step) if isinstance(properties, dict) else None
+        text = node.get("description") if isinstance(node, dict) else None
         description = text if isinstance(text, str) else description
     return description
 

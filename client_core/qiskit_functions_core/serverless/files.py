@@ -1,4 +1,4 @@
-"""The gateway's files: what a function reads from its data folder, and what it leaves there."""
+"""The gateway's files: those in a function's data folder, which the function reads and writes too."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ T = TypeVar("T")
 FileScope = Literal["user", "provider"]
 
 Progress = Callable[[int, int | None], Awaitable[None]]
-"""Told how many bytes have gone so far, and of how many, where that is known. A repeat begins anew."""
+"""Called with the bytes transferred so far and the total, which is None where it is not known; a retry starts at 0."""
 
 _AHEAD = 2
-"""So many parts arrive while one is written."""
+"""How many parts arrive while one is written."""
 
 _OTHER_CHARACTERS = re.compile(r"[^0-9A-Za-z_.-]|\.\.")
 
@@ -36,8 +36,8 @@ _OTHER_CHARACTERS = re.compile(r"[^0-9A-Za-z_.-]|\.\.")
 class Files:
     """Files of the functions that the account can run.
 
-    ``function`` is ``title`` or ``provider/title`` everywhere. All of one's own functions share a folder; a
-    provider function has one for each user, and with ``scope="provider"`` one for its provider.
+    ``function`` is always ``title`` or ``provider/title``. An account's own functions share one folder; a provider's
+    function has a folder for each user, and with ``scope="provider"`` one for its provider.
 
     Args:
         drops_characters: whether the gateway looks for a file without the characters that an upload replaces,
@@ -49,7 +49,11 @@ class Files:
         self._drops_characters = drops_characters
 
     async def list(self, function: str, *, scope: FileScope = "user") -> list[str]:
-        """The files' names, sorted; hidden files and folders are not among them."""
+        """Return the files' names, sorted, without hidden files and folders.
+
+        Raises:
+            NotFound: there is no such function.
+        """
         answer = await self._transport.get(_path("", scope), _query(function, scope))
         body = answer.json()
         names = body.get("results") if isinstance(body, dict) else None
@@ -66,24 +70,26 @@ class Files:
         scope: FileScope = "user",
         progress: Progress | None = None,
     ) -> str:
-        """Send a file, in place of one of the same name; gives the name that the gateway has stored it under.
+        """Send a file, in place of one of the same name, and return the name under which the gateway stored it.
 
-        The gateway puts an underscore in place of other characters than letters, digits, ``-``, ``_`` and ``.``;
-        only the name that is returned finds the file again.
+        The gateway replaces characters other than letters, digits, ``-``, ``_`` and ``.`` with an underscore; only the
+        returned name finds the file again.
 
         Args:
             source: a local file, which is read while it is sent, or the content itself.
-            name: the local file's name without one.
+            name: by default the local file's name.
 
         Raises:
-            InputError: there is no such file, or it is empty, which gateways refuse.
-            BadRequest: the gateway refuses the kind of file.
+            InputError: the file cannot be read, or is empty, which gateways refuse.
+            BadRequest: the gateway refuses that kind of file.
         """
         wanted = name or (source.name if isinstance(source, Path) else "")
         if not wanted:
             raise InputError("a file needs a name")
         query = _query(function, scope)
         async with _opened(source) as (size, parts):
+            if not size:
+                raise InputError("the file is empty, and gateways refuse empty files")
             file = FormFile("file", wanted, size, _reported(parts, size, progress))
             answer = await self._transport.send_form(_path("upload/", scope), {}, file, query)
         return _stored_name(answer.json())
@@ -91,7 +97,7 @@ class Files:
     async def download(
         self, function: str, name: str, target: Path, *, scope: FileScope = "user", progress: Progress | None = None
     ) -> int:
-        """Write a file to ``target``, which is replaced when all of it is there; gives its size in bytes.
+        """Download a file to ``target``, which is replaced once all of it is there, and return its size in bytes.
 
         Raises:
             NotFound: there is no such file.
@@ -99,7 +105,7 @@ class Files:
         """
         query = {**_query(function, scope), "file": self._findable(name)}
 
-        # A download can be repeated, so the disk is not waited for: that would cost as much as the transfer.
+        # Not synced: a download can be repeated, and waiting for the disk would take as long as the transfer.
         async with _in_threads(replacing(target, synced=False)) as file:
 
             async def fetch() -> int:
@@ -112,11 +118,14 @@ class Files:
             return await self._transport.retrying(fetch)
 
     async def read(self, function: str, name: str, *, scope: FileScope = "user", limit: int) -> bytes:
-        """A file's content.
+        """Return a file's content.
+
+        Args:
+            limit: the largest size to read, in bytes.
 
         Raises:
             NotFound: there is no such file.
-            InputError: it has more than ``limit`` bytes.
+            InputError: it is larger.
         """
         query = {**_query(function, scope), "file": self._findable(name)}
 
@@ -137,17 +146,17 @@ class Files:
         """Delete a file.
 
         Raises:
-            NotFound: there is no such file; some gateways say nothing then.
+            NotFound: there is no such file; some gateways do not say so.
             InputError: the gateway may take the name for another one.
         """
         query = {**_query(function, scope), "file": self._findable(name)}
         answer = await self._transport.send("DELETE", _path("delete/", scope), None, query)
         if answer.body:
-            answer.json()  # a web page is no gateway's word
+            answer.json()  # raises for a proxy's web page, which is not a confirmation
 
     def _findable(self, name: str) -> str:
         if not name or name in (".", "..") or re.search(r"[/\\\0]", name):
-            raise InputError(f"{name!r} is not a file's name", next_step="Take a name of list_files.")
+            raise InputError(f"{name!r} is not a file's name", next_step="Take a name from list_files.")
         if self._drops_characters and _OTHER_CHARACTERS.search(name):
             raise InputError(
                 f"the gateway looks for {name!r} without some of its characters, and may find another file",
@@ -164,17 +173,17 @@ def _query(function: str, scope: FileScope) -> dict[str, str]:
     provider, title = split_name(function)
     if scope == "provider" and not provider:
         raise InputError(
-            f"{function!r} has no provider, so it has no files of one", next_step="Name it as provider/title."
+            f"{function!r} has no provider, so it has no provider's files", next_step="Name it as provider/title."
         )
     return {"function": title} | ({"provider": provider} if provider else {})
 
 
 def _stored_name(answer: object) -> str:
-    """The end of a path on the server (Ray), or a bare name (Fleets)."""
+    """Return the name in the answer to an upload: the end of a path on the server (Ray), or all of it (Fleets)."""
     message = answer.get("message") if isinstance(answer, dict) else None
     if not isinstance(message, str) or not message:
         raise GatewayFault(
-            "the gateway took the file but does not say under which name",
+            "the gateway took the file but does not say under which name it is stored",
             status=200,
             next_step="Look for it with list_files.",
         )
@@ -183,29 +192,23 @@ def _stored_name(answer: object) -> str:
 
 @asynccontextmanager
 async def _opened(source: Path | bytes) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
-    """The size of what is to be sent, and its parts."""
+    """Give the size of what is to be sent, and its parts."""
     if isinstance(source, bytes):
-        yield _not_empty(len(source)), bytes_in_parts(source)
+        yield len(source), bytes_in_parts(source)
         return
     try:
         file = await anyio.to_thread.run_sync(open_regular, source)
     except OSError as error:
         raise InputError(
-            f"{source} cannot be read: {error.strerror or error}", next_step="Name a file that is there."
+            f"{source} cannot be read: {error.strerror or error}", next_step="Name a file that exists."
         ) from error
     with file:
-        size = _not_empty(os.fstat(file.fileno()).st_size)
+        size = os.fstat(file.fileno()).st_size
         yield size, _read(file, size)
 
 
-def _not_empty(size: int) -> int:
-    if not size:
-        raise InputError("the file is empty, and gateways refuse empty files")
-    return size
-
-
 async def _read(file: IO[bytes], left: int) -> AsyncIterator[bytes]:
-    """As much as there was in the beginning, also of a file that grows."""
+    """Give the first ``left`` bytes, also of a file that grows."""
     while left:
         part = await anyio.to_thread.run_sync(file.read, min(left, PART_BYTES))
         if not part:
@@ -215,7 +218,7 @@ async def _read(file: IO[bytes], left: int) -> AsyncIterator[bytes]:
 
 
 async def _batches(parts: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    """The small parts of a network, as many at a time as are worth a thread's while; never copied together."""
+    """Collect the small parts that a network gives until they are worth a call in a thread; they are not copied."""
     batch: list[bytes] = []
     size = 0
     async for part in parts:
@@ -231,7 +234,7 @@ async def _batches(parts: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
 async def _write(
     batches: AsyncIterator[list[bytes]], file: IO[bytes], size: int | None, progress: Progress | None
 ) -> None:
-    """Write in threads while the next batches arrive."""
+    """Write each batch in a thread while the next ones arrive."""
     send, receive = anyio.create_memory_object_stream[list[bytes]](_AHEAD)
 
     async def write() -> None:
@@ -261,7 +264,7 @@ async def _reported(parts: AsyncIterator[bytes], size: int | None, progress: Pro
 
 @asynccontextmanager
 async def _in_threads(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """A context manager that waits for the disk when it is entered and left."""
+    """Enter and leave in threads a context manager that waits for the disk."""
     value = await anyio.to_thread.run_sync(manager.__enter__)
     try:
         yield value

@@ -1,10 +1,11 @@
-"""The gateway's functions ("programs"): find them, and put new ones there."""
+"""The gateway's functions ("programs"): list, read and upload them."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import BadRequest, GatewayFault, InputError, NotFound, QiskitFunctionsError
@@ -29,31 +30,29 @@ _TITLE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def filters_of(kind: Kind) -> dict[str, str]:
-    """The gateway's query for a kind, in listings of functions and of their jobs."""
+    """Return the gateway's query for a kind, in listings of functions and of their jobs."""
     return _FILTERS[kind]
 
 
 def split_name(name: str) -> tuple[str | None, str]:
-    """``provider/title`` or ``title`` as (provider, title).
+    """Return the provider, which is None for ``title`` alone, and the title of ``provider/title``.
 
     Raises:
-        InputError: not such a name. The gateway would drop other characters without a word.
+        InputError: it is not such a name. The gateway would silently drop other characters.
     """
     provider, slash, title = name.rpartition("/")
     if not _TITLE.fullmatch(title) or (slash and not _TITLE.fullmatch(provider)):
         altered = re.sub(r"[^A-Za-z0-9_/-]", "", name).strip("/")
         is_better = altered not in ("", name) and altered.count("/") <= 1
         raise InputError(
-            f"{name!r} is not a function's name: it is title or provider/title, of letters, digits, - and _",
-            next_step=f"Use a name such as {altered!r}."
-            if is_better
-            else "Choose another, as list_functions has them.",
+            f"{name!r} is not a function's name: it is title or provider/title, with letters, digits, - and _",
+            next_step=f"Use a name such as {altered!r}." if is_better else "Choose a name from list_functions.",
         )
     return provider or None, title
 
 
 class Functions:
-    """What the account can run.
+    """The functions that the account can run.
 
     Args:
         overwrites_providers: whether the gateway lets an upload without a provider overwrite a provider's
@@ -65,9 +64,10 @@ class Functions:
         self._overwrites_providers = overwrites_providers
 
     async def list(self, *, kind: Kind = "all", provider: str = "") -> list[Function]:
-        """All functions of a kind, sorted by name; the gateway itself neither sorts nor pages.
+        """Return all functions of a kind, sorted by name; the gateway itself neither sorts nor pages.
 
         Args:
+            kind: all, the account's own, or those of providers (the catalog).
             provider: only this provider's; filtered here, since older gateways ignore it.
         """
         params = {**_FILTERS[kind], **({"provider": provider} if provider else {})}
@@ -78,35 +78,31 @@ class Functions:
         return sorted(functions, key=lambda function: function.name)
 
     async def get(self, name: str) -> Function:
-        """One function by ``title`` or ``provider/title``.
+        """Return one function by ``title`` or ``provider/title``.
 
         Raises:
-            NotFound: there is none, or not for this account.
+            NotFound: there is no such function, or not for this account.
         """
         provider, title = split_name(name)
         params = {"provider": provider} if provider else {}
+        suggestion = ""
         try:
             answer = await self._transport.get(f"programs/get_by_title/{title}/", params)
         except NotFound as error:
             if not error.from_gateway:
                 raise
+            with suppress(QiskitFunctionsError):  # the suggestion is a courtesy
+                suggestion = did_you_mean(name, [function.name for function in await self.list()])
             raise NotFound(
                 f"there is no function {name!r} for this account",
                 status=error.status,
                 request_id=error.request_id,
-                next_step=f"{await self._guess(name)}"
-                "Choose a name from list_functions; a provider's function is provider/title.",
+                next_step=f"{suggestion}Choose a name from list_functions; a provider's function is provider/title.",
             ) from error
         return parsed(Function, answer.json())
 
-    async def _guess(self, name: str) -> str:
-        try:
-            return did_you_mean(name, [function.name for function in await self.list()])
-        except QiskitFunctionsError:
-            return ""  # that there is no such function is all that matters
-
     async def dependencies_versions(self) -> Sequence[str]:
-        """The packages that a function may ask for, as ``name==version``."""
+        """Return the packages that a function may depend on, as ``name==version``."""
         answer = await self._transport.get("dependencies-versions/")
         versions = answer.json()
         if not isinstance(versions, list):
@@ -129,24 +125,32 @@ class Functions:
         sizes: Mapping[str, str] | None = None,
         default_size: str = "",
     ) -> Function:
-        """Create or update a function; what is left out keeps its stored value.
+        """Create or update a function, and return it; what is left out keeps its stored value.
 
         Args:
-            name: ``title``, or ``provider/title``.
-            artifact: the code; none for an image, or to change only the rest.
+            name: ``title`` or ``provider/title``.
+            artifact: the code; None for an image, or to change only the rest.
             image: a container image, in place of an artifact; only a provider's function can have one.
-            dependencies: out of ``dependencies_versions``, such as ``["mergedeep==1.3.4"]``.
-            arguments_schema: ``{}`` removes the stored one.
+            dependencies: some of ``dependencies_versions``, such as ``["mergedeep==1.3.4"]``.
+            env_vars: environment variables of its jobs.
+            arguments_schema: a JSON Schema; ``{}`` removes the stored one.
             version: as x.y.z.
-            type: heeded when the function is created, and never again.
-            sizes: the compute profile of each size; replaces all that are stored.
+            type: the gateway ignores it in an update.
+            runner: what runs its jobs.
+            sizes: the compute profile of each size, such as ``{"m": "cx3d-4x16"}``; replaces all that are stored.
+            default_size: the size of a run that names none.
 
         Raises:
-            InputError: found before anything was sent.
+            InputError: the input is wrong; nothing was sent.
             BadRequest: the gateway refuses it.
         """
         provider, title = split_name(name)
-        _check_image(image, provider, artifact)
+        if image and artifact:
+            raise InputError("a function is an image or an artifact, not both", next_step="Leave one of them out.")
+        if image and not provider:
+            raise InputError(
+                "only a provider's function can be an image", next_step="Name it provider/title, with your provider."
+            )
         if self._overwrites_providers and not provider:
             await self._refuse_to_overwrite_a_provider(title)
         fields = {
@@ -172,7 +176,7 @@ class Functions:
             raise GatewayFault(
                 "the gateway answered the upload with another function",
                 status=answer.status,
-                next_step="Look with get_function whether it has arrived.",
+                next_step="Check with get_function whether it has arrived.",
             )
         # The answer to an upload lacks the id and the provider.
         return await self.get(name)
@@ -187,10 +191,10 @@ class Functions:
             )
 
     async def validate_arguments(self, name: str, arguments: str) -> BadRequest | None:
-        """What the gateway says against these encoded arguments, or none.
+        """Return the gateway's objection to these arguments; None if it has none.
 
         Args:
-            arguments: a JSON text, as ``values.encode_arguments`` makes it.
+            arguments: a JSON text, as ``values`` encodes them.
         """
         provider, title = split_name(name)
         body: dict[str, Any] = {"title": title, "arguments": arguments}
@@ -203,12 +207,3 @@ class Functions:
         if answer.json() != {"valid": True}:
             raise GatewayFault("the gateway does not say whether the arguments are valid", status=answer.status)
         return None
-
-
-def _check_image(image: str, provider: str | None, artifact: Artifact | None) -> None:
-    if image and artifact:
-        raise InputError("a function is an image or an artifact, not both", next_step="Leave one of them out.")
-    if image and not provider:
-        raise InputError(
-            "only a provider's function can be an image", next_step="Name it provider/title, with your provider."
-        )

@@ -1,4 +1,4 @@
-"""What those who wait for jobs share: the newest answer about each of them, and about the queue."""
+"""Polling that all who wait for a job share: the newest answer about each job, and about the queue."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import anyio
 from ..models import Job
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
-"""Seconds. A tenth of the time waited so far, between these bounds."""
+"""Seconds between polls: a tenth of the time waited so far, within these bounds."""
 
 _QUEUE_SECONDS = 2.0
-"""How old the queue may be that is told to those who wait in it."""
+"""How old the answer about the queue may be."""
 
 
 @dataclass
@@ -30,11 +30,11 @@ class _Shared:
 
 
 class Polling:
-    """Asks as seldom as one watcher would, however many there are.
+    """Polls no more often for many watchers than for one.
 
     Args:
-        get: asks for a job by its id.
-        queued: asks for the account's queued jobs.
+        get: looks up a job by its id.
+        queued: lists the account's queued jobs.
     """
 
     def __init__(self, get: Callable[[str], Awaitable[Job]], queued: Callable[[], Awaitable[list[Job]]]) -> None:
@@ -46,12 +46,12 @@ class Polling:
         self._queue_asked = -math.inf
 
     async def recent(self, job_id: str) -> Job:
-        """The job as somebody has just heard of it, else as it is now."""
+        """Return the job as another watcher has just seen it, else as it is now."""
         with self._sharing(job_id) as shared:
             return await self._no_older_than(shared, job_id, _SHORTEST_POLL)
 
     async def watch(self, job_id: str) -> AsyncIterator[Job]:
-        """The job now and at each change of its status or sub-status, up to a final one."""
+        """Give the job now and at each change of its status or sub-status, up to a final one."""
         begun = time.monotonic()
         last: Job | None = None
         with self._sharing(job_id) as shared:
@@ -66,7 +66,7 @@ class Polling:
                 await anyio.sleep(pause)
 
     async def place_in_queue(self, job: Job) -> int:
-        """1 for the first of the account's queued jobs."""
+        """Return the job's place among the account's queued jobs; the first one is 1."""
         async with self._queue_lock:
             is_known = any(other.id == job.id for other in self._queue)
             if not is_known or time.monotonic() - self._queue_asked > _QUEUE_SECONDS:

@@ -1,4 +1,4 @@
-"""The spending step: one request that starts a job, never sent twice, and its job found when the answer is lost."""
+"""The request that starts a job and may cost quota: never sent twice, and its job is found if the answer is lost."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from .jobs import Jobs
 logger = logging.getLogger(__name__)
 
 _CLOCK_SLACK = timedelta(seconds=2)
-"""The gateway tells its clock to the second, and its servers differ a little."""
+"""The gateway tells its time to the second, and the clocks of its servers differ a little."""
 
 _ANSWER_SLACK = timedelta(minutes=5)
-"""A gateway's clock and that of the proxy that dates its answers differ by no more; a replayed answer is older."""
+"""The clocks of a gateway and of the proxy that dates its answers differ by less; a replayed answer is older."""
 
 _LOOKS = (0.0, 0.25, 0.75)
-"""When to look for a lost job: pauses, as parts of the time that its request may be late."""
+"""The pauses before each look for a lost job, as parts of ``Timeouts.late``."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Submission:
     """A job that was started.
 
     Attributes:
-        warnings: what pre-flight had to say, and how the job was found if its answer was lost.
+        warnings: those of pre-flight, and how the job was found if the answer was lost.
     """
 
     job: Job
@@ -48,10 +48,10 @@ class Submission:
 
 
 class Submissions:
-    """Starts jobs, and accounts for each request that may have started one.
+    """Starts jobs, and keeps count of the requests that may have started one.
 
-    A lost answer's job is the only new job of its function. That can only be said while no other request for that
-    function is open, so one that stays unaccounted for ends the search for later ones.
+    If an answer is lost, its job is the only new job of its function. That holds only while no other request for that
+    function is open, so after a request whose job was not found, no later one is identified either.
     """
 
     def __init__(self, transport: Transport, jobs: Jobs) -> None:
@@ -62,6 +62,11 @@ class Submissions:
 
     async def submit(self, name: str, function: Function, body: dict[str, Any], warnings: list[str]) -> Submission:
         """Send the request for a run of ``name``, once.
+
+        Args:
+            function: what the gateway has under that name.
+            body: the request's JSON.
+            warnings: those of pre-flight.
 
         Raises:
             GatewayUnreachable, GatewayError: nothing was submitted.
@@ -77,16 +82,18 @@ class Submissions:
             self._open[name] -= 1
             raise
         except (GatewayTimeout, GatewayError) as error:
-            if not _is_lost(error):
-                await self._doubt(name, since, error)
+            # A proxy that answers 408 may have passed the request on, too.
+            is_lost = isinstance(error, GatewayTimeout | GatewayFault) or error.status == HTTPStatus.REQUEST_TIMEOUT
+            if not is_lost:
+                await self._check_refusal(name, since, error)
                 self._open[name] -= 1
                 raise
             logger.warning("the answer to a run of %s was lost (%s); looking for its job", name, error.code)
             job = await self._find(name, since, error)
-            lost = f"The gateway's answer was lost; {job.id} is the only new job of {name} and was adopted."
-            warnings = [*warnings, lost]
+            found = f"The gateway's answer was lost; {job.id}, the only new job of {name}, is taken to be this run's."
+            warnings = [*warnings, found]
         except anyio.get_cancelled_exc_class():
-            logger.warning("a run of %s was given up while it was submitted; a job may have started", name)
+            logger.warning("a run of %s was cancelled while it was submitted; a job may have started", name)
             raise
         self._known.add(job.id)
         self._open[name] -= 1
@@ -99,13 +106,13 @@ class Submissions:
         program = content.get("program")
         program_id = program.get("id") if isinstance(program, dict) else program
         is_other = function.id is not None and program_id != function.id
-        # A proxy's cache, or an answer mixed up on the way.
+        # The answer came from a proxy's cache, or belongs to another request.
         if is_other or job.id in self._known or (since and job.created < since - _ANSWER_SLACK):
             raise GatewayFault("the gateway answered the run with another job", status=answer.status)
         return job
 
-    async def _doubt(self, name: str, since: datetime | None, refusal: Exception) -> None:
-        """Whoever refuses may not be the gateway, which then may have started the job all the same.
+    async def _check_refusal(self, name: str, since: datetime | None, refusal: Exception) -> None:
+        """Look for a new job: the refusal may come from a proxy, although the gateway has started the job.
 
         Raises:
             SubmissionUnknown: there is a new job.
@@ -113,7 +120,7 @@ class Submissions:
         try:
             candidates = await self._new_jobs(name, since) if since else []
         except QiskitFunctionsError:
-            return  # as it is with a refused token
+            return  # as after a refused token
         if candidates:
             raise _unknown(name, candidates) from refusal
 
@@ -131,7 +138,7 @@ class Submissions:
         raise _unknown(name, candidates) from cause
 
     async def _new_jobs(self, name: str, since: datetime | None) -> list[Job]:
-        """Jobs of the function that no known request started, newest first; without a clock, its newest."""
+        """Return the function's jobs that no known request started, newest first; without a clock, its newest ones."""
         page = await self._jobs.page(function=name, created_after=since)
         title = name.rpartition("/")[2]
         return [
@@ -141,13 +148,6 @@ class Submissions:
             and job.function_title in (None, title)
             and (since is None or job.created >= since)
         ]
-
-
-def _is_lost(error: GatewayTimeout | GatewayError) -> bool:
-    """A proxy that gave up waiting for the request, too, may have passed it on."""
-    return not isinstance(error, GatewayError) or (
-        isinstance(error, GatewayFault) or error.status == HTTPStatus.REQUEST_TIMEOUT
-    )
 
 
 def _unknown(name: str, candidates: list[Job]) -> SubmissionUnknown:

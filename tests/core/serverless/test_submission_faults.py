@@ -171,10 +171,10 @@ async def test_a_redirect_of_a_run_back_to_the_gateway_submits_nothing_more(worl
     world.forget_jobs_of(function)
 
 
-async def test_an_adopted_job_is_said_to_be_adopted(world: World) -> None:
+async def test_a_job_that_was_found_after_a_lost_answer_comes_with_a_warning(world: World) -> None:
     outcome, function = await run_through(world, fault_proxy.cut, "first")
     assert isinstance(outcome, Submission)
-    assert any("adopted" in warning for warning in outcome.warnings)
+    assert any("answer was lost" in warning for warning in outcome.warnings)
     world.forget_jobs_of(function)
 
 
@@ -183,7 +183,7 @@ async def test_a_run_that_nobody_spoils_has_no_warning_of_that(world: World) -> 
     async with world.client() as client:
         outcome = await attempt(client, function)
     assert isinstance(outcome, Submission)
-    assert not any("adopted" in warning for warning in outcome.warnings)
+    assert not any("answer was lost" in warning for warning in outcome.warnings)
     world.forget_jobs_of(function)
 
 
