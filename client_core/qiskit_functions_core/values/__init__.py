@@ -1,5 +1,9 @@
 """Qiskit values in and out: literals and encoding, bounded decoding, summaries, pictures, files.
 
+- ``families``: one module for each family of types, with all that is done with them.
+- ``literals``: what an assistant writes in JSON where a function wants a Qiskit value.
+- ``drawing``: what pictures look like.
+
 The public names are loaded when they are first used, and Qiskit and NumPy when a value needs them.
 """
 
@@ -9,8 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .decoding import Opaque, decode
+    from .decoding import decode
     from .encoding import encode_arguments
+    from .families.containers import Opaque
     from .limits import Limits
     from .results import Result, summarize
     from .summary_models import Counts, Outcome, Picture, Summary, ValueSummary
@@ -30,8 +35,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "decoding": ("Opaque", "decode"),
+    "decoding": ("decode",),
     "encoding": ("encode_arguments",),
+    "families.containers": ("Opaque",),
     "limits": ("Limits",),
     "results": ("Result", "summarize"),
     "summary_models": ("Counts", "Outcome", "Picture", "Summary", "ValueSummary"),

@@ -1,47 +1,47 @@
-"""Result text from outside becomes Python and Qiskit values.
+"""Encoded results become Python and Qiskit values.
 
-A gate in front of Qiskit's own decoders: a type is rebuilt only if it is on the list in ``readers``, its payload is
-bounded while it is unpacked, and whatever is refused or broken becomes an ``Opaque`` in its place, so that the rest
-stays readable.
+The formats are those of ``RuntimeEncoder`` (qiskit-ibm-runtime) and ``QiskitObjectsEncoder`` (qiskit-serverless). A
+type is rebuilt only if a module in ``families`` reads it; no module or class is ever looked up by a name
+from the data. Payloads are bounded while they are unpacked, and what is refused or broken becomes an ``Opaque`` in
+its place, so that the rest stays readable.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
-from . import readers
+from .families.containers import Opaque
+from .families.registry import REGISTRY
+from .families.unpacking import Unpacker
 from .limits import Limits
 from .native import hold_qiskit
-from .payloads import Payloads
 
 hold_qiskit()
 
-
-@dataclass(frozen=True)
-class Opaque:
-    """A value that was not rebuilt.
-
-    Attributes:
-        type_name: what the value says it is.
-        size: the characters of its JSON.
-        reason: why it was not rebuilt.
-        parts: what it holds, when that could be read: a container that does not fit together still shows it.
-    """
-
-    type_name: str
-    size: int
-    reason: str
-    parts: dict[str, Any] | list[Any] | None = field(default=None, compare=False)
-
-
+REFUSED = {"QiskitRuntimeService": "a service carries credentials and a URL: it is never opened from data"}
+# The second is where results have been since qiskit-ibm-runtime 0.48; encoded values still name the first.
+_NOISE_LEARNER = (
+    "qiskit_ibm_runtime.utils.noise_learner_result",
+    "qiskit_ibm_runtime.results.noise_learner",
+)
+_MAX_NAME = 100
 # Keys and items looked at to say how large the refused values of a text are.
 _MAX_SIZED = 500_000
 
 
 def decode(text: str, *, limits: Limits = Limits()) -> Any:  # noqa: B008 - frozen
-    """Decode a result; text that is not JSON comes back as it is, and nothing ever raises."""
+    """Return the value of an encoded result; text that is not JSON comes back as it is, and nothing is raised.
+
+    Only types that are on a list are rebuilt; everything else, and what is broken, comes back as an ``Opaque``. No
+    code is run or looked up by a name from the text, and nothing is unpickled.
+
+    This runs in the caller's process and thread. ``limits`` bounds what the text may hold, but a hostile value within
+    them can still take much time and memory (a circuit of a few bytes may claim millions of qubits), or end the
+    process. For a summary, a picture or a file of a result that is not trusted, have a worker read it instead.
+    Qiskit 2.6's native library fails in new threads after the thread that first imported Qiskit has ended: import
+    Qiskit in the main thread before other threads call this.
+    """
     return Decoder(limits).text(text)
 
 
@@ -55,7 +55,7 @@ class Decoder:
     def __init__(self, limits: Limits) -> None:
         self.refusals: list[Opaque] = []
         self._limits = limits
-        self._payloads = Payloads(limits)
+        self._unpacker = Unpacker(limits)
         self._sizing_left = _MAX_SIZED
 
     def text(self, text: str) -> Any:
@@ -63,7 +63,7 @@ class Decoder:
             return self._refuse("text", len(text), f"longer than {self._limits.max_text:,} characters")
         if text.count("{") + text.count("[") > self._limits.max_containers or text.count(",") > self._limits.max_items:
             return self._refuse("JSON", len(text), "more objects, lists or items than are read")
-        self._payloads.spend(len(text))
+        self._unpacker.spend(len(text))
         try:
             tree = _load(text)
         except json.JSONDecodeError:
@@ -85,21 +85,24 @@ class Decoder:
         return {key: self.value(item, depth + 1) for key, item in tree.items()}
 
     def _tagged(self, tree: dict[str, Any], depth: int) -> Any:
-        name = readers.name_of(tree)
-        read = readers.READERS.get(name)
-        if read is None:
-            return self._refuse(name, self._size(tree), readers.REFUSED.get(name, "not a type that is rebuilt here"))
+        name = _type_name(tree)
+        support = REGISTRY.named(name)
+        if support is None:
+            return self._refuse(name, self._size(tree), REFUSED.get(name, "not a type that is rebuilt here"))
         if "__value__" not in tree:
             return self._refuse(name, self._size(tree), "it has no __value__")
         value = self.value(tree["__value__"], depth + 1)
         try:
-            return read(value, self._payloads)
-        except Exception as error:  # over bytes from strangers, other people's readers raise anything
-            parts = value if isinstance(value, dict | list) else None
-            return self._refuse(name, self._size(tree), _first_line(error), parts)
+            return support.read(value, self._unpacker)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # broken data makes constructors raise anything; Rust's panics are no Exception
+            lines = str(error).strip().strip("'\"").splitlines()
+            reason = (lines[0] if lines else type(error).__name__)[:300]
+            return self._refuse(name, self._size(tree), reason, value if isinstance(value, dict | list) else None)
 
     def _size(self, tree: Any) -> int:
-        """About the characters of its JSON; of many refused values inside each other, only the first are sized."""
+        """Return about the characters of its JSON; of many refused values inside each other, only the first's."""
         if isinstance(tree, str):
             return len(tree) + 2
         if not isinstance(tree, dict | list):
@@ -118,6 +121,19 @@ class Decoder:
         return refusal
 
 
+def _type_name(tree: dict[str, Any]) -> str:
+    """Return the name of an encoded value's type: for ``settings`` and ``_json`` that of its class, if it may be."""
+    kind = str(tree["__type__"])[:_MAX_NAME]
+    if kind not in ("settings", "_json"):
+        return kind
+    module, class_name = (str(tree.get(key, ""))[:_MAX_NAME] for key in ("__module__", "__class__"))
+    if kind == "settings" and module.startswith("qiskit.quantum_info."):
+        return f"quantum_info.{class_name}"
+    if kind == "_json" and module in _NOISE_LEARNER:
+        return f"noise_learner.{class_name}"
+    return f"{module}.{class_name}"
+
+
 def _load(text: str) -> Any:
     try:
         return json.loads(text)
@@ -125,16 +141,10 @@ def _load(text: str) -> Any:
         raise
     except ValueError:
         # Python refuses integers of more than 4,300 digits; the hook is slow, so it is not there from the start.
-        return json.loads(text, parse_int=_integer)
+        def integer(digits: str) -> int | Opaque:
+            try:
+                return int(digits)
+            except ValueError:
+                return Opaque("integer", len(digits), "more digits than Python reads")
 
-
-def _integer(digits: str) -> int | Opaque:
-    try:
-        return int(digits)
-    except ValueError:
-        return Opaque("integer", len(digits), "more digits than Python reads")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().strip("'\"").splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300]
+        return json.loads(text, parse_int=integer)

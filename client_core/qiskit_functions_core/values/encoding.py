@@ -7,97 +7,70 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, LiteralError
+from ..errors import LiteralError
+from .decoding import Decoder
 from .limits import Limits
-from .native import hold_qiskit
-from .place import Place
+from .literals.context import LiteralContext
 
 _LIMITS = Limits()
 
 
 def encode_arguments(arguments: dict[str, Any], *, allowed_folders: Sequence[Path] = ()) -> str:
-    """The ``arguments`` string of a run: literals read, Qiskit objects encoded, plain JSON untouched.
+    """Return the ``arguments`` string of a run: literals read, Qiskit objects encoded, plain JSON untouched.
 
-    It blocks (Qiskit may be imported, files read), so call it from a thread. ``allowed_folders`` are the folders
-    that ``$file`` may read from, relative paths as seen from the first; none by default.
+    This runs in the calling thread, and blocks: files are read, and Qiskit is imported if a value needs it (2 s).
+    Qiskit 2.6's native library fails in new threads after the thread that first imported it has ended, so do not call
+    this from a short-lived thread before Qiskit was imported by a lasting one.
+
+    Args:
+        arguments: JSON, with literals such as ``{"$circuit": "OPENQASM 3.0; …"}``, and with Qiskit objects.
+        allowed_folders: the folders that ``$file`` may read from, relative paths as seen from the first.
 
     Raises:
         LiteralError: a literal, or a value that is already encoded, cannot be read; it says where.
         InputError: an object that functions could not decode.
     """
-    place = Place(_LIMITS, folders=tuple(allowed_folders))
-    return json.dumps(_resolve(arguments, place, 0), default=encode_object)
+    context = LiteralContext(_LIMITS, folders=tuple(allowed_folders))
+    return json.dumps(_resolve(arguments, context, 0), default=_encode_object)
 
 
-def _resolve(value: Any, place: Place, depth: int) -> Any:
+def _encode_object(value: Any) -> Any:
+    # Imports Qiskit and its runtime client (2 s, 190 MB), which plain arguments do not need.
+    from .object_encoding import encode_object
+
+    return encode_object(value)
+
+
+def _resolve(value: Any, context: LiteralContext, depth: int) -> Any:
+    """Return the value with its literals read."""
     if not isinstance(value, dict | list | tuple):
         return value
-    if depth > place.limits.max_depth:
-        raise LiteralError(place.pointer, f"nested deeper than {place.limits.max_depth}.")
-    if isinstance(value, dict):
-        return _resolve_object(value, place, depth)
-    return [
-        _resolve(item, place.child(index), depth + 1) if isinstance(item, dict | list | tuple) else item
-        for index, item in enumerate(value)
-    ]
-
-
-def _resolve_object(value: dict[Any, Any], place: Place, depth: int) -> Any:
+    if depth > context.limits.max_depth:
+        raise LiteralError(context.pointer, f"nested deeper than {context.limits.max_depth}.")
+    if not isinstance(value, dict):
+        return [
+            _resolve(item, context.child(index), depth + 1) if isinstance(item, dict | list | tuple) else item
+            for index, item in enumerate(value)
+        ]
     if "__type__" in value:
-        _check_encoded(value, place)
+        _check_encoded(value, context)
         return value
     # Python users may have other keys than text, which JSON turns into text.
     if any(str(key).startswith("$") for key in value):
-        from . import literals
+        # Imports Qiskit, which plain arguments do not need.
+        from .literals.tags import read
 
-        return literals.read(value, place)
-    return {key: _resolve(item, place.child(key), depth + 1) for key, item in value.items()}
+        return read(value, context)
+    return {key: _resolve(item, context.child(key), depth + 1) for key, item in value.items()}
 
 
-def _check_encoded(value: dict[str, Any], place: Place) -> None:
-    from .decoding import Decoder
-
-    decoder = Decoder(place.limits)
+def _check_encoded(value: dict[str, Any], context: LiteralContext) -> None:
+    decoder = Decoder(context.limits)
     decoder.value(value)
     if decoder.refusals:
         refusal = decoder.refusals[0]
         raise LiteralError(
-            place.pointer,
+            context.pointer,
             f"the encoded value {refusal.type_name!r} is refused: {refusal.reason}.",
             next_step="Encode it with qiskit_ibm_runtime.RuntimeEncoder, or write a literal such as $circuit.",
         )
-
-
-def encode_object(value: Any) -> Any:
-    """What ``json.dumps`` calls for everything that is not JSON; heavy imports happen here and not before."""
-    hold_qiskit()
-    import numpy as np
-    from qiskit_ibm_runtime import RuntimeEncoder
-
-    name = type(value).__name__
-    if isinstance(value, np.generic):
-        # The official encoder knows only some of NumPy's scalars.
-        return value.item()
-    if name == "QiskitRuntimeService":
-        raise InputError(
-            "The arguments hold a QiskitRuntimeService, which carries your token.",
-            next_step="Leave it out: inside the function, get_runtime_service() gives one.",
-        )
-    if name in _V1_RESULTS:
-        return _encode_v1_result(value, name)
-    try:
-        return RuntimeEncoder().default(value)
-    except TypeError as error:
-        raise InputError(
-            f"The arguments hold a {type(value).__module__}.{name}, which Qiskit's encoder does not know.",
-            next_step="Give a circuit, an operator such as SparsePauliOp, a NumPy array, or plain JSON.",
-        ) from error
-
-
-_V1_RESULTS = {"SamplerResult": "quasi_dists", "EstimatorResult": "values"}
-
-
-def _encode_v1_result(value: Any, name: str) -> dict[str, Any]:
-    """As ``QiskitObjectsEncoder`` of qiskit-serverless does, which may not be installed."""
-    data = _V1_RESULTS[name]
-    return {"__type__": name, "__value__": {data: getattr(value, data), "metadata": value.metadata}}

@@ -5,18 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import InputError
-from . import navigate, summaries
+from . import json_pointer, summaries
 from .decoding import decode
-from .page import Page
+from .families.row_window import RowWindow
+from .pictures import draw
+from .saving import save
 from .summary_models import Form, Picture, Summary, Theme
 
 
 class Result:
-    """A result, or the part of it at a JSON pointer. Everything here blocks; call it from a thread.
+    """A result, or the part of it at a JSON pointer.
+
+    Everything here runs in the calling thread, and a hostile or enormous value can take its time and memory there;
+    see ``decode``.
 
     Attributes:
         text: the whole result as the gateway keeps it.
-        pointer: where the part is.
+        pointer: where the part is; empty for the whole.
         part: the decoded part.
 
     Raises:
@@ -26,7 +31,7 @@ class Result:
     def __init__(self, text: str, *, pointer: str = "") -> None:
         self.text = text
         self.pointer = "" if pointer == "/" else pointer
-        self.part = navigate.at(decode(text), pointer)
+        self.part = json_pointer.resolve(decode(text), pointer)
 
     def summary(self, *, offset: int = 0, limit: int | None = None, budget: int = 12_000) -> Summary:
         """Summarise the part.
@@ -39,16 +44,14 @@ class Result:
         """
         if offset < 0 or (limit is not None and limit < 0):
             raise InputError("offset and limit are 0 or more.", next_step="Leave them out for the beginning.")
-        return summaries.summarize(self.part, self.pointer, Page(offset, limit), budget)
+        return summaries.summarize(self.part, self.pointer, RowWindow(offset, limit), budget)
 
     def picture(self, *, theme: Theme = "light", form: Form = "png") -> Picture:
         """Draw the part.
 
         Raises:
-            InputError: the extra ``plots`` is not installed, or the part is nothing that can be drawn.
+            InputError: the extra ``plots`` is not installed, or nothing in the part can be drawn.
         """
-        from .plots import draw
-
         return draw(self.part, self.pointer, theme=theme, form=form)
 
     def save(self, path: Path) -> str:
@@ -57,9 +60,7 @@ class Result:
         Raises:
             InputError: the part does not go into such a file, the file exists, or it cannot be written.
         """
-        from .saving import save
-
-        return save(self, path)
+        return save(self.text, self.part, self.pointer, path)
 
 
 def summarize(

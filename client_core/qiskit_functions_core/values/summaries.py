@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from . import json_pointer as pointers
-from .describe import describe, own_parts
-from .page import FIRST, Page
+from . import json_pointer
+from .families.containers import Opaque, Opaques
+from .families.registry import REGISTRY
+from .families.row_window import BEGINNING, RowWindow
 from .summary_models import Counts, Summary, ValueSummary
 
 # More than fit any budget; what comes after them is counted, up to a point.
@@ -21,25 +22,44 @@ _LONGEST_POINTER = 200
 _NOTE = "Shortened: ask for a pointer, with offset and limit, to see what was left out."
 
 
-def summarize(value: Any, pointer: str, page: Page, budget: int) -> Summary:
+def summarize(value: Any, pointer: str, window: RowWindow, budget: int) -> Summary:
     """Summarise a decoded value that stands at ``pointer``.
 
     ``budget`` bounds the summary's JSON in characters (2,000 at least).
     """
-    walk = _walk(value, pointer, page)
-    parts = [describe(part, at, its_page) for at, part, its_page in islice(walk, _MAX_PARTS)]
+    walk = _walk(value, pointer, window)
+    parts = [describe(part, at, its_window) for at, part, its_window in islice(walk, _MAX_PARTS)]
     left = [at for at, _, _ in islice(walk, _MAX_COUNTED)]
     return _fit(parts, left, max(budget, 2_000))
 
 
-def _walk(value: Any, pointer: str, page: Page = FIRST) -> Iterator[tuple[str, Any, Page]]:
-    """A value, then all that it holds and its own summary does not tell."""
-    yield pointer, value, page
-    for tokens, part in own_parts(value, page):
+def _walk(value: Any, pointer: str, window: RowWindow = BEGINNING) -> Iterator[tuple[str, Any, RowWindow]]:
+    """Yield a value, then all that it holds and its own summary does not tell."""
+    yield pointer, value, window
+    support = REGISTRY.support_for(value)
+    try:
+        untold = support.untold(value, window) if support else []
+    except Exception:  # a broken value, whose summary says so
+        untold = []
+    for tokens, part in untold:
         at = pointer
         for token in tokens:
-            at = pointers.join(at, token)
+            at = json_pointer.join(at, token)
         yield from _walk(part, at)
+
+
+def describe(value: Any, pointer: str, window: RowWindow) -> ValueSummary:
+    """Summarise a value by itself, without what it holds beyond that."""
+    support = REGISTRY.support_for(value)
+    if support is None:
+        return ValueSummary(pointer=pointer, kind="other", type=type(value).__name__)
+    try:
+        return support.describe(value, pointer, window)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a broken value can fail in any method, even by a panic of Qiskit's Rust code
+        reason = f"it cannot be summarised: {error}"[:300]
+        return Opaques().describe(Opaque(support.cls.__name__, 0, reason), pointer, window)
 
 
 def _fit(parts: list[ValueSummary], left: list[str], budget: int) -> Summary:
@@ -80,8 +100,8 @@ def _fewer_registers(pub: ValueSummary) -> tuple[ValueSummary, list[str]]:
     """The first half of a pub's registers, and the pointers of the others."""
     registers = pub.registers or {}
     kept = dict(islice(registers.items(), len(registers) // 2))
-    at = pointers.join(pub.pointer, "data")
-    dropped = [pointers.join(at, name) for name in registers if name not in kept]
+    at = json_pointer.join(pub.pointer, "data")
+    dropped = [json_pointer.join(at, name) for name in registers if name not in kept]
     return pub.model_copy(update={"registers": kept}), dropped
 
 

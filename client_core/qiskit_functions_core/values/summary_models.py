@@ -20,6 +20,8 @@ Kind = Literal[
     "array",
     "sparse_matrix",
     "circuit",
+    "instruction",
+    "parameter",
     "operator",
     "number",
     "boolean",
@@ -85,7 +87,7 @@ class ValueSummary(BaseModel):
     metadata: dict[str, Any] | None = None
     reason: Annotated[str | None, Field(description="Why an opaque value was not read.")] = None
     offset: Annotated[int | None, Field(description="Where what is shown begins, when not at 0.")] = None
-    omitted: Annotated[int | None, Field(description="How many elements, outcomes, … come after these.")] = None
+    omitted: Annotated[int | None, Field(description="How many rows come after these.")] = None
     next_offset: Annotated[int | None, Field(description="The offset to go on with at this pointer.")] = None
 
 

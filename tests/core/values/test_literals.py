@@ -13,7 +13,7 @@ from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecod
 
 from qiskit_functions_core.errors import LiteralError
 from qiskit_functions_core.values import encode_arguments
-from qiskit_functions_core.values.literals import LITERALS
+from qiskit_functions_core.values.literals.tags import LITERALS
 
 BELL_3 = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; h q[0]; cx q[0], q[1];'
 BELL_2 = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; h q[0]; cx q[0], q[1];'

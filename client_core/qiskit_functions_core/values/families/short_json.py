@@ -23,16 +23,17 @@ class NotShort(Exception):
 
 
 def inline(value: Any, room: int = INLINE) -> Any:
-    """The whole value as JSON of about ``room`` characters at most.
+    """Return the whole value as JSON of about ``room`` characters at most.
 
     Raises:
-        NotShort
+        NotShort: it needs more, or holds what JSON lacks.
     """
     shown, _ = _inline(value, room)
     return shown
 
 
 def fits(value: Any, room: int = INLINE) -> bool:
+    """Return whether ``inline`` can show the whole value."""
     try:
         _inline(value, room)
     except NotShort:
@@ -41,12 +42,12 @@ def fits(value: Any, room: int = INLINE) -> bool:
 
 
 def short(value: Any) -> Any:
-    """The value when it is short and not empty, else None."""
+    """Return the value as JSON if it is short and not empty, else None."""
     return inline(value) if value and fits(value) else None
 
 
 def _inline(value: Any, room: int) -> tuple[Any, int]:
-    """The value as JSON and the room that is left."""
+    """Return the value as JSON, and the room that is left."""
     if isinstance(value, dict):
         shown: dict[str, Any] = {}
         for key, item in value.items():
@@ -59,32 +60,32 @@ def _inline(value: Any, room: int) -> tuple[Any, int]:
             shown_item, room = _inline(item, room - 2)
             items.append(shown_item)
         return items, room
-    scalar = number(value) if isinstance(value, float | complex) else _scalar(value)
+    scalar: Any
+    if isinstance(value, float | complex):
+        scalar = number(value)
+    elif isinstance(value, str):
+        scalar = text(value)
+    elif isinstance(value, date):
+        scalar = value.isoformat()
+    elif value is None or isinstance(value, bool):
+        scalar = value
+    elif isinstance(value, int):
+        scalar = value if abs(value) < _LONGEST_INTEGER else str(value)
+    else:
+        raise NotShort
     room -= len(str(scalar)) + 2
     if room < 0:
         raise NotShort
     return scalar, room
 
 
-def _scalar(value: Any) -> Any:
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) < _LONGEST_INTEGER else str(value)
-    raise NotShort
-
-
 def text(value: str) -> str:
-    """Text that any encoder takes: lone surrogates become question marks."""
+    """Return text that any encoder accepts: lone surrogates become question marks."""
     return value.encode("utf-8", "replace").decode()
 
 
 def number(value: Any, digits: int = 17) -> Any:
-    """A number as JSON has it: what JSON lacks as text, complex numbers as the literal that would make them."""
+    """Return a number as JSON: what JSON lacks as text, complex numbers as the literal that makes them."""
     if isinstance(value, complex):
         return {"$complex": [number(value.real, digits), number(value.imag, digits)]}
     if isinstance(value, float):
@@ -93,14 +94,14 @@ def number(value: Any, digits: int = 17) -> Any:
 
 
 def rounded(value: Any) -> Any:
-    """An element of an array, or a coefficient, for showing."""
+    """Return an element of an array, or a coefficient, with the digits that are worth showing."""
     if isinstance(value, int | float | complex):
         return number(value, _DIGITS)
     return text(str(value))[:200]
 
 
 def is_distribution(value: Any) -> bool:
-    """Whether a mapping goes from outcomes (bitstrings, hexadecimal, integers) to numbers, by its first keys."""
+    """Return whether a mapping goes from outcomes (bitstrings, hexadecimal, integers) to numbers, by its first keys."""
     return (
         isinstance(value, dict)
         and bool(value)

@@ -17,8 +17,8 @@ from qiskit.circuit.random import random_circuit
 from qiskit.primitives.containers import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
 
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.values.plots import draw
-from qiskit_functions_core.values.summary_models import Picture
+from qiskit_functions_core.values import Picture
+from qiskit_functions_core.values.pictures import draw
 
 CHANCE = np.random.default_rng(7)
 BELL = BitArray.from_counts({"00": 510, "11": 490}, num_bits=2)

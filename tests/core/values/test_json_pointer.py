@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.values import json_pointer as pointer
-from qiskit_functions_core.values import navigate
 
 
 @settings(deadline=None)
@@ -28,7 +27,7 @@ def test_a_pointer_without_a_slash_is_rejected() -> None:
 
 
 def test_keys_with_slashes_and_tildes_are_reached() -> None:
-    assert navigate.at({"a/b": [{"~": 7}]}, "/a~1b/0/~0") == 7
+    assert pointer.resolve({"a/b": [{"~": 7}]}, "/a~1b/0/~0") == 7
 
 
 @pytest.mark.parametrize(
@@ -37,5 +36,5 @@ def test_keys_with_slashes_and_tildes_are_reached() -> None:
 )
 def test_a_missing_part_is_told_with_what_is_there(path: str, there: str) -> None:
     with pytest.raises(InputError) as caught:
-        navigate.at({"a": [1, 2], "b": 3}, path)
+        pointer.resolve({"a": [1, 2], "b": 3}, path)
     assert there in caught.value.next_step

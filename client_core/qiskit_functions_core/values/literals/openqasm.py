@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .limits import Limits
+from antlr4.error.ErrorListener import ConsoleErrorListener, ErrorListener
+from qiskit import QuantumCircuit, qasm2, qasm3
 
-if TYPE_CHECKING:
-    from qiskit import QuantumCircuit
+from ..limits import Limits
 
 _VERSION = re.compile(r"(?:\s|//[^\n]*\n|/\*.*?\*/)*OPENQASM\s+(\d+)", re.DOTALL)
 _INCLUDE = re.compile(r'(?:^|;)\s*include\s*"([^"]*)"', re.MULTILINE)
@@ -20,8 +19,12 @@ _LIBRARY = {2: "qelib1.inc", 3: "stdgates.inc"}
 _MAX_NESTING = 100
 
 
+# ANTLR would write the text that it does not understand to stderr, beside the error that says the same.
+ConsoleErrorListener.INSTANCE = ErrorListener()
+
+
 class OpenQASMError(ValueError):
-    """The text is no circuit; ``next_step`` may say how to repair it."""
+    """The text is not a circuit; ``next_step`` may say how to repair it."""
 
     def __init__(self, message: str, next_step: str = "") -> None:
         super().__init__(message)
@@ -29,30 +32,22 @@ class OpenQASMError(ValueError):
 
 
 def load(text: str, limits: Limits) -> QuantumCircuit:
-    """A circuit from OpenQASM 2 or 3, by the version that its first statement names.
+    """Return the circuit of OpenQASM 2 or 3, by the version that its first statement names.
 
     Raises:
         OpenQASMError: with line and column, both from 1, where the parser knows them.
     """
     version = _version(text)
     _check(text, version, limits)
-    from qiskit import qasm2, qasm3
-
-    _silence_antlr()
     try:
         circuit: QuantumCircuit = qasm2.loads(text, include_path=()) if version == 2 else qasm3.loads(text)  # noqa: PLR2004
     except Exception as error:  # the importers let ANTLR's and Python's own errors through
         message, position = _explain(error)
-        raise OpenQASMError(f"OpenQASM {version}{position}: {message}", _advice(message, version, text)) from error
+        library, advice = _LIBRARY[version], ""
+        if "not defined" in message and library not in text:
+            advice = f'The standard gates need include "{library}"; after the first line.'
+        raise OpenQASMError(f"OpenQASM {version}{position}: {message}", advice) from error
     return circuit
-
-
-@cache
-def _silence_antlr() -> None:
-    """It would write the text that it does not understand to stderr, beside the error that says the same."""
-    from antlr4.error.ErrorListener import ConsoleErrorListener, ErrorListener
-
-    ConsoleErrorListener.INSTANCE = ErrorListener()
 
 
 def _version(text: str) -> int:
@@ -81,7 +76,7 @@ def _check(text: str, version: int, limits: Limits) -> None:
 
 
 def _nesting(text: str) -> int:
-    """How deep brackets go; the OpenQASM 3 parser recurses, and takes seconds to fail."""
+    """Return how deep brackets go; the OpenQASM 3 parser recurses, and takes seconds to fail."""
     depth = deepest = 0
     for bracket in re.findall(r"[(){}\[\]]", text):
         depth += 1 if bracket in "({[" else -1
@@ -90,7 +85,7 @@ def _nesting(text: str) -> int:
 
 
 def _explain(error: Exception) -> tuple[str, str]:
-    """What is wrong, and where: `` at line 4, column 1`` or nothing."""
+    """Return what is wrong, and where: `` at line 4, column 1`` or nothing."""
     message = str(getattr(error, "message", "") or error).strip().strip("'\"")
     if found := _POSITION.match(message):
         return message[found.end() :], _position(int(found[1]), int(found[2]))
@@ -105,17 +100,10 @@ def _position(line: int, column: int) -> str:
 
 
 def _offending_token(error: BaseException | None) -> Any:
-    """The token at which ANTLR gave up, which the importer keeps in a chain of causes and arguments."""
+    """Return the token at which ANTLR gave up, which the importer keeps in a chain of causes and arguments."""
     while error is not None:
         for candidate in (error, *error.args):
             if (token := getattr(candidate, "offendingToken", None)) is not None:
                 return token
         error = error.__cause__ or error.__context__
     return None
-
-
-def _advice(message: str, version: int, text: str) -> str:
-    library = _LIBRARY[version]
-    if "not defined" in message and library not in text:
-        return f'The standard gates need include "{library}"; after the first line.'
-    return ""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import navigate
+from matplotlib.figure import Figure
+from qiskit import QuantumCircuit
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from qiskit import QuantumCircuit
-
-    from .plots import Colors
+from .themes import Colors
 
 # Columns in a row: more would make the gates' letters smaller than text around the picture.
 _FOLD = 14
@@ -24,29 +20,28 @@ _WIDEST, _TALLEST = 8.0, 13.0
 _UNIT, _SMALLEST = 0.84, 0.5
 
 
-def is_circuit(value: Any) -> bool:
-    return "QuantumCircuit" in navigate.class_names(value)
-
-
-def figure(circuit: QuantumCircuit, pointer: str, colors: Colors) -> tuple[Figure, str]:
-    """The circuit's figure and caption; of a large circuit, its beginning."""
+def circuit_figure(circuit: QuantumCircuit, pointer: str, colors: Colors) -> tuple[Figure, str]:
+    """Return the circuit's figure and caption; of a large circuit, its beginning."""
     most = min(_MAX_OPERATIONS, len(circuit.data))
     while True:
         shown = _beginning(circuit, most)
         whole = len(shown.data) == len(circuit.data) and circuit.num_qubits <= _MAX_QUBITS
         drawn = _draw(shown, colors, _WIDEST, idle_wires=whole)
-        scale = _scale(drawn.axes[0])
+        ax = drawn.axes[0]
+        # At most the drawer's own.
+        fitting = (_WIDEST / (_span(ax.get_xlim()) * _UNIT), _TALLEST / (_span(ax.get_ylim()) * _UNIT))
+        scale = min(*fitting, 1.0)
         if scale >= _SMALLEST or most <= 1:
             break
         most = max(int(min(len(shown.data), most) * scale / _SMALLEST), 1)
-    width = _span(drawn.axes[0].get_xlim()) * _UNIT * scale
+    width = _span(ax.get_xlim()) * _UNIT * scale
     if width < _WIDEST:
         drawn = _draw(shown, colors, width, idle_wires=whole)
     return drawn, _caption(circuit, shown, pointer)
 
 
 def _beginning(circuit: QuantumCircuit, most: int) -> QuantumCircuit:
-    """The first operations, on as many qubits as can be drawn."""
+    """Return the first operations, on as many qubits as can be drawn."""
     shown = circuit.copy_empty_like()
     # The drawer writes the phase on pyplot's current figure; the caption tells it instead.
     shown.global_phase = 0
@@ -60,19 +55,12 @@ def _beginning(circuit: QuantumCircuit, most: int) -> QuantumCircuit:
 
 
 def _draw(circuit: QuantumCircuit, colors: Colors, width: float, *, idle_wires: bool) -> Figure:
-    from matplotlib.figure import Figure
-
     made = Figure((width, width), 100, facecolor=colors.background)
     ax = made.add_axes((0, 0, 1, 1))
     style = {"name": colors.circuit, "backgroundcolor": colors.background}
     circuit.draw("mpl", ax=ax, fold=_FOLD, style=style, idle_wires=idle_wires)
     made.set_size_inches(width, width * _span(ax.get_ylim()) / _span(ax.get_xlim()))
     return made
-
-
-def _scale(ax: Axes) -> float:
-    """The scale at which the drawing fits, at most the drawer's own."""
-    return min(_WIDEST / (_span(ax.get_xlim()) * _UNIT), _TALLEST / (_span(ax.get_ylim()) * _UNIT), 1.0)
 
 
 def _span(limits: tuple[float, float]) -> float:

@@ -1,4 +1,4 @@
-"""Which rows of a value a summary shows."""
+"""The window on a value's rows that a summary shows."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ ROWS = 20
 
 
 @dataclass(frozen=True)
-class Page:
-    """A window on the rows of a value; ``limit`` None is the usual number for its kind."""
+class RowWindow:
+    """Which rows to show: from ``offset``, ``limit`` of them, or as many as is usual for the kind if it is None."""
 
     offset: int = 0
     limit: int | None = None
 
     def end(self, usual: int = ROWS) -> int:
+        """Return the index after the last row to show."""
         return self.offset + (usual if self.limit is None else self.limit)
 
     def rest(self, total: int, shown: int) -> dict[str, int | None]:
-        """The fields of a summary that say what comes before and after the rows shown."""
+        """Return the fields of a summary that say what comes before and after the rows shown."""
         after = max(total - self.offset - shown, 0)
         return {
             "offset": self.offset or None,
@@ -28,5 +29,4 @@ class Page:
         }
 
 
-# The usual beginning of a value.
-FIRST = Page()
+BEGINNING = RowWindow()

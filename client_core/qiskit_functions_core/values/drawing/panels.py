@@ -1,0 +1,218 @@
+"""What one set of axes of a picture shows: a histogram, points with errors, lines, or a heatmap.
+
+Nothing here imports matplotlib: a panel is decided on, with its caption, before anything is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from .themes import Colors
+
+Rows = Sequence[tuple[str, float]]
+
+# Longer outcomes are read from left to right, beside horizontal bars.
+_SHORT_LABEL = 8
+_LONGEST_LABEL = 34
+# Points with a marker and a bar of error each; more become a line and a band.
+_POINTS = 60
+# Lines that can be told apart.
+MAX_LINES = 6
+# More are drawn as every n-th, since a picture has about so many columns.
+_COLUMNS = 2_000
+_HEIGHT = 4.0
+
+
+@dataclass(frozen=True)
+class WholeFigure:
+    """A figure that is more than a set of axes; ``draw`` makes it, with its caption."""
+
+    draw: Callable[[Colors], tuple[Figure, str]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One set of axes.
+
+    Attributes:
+        title: above the axes, in one or two lines.
+        caption: the same in a sentence, with what is left out.
+        draw: draws into axes, in the colors of a theme.
+        height: in inches.
+    """
+
+    title: str
+    caption: str
+    draw: Callable[[Axes, Colors], None]
+    height: float = _HEIGHT
+
+
+def histogram(rows: Rows, distinct: int, share: str, pointer: str, unit: str) -> Panel:
+    """Draw the most frequent outcomes.
+
+    Args:
+        rows: outcomes and their counts or weights, the most frequent first.
+        distinct: how many different outcomes there are.
+        share: what part of the whole the rows are, in words.
+        pointer: where the values are.
+        unit: ``shots``, or what else the bars measure.
+    """
+    part = f"the {len(rows)} most frequent of {distinct:,} outcomes, {share}" if len(rows) < distinct else share
+    title = f"{'Counts' if unit == 'shots' else 'Distribution'}{_at(pointer)}"
+    vertical = max((len(label) for label, _ in rows), default=0) <= _SHORT_LABEL
+    height = _HEIGHT if vertical else 1.2 + 0.25 * len(rows)
+
+    def draw(ax: Axes, colors: Colors) -> None:
+        (_columns if vertical else _bars)(ax, colors, rows, unit)
+
+    return Panel(f"{title}\n{part}", f"{title}: {part}.", draw, max(height, 2.0))
+
+
+def _columns(ax: Axes, colors: Colors, rows: Rows, unit: str) -> None:
+    rows = sorted(rows)
+    bars = ax.bar(range(len(rows)), [count for _, count in rows], color=colors.main, width=0.7, zorder=2)
+    labels = [label for label, _ in rows]
+    steep = sum(map(len, labels)) > 60  # noqa: PLR2004 - letters of 10 points that fit side by side
+    ax.set_xticks(range(len(rows)), labels, rotation=60 if steep else 0, fontfamily="monospace")
+    ax.bar_label(bars, [_short(count) for _, count in rows], color=colors.text, fontsize=8, padding=2)
+    ax.set_xlim(-1, len(rows))
+    ax.margins(y=0.12)
+    _grid(ax, colors)
+    if unit == "shots":
+        _whole_numbers(ax, "y")
+    ax.set_xlabel("outcome")
+    ax.set_ylabel(unit)
+
+
+def _bars(ax: Axes, colors: Colors, rows: Rows, unit: str) -> None:
+    bars = ax.barh(range(len(rows)), [count for _, count in rows], color=colors.main, height=0.7, zorder=2)
+    ax.set_yticks(range(len(rows)), [shortened(label) for label, _ in rows], fontfamily="monospace")
+    ax.bar_label(bars, [_short(count) for _, count in rows], color=colors.text, fontsize=8, padding=3)
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    _grid(ax, colors, "x")
+    if unit == "shots":
+        _whole_numbers(ax, "x")
+    ax.set_xlabel(unit)
+
+
+def points_with_errors(values: NDArray[Any], errors: NDArray[Any], pointer: str, axis: str) -> Panel:
+    """Draw expectation values along an axis with that name, with their standard errors; both of shape (n,)."""
+    step = _step(len(values))
+
+    def draw(ax: Axes, colors: Colors) -> None:
+        x, y, e = range(0, len(values), step), values[::step], errors[::step]
+        if len(y) <= _POINTS:
+            ax.errorbar(x, y, yerr=e, fmt="o", color=colors.main, ecolor=colors.series[1], capsize=4, markersize=6)
+        else:
+            ax.plot(x, y, color=colors.main)
+            ax.fill_between(x, y - e, y + e, color=colors.main, alpha=0.3, linewidth=0)
+        _grid(ax, colors)
+        _whole_numbers(ax, "x")
+        if len(y) <= MAX_LINES:
+            ax.set_xticks(list(x))
+            ax.set_xlim(-0.5, len(y) - 0.5)
+        ax.set_xlabel(axis)
+        ax.set_ylabel("expectation value")
+
+    title = f"Expectation values{_at(pointer)}"
+    return Panel(title, f"{title}: {len(values)}, with standard errors{_every(step)}.", draw)
+
+
+def probabilities(lines: Sequence[tuple[str, NDArray[np.float64]]], distinct: int, pointer: str) -> Panel:
+    """Draw how likely some outcomes, of so many distinct ones, are along a sweep."""
+    points = len(lines[0][1])
+    step = _step(points)
+
+    def draw(ax: Axes, colors: Colors) -> None:
+        x = range(0, points, step)
+        for (label, values), color in zip(lines, colors.series, strict=False):
+            marker = "o" if len(x) <= _POINTS else ""
+            ax.plot(x, values[::step], color=color, marker=marker, markersize=4, label=shortened(label))
+        legend = ax.legend(frameon=False, labelcolor=colors.text, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+        for text in legend.get_texts():
+            text.set_fontfamily("monospace")
+        _grid(ax, colors)
+        _whole_numbers(ax, "x")
+        ax.set_ylim(bottom=0)
+        ax.set_xlabel("parameter point")
+        ax.set_ylabel("probability")
+
+    title = f"Probabilities{_at(pointer)}"
+    part = f"the {len(lines)} most frequent of {distinct:,} outcomes at {points:,} parameter points"
+    return Panel(title, f"{title}: {part}{_every(step)}.", draw)
+
+
+def curve(numbers: Sequence[float] | NDArray[Any], pointer: str, name: str) -> Panel:
+    """Draw numbers, called by ``name`` in the plural, by their index."""
+    step = _step(len(numbers))
+
+    def draw(ax: Axes, colors: Colors) -> None:
+        x = range(0, len(numbers), step)
+        ax.plot(x, numbers[::step], color=colors.main, marker="o" if len(x) <= _POINTS else "", markersize=4)
+        _grid(ax, colors)
+        _whole_numbers(ax, "x")
+        ax.set_xlabel("index")
+        ax.set_ylabel(name.removesuffix("s"))
+
+    title = f"{name.capitalize()}{_at(pointer)}"
+    return Panel(title, f"{title}: {len(numbers):,}{_every(step)}.", draw)
+
+
+def heatmap(values: NDArray[Any], pointer: str, name: str, note: str) -> Panel:
+    """Draw an array of two axes as it is; one of more with the last axis across and the others down."""
+    shape = " by ".join(f"{length:,}" for length in values.shape)
+    rows = values.reshape(-1, values.shape[-1])
+    down, across = _step(rows.shape[0]), _step(rows.shape[1])
+
+    def draw(ax: Axes, colors: Colors) -> None:
+        extent = (-0.5, rows.shape[1] - 0.5, rows.shape[0] - 0.5, -0.5)
+        image = ax.imshow(rows[::down, ::across], aspect="auto", cmap="viridis", extent=extent, interpolation="nearest")
+        bar = ax.figure.colorbar(image, ax=ax)
+        bar.ax.tick_params(colors=colors.text, labelcolor=colors.text)
+        bar.outline.set_edgecolor(colors.faint)
+        _whole_numbers(ax, "both")
+        ax.set_xlabel(f"axis {values.ndim - 1}")
+        ax.set_ylabel("axis 0" if values.ndim == 2 else f"axes 0 to {values.ndim - 2}")  # noqa: PLR2004
+
+    title = f"{name[0].upper()}{name[1:]}{_at(pointer)}"
+    return Panel(title, f"{title}: {shape}{note}{_every(max(down, across))}.", draw)
+
+
+def _grid(ax: Axes, colors: Colors, axis: Any = "y") -> None:
+    ax.grid(axis=axis, color=colors.faint, linestyle="--", linewidth=0.6, zorder=0)
+    ax.set_axisbelow(True)
+
+
+def _whole_numbers(ax: Axes, axis: Literal["x", "y", "both"]) -> None:
+    ax.locator_params(axis=axis, integer=True, nbins=10, steps=[1, 2, 5, 10])
+
+
+def _at(pointer: str) -> str:
+    return f" at {pointer if len(pointer) <= _LONGEST_LABEL else '…' + pointer[-_LONGEST_LABEL:]}" if pointer else ""
+
+
+def shortened(label: str) -> str:
+    """Return a label without its middle if it is too long to draw."""
+    half = _LONGEST_LABEL // 2 - 1
+    return label if len(label) <= _LONGEST_LABEL else f"{label[:half]}…{label[-half:]}"
+
+
+def _short(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:.3g}"
+
+
+def _step(length: int) -> int:
+    return max(-(-length // _COLUMNS), 1)
+
+
+def _every(step: int) -> str:
+    return f"; every {step}th is drawn" if step > 1 else ""

@@ -1,0 +1,99 @@
+"""``$complex``, ``$array`` and ``$parameter_values``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.primitives.containers.bindings_array import BindingsArray
+
+from .context import LiteralContext, kind_of
+
+Options = dict[str, Any]
+
+
+def number(value: Any, context: LiteralContext) -> complex:
+    """Return a coefficient: a number, or a ``$complex``."""
+    if isinstance(value, dict) and list(value) == ["$complex"]:
+        return complex_number(value["$complex"], {}, context)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        context.fail(f'a coefficient is a number or {{"$complex": [re, im]}}, not {kind_of(value)}.')
+    return complex(value)
+
+
+def complex_number(value: Any, _: Options, context: LiteralContext) -> complex:
+    """Return the number of ``[real part, imaginary part]``."""
+    pair = value if isinstance(value, list) else []
+    if len(pair) != 2 or not all(type(part) in (int, float) for part in pair):  # noqa: PLR2004 - real, imaginary
+        context.fail("a complex number is [real part, imaginary part].")
+    return complex(*pair)
+
+
+_DTYPES = (
+    *("bool", "int", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float", "float32", "float64", "complex", "complex64", "complex128"),
+)
+
+
+def array(value: Any, options: Options, context: LiteralContext) -> NDArray[Any]:
+    """Return the array of nested lists of numbers, with the option ``dtype``."""
+    dtype = options.get("dtype")
+    if dtype is not None and dtype not in _DTYPES:
+        context.fail(f"{dtype!r} is not a dtype for $array; these are: {', '.join(_DTYPES)}.")
+    numbers = _elements(value, context)
+    if (size := math.prod(_shape(numbers, context))) > context.limits.max_literal_elements:
+        context.fail(
+            f"{size:,} elements; a literal has at most {context.limits.max_literal_elements:,}.",
+            'Save the array as .npy and write {"$file": "array.npy"}.',
+        )
+    made = np.array(numbers)
+    if made.size and (made.dtype == object or _rank(made.dtype) > _rank(np.dtype(dtype or made.dtype))):
+        context.fail(f"the numbers do not fit dtype {dtype or 'int64'}.")
+    try:
+        return made if dtype is None else np.array(numbers, dtype=dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        context.fail(f"the numbers do not fit dtype {dtype}: {error}.")
+
+
+def _rank(dtype: np.dtype[Any]) -> int:
+    """Return how general the numbers of a dtype are: truth values, whole, real, complex."""
+    return ("b", "ui", "f", "c").index(dtype.kind if dtype.kind not in "ui" else "ui")
+
+
+def _elements(value: Any, context: LiteralContext, depth: int = 0) -> Any:
+    """Return the nested lists with their ``$complex`` read, and nothing in them but numbers."""
+    if isinstance(value, list):
+        if depth > 32:  # noqa: PLR2004 - NumPy 1 stops there, and no function needs more
+            context.fail("an array has at most 32 dimensions.")
+        return [
+            item if isinstance(item, int | float) else _elements(item, context.child(index), depth + 1)
+            for index, item in enumerate(value)
+        ]
+    return value if isinstance(value, int | float) else number(value, context)
+
+
+def _shape(value: Any, context: LiteralContext) -> tuple[int, ...]:
+    """Return the shape of nested lists, whose rows must be equally long."""
+    if not isinstance(value, list):
+        return ()
+    shapes = [_shape(item, context.child(index)) if isinstance(item, list) else () for index, item in enumerate(value)]
+    for index, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            first, this = list(shapes[0]), list(shape)
+            context.child(index).fail(f"an array needs rows of equal length: shape {this} after {first}.")
+    return (len(value), *(shapes[0] if shapes else ()))
+
+
+def parameter_values(value: Any, options: Options, context: LiteralContext) -> Any:
+    """Return a BindingsArray for a mapping from parameter names, an array of floats for lists."""
+    if isinstance(value, list):
+        return array(value, {"dtype": "float64"}, context)
+    if not isinstance(value, dict):
+        context.fail(f"parameter values are an object or a list, not {kind_of(value)}.")
+    bindings = {name: array(item, {"dtype": "float64"}, context.child(name)) for name, item in value.items()}
+    try:
+        return BindingsArray(bindings, shape=options.get("shape"))
+    except (TypeError, ValueError) as error:
+        context.fail(f"{error}")
