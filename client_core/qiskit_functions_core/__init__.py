@@ -1,7 +1,8 @@
-"""Client core for Qiskit Functions: find, run and follow them on any Qiskit Serverless gateway.
+"""The client library for Qiskit Functions: find, run and follow them on any Qiskit Serverless gateway.
 
-The public names are loaded when they are first used: a supervisor needs none of them, and a server that
-only lists its tools needs no client, which brings httpx.
+``FunctionsClient`` is the object to start with; ``errors`` has every error that it raises. The public names are loaded
+at their first use: the gateway's jobs need none of them, and a server that only lists its tools needs no client and so
+no httpx.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ __all__ = [
     "saved_accounts",
 ]
 
-_HOMES = {
+_MODULES = {
     "accounts.account": ("Account", "Channel"),
     "accounts.resolution": ("resolve_account",),
     "accounts.saved_accounts": ("SavedAccount", "delete_account", "save_account", "saved_accounts"),
@@ -53,10 +54,10 @@ _HOMES = {
     "models": ("Backend", "Function", "Instance", "Job", "JobEvent", "JobPage", "JobStatus", "RuntimeJob", "Usage"),
     "serverless.submission": ("Submission",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    return getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)

@@ -113,7 +113,7 @@ async def test_a_run_in_a_new_process_makes_five_requests_and_loads_qiskit_only_
     ]
 
 
-async def test_a_warm_client_asks_for_no_second_token(world: World) -> None:
+async def test_a_warm_client_does_not_fetch_a_second_token(world: World) -> None:
     async with world.client() as client:
         await client.run("f", {})
         world.cloud.seen.clear()
@@ -143,7 +143,7 @@ async def test_a_refused_run_sends_nothing_and_hides_the_account(
     assert ACCOUNT_IN_CRN not in f"{raised.value} {raised.value.next_step}"
 
 
-async def test_an_instance_is_called_by_its_crn_without_the_account(world: World) -> None:
+async def test_messages_show_an_instances_crn_without_the_account(world: World) -> None:
     async with world.client() as client:
         assert client.instance == CRN.replace(ACCOUNT_IN_CRN, "***")
         assert ACCOUNT_IN_CRN not in f"{client.account!r} {client.account}"
@@ -170,9 +170,7 @@ async def test_a_wrong_token_is_unauthorized_and_not_shown(world: World) -> None
     "said",
     ["Authorization token has expired.", "Instance is required.", "Channel ibm_cloud is not allowed."],
 )
-async def test_an_account_that_the_gateway_refuses_is_told_in_its_words_with_what_to_check(
-    world: World, said: str
-) -> None:
+async def test_a_refused_account_is_reported_in_the_gateways_words_with_what_to_check(world: World, said: str) -> None:
     world.proxy.fault = answer(401, {"detail": said})
     async with world.client() as client:
         with pytest.raises(Unauthorized, match=said) as raised:
@@ -262,7 +260,7 @@ async def test_a_lost_job_is_found_by_the_gateways_own_clock(off: timedelta) -> 
 
 
 @pytest.mark.parametrize("ahead", [timedelta(seconds=30), timedelta(seconds=-30)])
-async def test_an_answer_is_believed_though_the_proxys_clock_is_not_the_gateways(ahead: timedelta) -> None:
+async def test_an_answer_is_believed_although_the_proxys_clock_differs_from_the_gateways(ahead: timedelta) -> None:
     gateway = Elsewhen(timedelta(0), ahead=ahead, answers=True)
     with served(gateway) as host:
         async with self_hosted(host) as client:
@@ -270,7 +268,7 @@ async def test_an_answer_is_believed_though_the_proxys_clock_is_not_the_gateways
                 assert (await client.run("f", {})).job.id == gateway.jobs[0]["id"]
 
 
-async def test_what_lay_in_a_cache_makes_no_old_job_look_new() -> None:
+async def test_an_answer_from_a_cache_does_not_make_an_old_job_look_new() -> None:
     gateway = Elsewhen(timedelta(0), age=900)
     old = gateway.add_job(age=timedelta(minutes=10))
     with served(gateway) as host:
@@ -278,7 +276,7 @@ async def test_what_lay_in_a_cache_makes_no_old_job_look_new() -> None:
             assert (await client.run("f", {})).job.id == gateway.jobs[0]["id"] != old
 
 
-async def test_a_clock_that_goes_back_makes_no_old_job_look_new() -> None:
+async def test_a_clock_that_goes_back_does_not_make_an_old_job_look_new() -> None:
     gateway = Elsewhen(timedelta(0))
     old = gateway.add_job(age=timedelta(minutes=10))
     with served(gateway) as host:
@@ -310,7 +308,9 @@ async def test_a_second_new_job_makes_the_first_one_uncertain() -> None:
     assert "Do not resubmit" in raised.value.next_step
 
 
-async def test_a_run_given_up_on_the_way_is_logged(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+async def test_a_run_that_is_cancelled_while_it_is_submitted_is_logged(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     sent = threading.Event()
 
     def never_answer(wire: fault_proxy.Wire, _: fault_proxy.Reply) -> None:
@@ -336,7 +336,7 @@ async def test_an_error_of_a_run_says_that_nothing_was_submitted(tmp_path: Path)
     assert raised.value.submitted == "no"
 
 
-async def test_an_empty_backend_name_names_none(world: World) -> None:
+async def test_an_empty_backend_name_is_the_same_as_none(world: World) -> None:
     async with world.client() as client:
         verdict = await client.check("f", {"backend_name": ""})
     assert (verdict.checks[2].code, "no backend is named" in verdict.checks[2].message) == ("ok", True)

@@ -12,7 +12,7 @@ from qiskit_functions_core.concurrency import THREADS, run_in_thread
 from support.serving import eventually
 
 
-async def test_much_work_leaves_the_default_threads_to_others() -> None:
+async def test_much_work_leaves_the_default_threads_free() -> None:
     begun, release = list[int](), threading.Event()
 
     def work() -> None:
@@ -32,7 +32,7 @@ async def test_much_work_leaves_the_default_threads_to_others() -> None:
     assert len(begun) == 45
 
 
-async def test_who_is_cancelled_does_not_wait_for_the_work() -> None:
+async def test_a_cancelled_caller_does_not_wait_for_the_work() -> None:
     begun, release = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -50,7 +50,7 @@ async def test_who_is_cancelled_does_not_wait_for_the_work() -> None:
     release.set()
 
 
-async def test_its_result_and_its_error_come_back() -> None:
+async def test_results_and_errors_reach_the_caller() -> None:
     assert await run_in_thread(lambda: 42) == 42
     with pytest.raises(ZeroDivisionError):
         await run_in_thread(lambda: 1 // 0)

@@ -13,7 +13,7 @@ from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.local_files import allowed_path, atomic_write, open_regular, replacing
 
 
-def test_a_write_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("before")
     with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "a.txt") as file:
         file.write(b"half")
@@ -55,7 +55,7 @@ def test_only_a_regular_file_is_opened_and_a_pipe_without_a_writer_is_not_waited
         open_regular(tmp_path / "link", follow_links=False)
 
 
-def test_relative_paths_are_seen_from_the_first_folder_and_links_are_followed(tmp_path: Path) -> None:
+def test_relative_paths_start_at_the_first_folder_and_links_are_followed(tmp_path: Path) -> None:
     first, second, outside = (tmp_path / name for name in ("first", "second", "outside"))
     for folder in (first, second, outside):
         folder.mkdir()

@@ -50,14 +50,14 @@ def test_at_or_below_epsilon_the_run_is_refused(remaining: float) -> None:
     assert usage(remaining) == ("refused", "quota_exhausted")
 
 
-def test_the_refusal_names_the_instance_the_seconds_the_endless_wait_and_the_page() -> None:
+def test_the_refusal_names_the_instance_the_seconds_the_consequence_and_the_page() -> None:
     check = check_usage(Known(Usage(remaining=0.4)), THRESHOLDS, instance=CRN)
     for part in (CRN, "0.4 s", "would never start", "https://quantum.cloud.ibm.com/instances"):
         assert part in check.message
 
 
 @pytest.mark.parametrize("remaining", [1.1, 600.0])
-def test_up_to_the_low_threshold_a_warning_is_due(remaining: float) -> None:
+def test_up_to_the_low_threshold_there_is_a_warning(remaining: float) -> None:
     assert usage(remaining) == ("warning", "quota_low")
 
 
@@ -66,11 +66,11 @@ def test_the_low_warning_can_be_suppressed_but_not_the_refusal() -> None:
     assert usage(1.0, suppress=True) == ("refused", "quota_exhausted")
 
 
-def test_above_the_low_threshold_all_is_well() -> None:
+def test_above_the_low_threshold_there_is_no_warning() -> None:
     assert usage(600.1) == ("ok", "ok")
 
 
-def test_a_backend_that_the_instance_has_is_fine() -> None:
+def test_a_backend_that_the_instance_has_passes() -> None:
     check = check_named_backend("ibm_fez", Known(Backend(name="ibm_fez", num_qubits=156)), instance=CRN)
     assert (check.outcome, check.code) == ("ok", "ok")
 
@@ -81,7 +81,7 @@ def test_a_backend_that_the_instance_lacks_is_refused() -> None:
     assert "ibm_nowhere" in check.message
 
 
-def test_a_backend_that_is_nearly_right_is_guessed() -> None:
+def test_a_misspelled_backend_comes_with_a_suggestion() -> None:
     check = check_named_backend("ibm_fes", Known(None), instance=CRN, others=["ibm_kingston", "ibm_fez"])
     assert check.next_step == "Did you mean 'ibm_fez'? Choose a name from list_backends."
 
@@ -93,7 +93,7 @@ def test_a_backend_that_is_not_operational_is_a_warning() -> None:
     assert "maintenance" in check.message
 
 
-def test_a_backend_name_that_is_no_text_is_refused() -> None:
+def test_a_backend_name_that_is_not_a_string_is_refused() -> None:
     assert check_named_backend(["ibm_fez"], Known(None), instance=CRN).outcome == "refused"
 
 
@@ -102,7 +102,7 @@ def test_an_instance_without_any_backend_is_refused() -> None:
     assert check_any_backend(Known(1), instance=CRN).code == "ok"
 
 
-def test_could_not_ask_is_refused_with_its_own_code_and_never_as_no_access() -> None:
+def test_a_failed_lookup_is_refused_with_its_own_code_and_never_as_no_access() -> None:
     for check in (
         check_any_backend(Unknown("no answer within 10 s"), instance=CRN),
         check_named_backend("ibm_fez", Unknown("no answer within 10 s"), instance=CRN),
@@ -111,7 +111,7 @@ def test_could_not_ask_is_refused_with_its_own_code_and_never_as_no_access() -> 
         assert "no access" not in check.message
 
 
-def test_a_refusal_for_want_of_an_answer_says_that_trying_again_may_help() -> None:
+def test_the_refusal_of_a_failed_lookup_says_that_trying_again_may_help() -> None:
     verdict = Verdict(checks=[check_any_backend(Unknown("no answer within 10 s"), instance=CRN)])
     with pytest.raises(PreflightRefused, match="Nothing was submitted") as refused:
         verdict.raise_for_refusal()
@@ -120,7 +120,7 @@ def test_a_refusal_for_want_of_an_answer_says_that_trying_again_may_help() -> No
     assert refused.value.submitted == "no"
 
 
-def test_without_a_platform_pre_flight_says_that_it_cannot_know_and_goes_on() -> None:
+def test_without_a_platform_preflight_warns_that_it_cannot_know_and_goes_on() -> None:
     nobody = Inapplicable("a self-hosted gateway knows neither quota nor backends")
     verdict = Verdict(
         checks=[
@@ -148,7 +148,7 @@ def test_the_first_refusal_decides() -> None:
 SCHEMA = {"type": "object", "required": ["shots"], "properties": {"shots": {"type": "integer", "minimum": 1}}}
 
 
-def test_arguments_that_fit_the_schema_pass() -> None:
+def test_arguments_that_match_the_schema_pass() -> None:
     assert check_arguments(SCHEMA, '{"shots": 10}').outcome == "ok"
 
 
@@ -156,7 +156,7 @@ def test_a_function_without_a_schema_takes_any_arguments() -> None:
     assert check_arguments(None, '{"anything": [1, 2]}').outcome == "ok"
 
 
-def test_arguments_that_break_the_schema_are_refused_with_the_place() -> None:
+def test_arguments_that_break_the_schema_are_refused_with_their_path() -> None:
     check = check_arguments(SCHEMA, '{"shots": "ten"}')
     assert check.code == "arguments_invalid"
     assert "/shots" in check.message
@@ -164,7 +164,7 @@ def test_arguments_that_break_the_schema_are_refused_with_the_place() -> None:
         Verdict(checks=[check]).raise_for_refusal()
 
 
-def test_the_refusal_repeats_what_the_schema_says_of_the_argument() -> None:
+def test_the_refusal_quotes_the_schemas_description_of_the_argument() -> None:
     schema = {"properties": {"circuit": {"type": "object", "description": 'Write {"$circuit": "<OpenQASM 3>"}.'}}}
     check = check_arguments(schema, '{"circuit": "OPENQASM 3.0;"}')
     assert '{"$circuit": "<OpenQASM 3>"}' in check.message
@@ -183,7 +183,7 @@ def test_thresholds_come_from_the_official_variables() -> None:
 
 
 @pytest.mark.parametrize("character", ['"', "\\"])
-def test_arguments_are_measured_as_they_stand_in_the_request(character: str) -> None:
+def test_the_size_of_arguments_is_their_size_inside_the_request(character: str) -> None:
     encoded = json.dumps({"x": character * 700_000})
     assert len(encoded) < MAX_ARGUMENTS_BYTES, "a text by itself would fit"
     check = check_arguments(None, encoded)
@@ -191,7 +191,7 @@ def test_arguments_are_measured_as_they_stand_in_the_request(character: str) -> 
     assert "upload_file" in check.next_step
 
 
-def test_a_function_with_a_schema_takes_less() -> None:
+def test_a_function_with_a_schema_has_a_smaller_limit() -> None:
     encoded = json.dumps({"x": "a" * 1_100_000})
     assert check_arguments(None, encoded).outcome == "ok"
     check = check_arguments({"type": "object"}, encoded)
@@ -201,12 +201,12 @@ def test_a_function_with_a_schema_takes_less() -> None:
 
 @pytest.mark.parametrize("value", ["ten", "nan", "inf", "-1", ""])
 @pytest.mark.parametrize("variable", ["USAGE_ZERO_EPSILON_SECONDS", "USAGE_LOW_THRESHOLD_SECONDS"])
-def test_a_threshold_that_is_no_number_of_seconds_is_refused_by_name(variable: str, value: str) -> None:
+def test_a_threshold_that_is_not_a_number_of_seconds_is_refused_by_name(variable: str, value: str) -> None:
     with pytest.raises(AccountError, match=variable):
         Thresholds.from_environment({variable: value})
 
 
-def test_what_only_the_person_can_mend_is_said_so() -> None:
+def test_what_only_a_person_can_correct_is_marked_so() -> None:
     unknown = Unknown("Provided API key could not be found", "Ask the person to check the API key.")
     with pytest.raises(PreflightRefused) as refused:
         Verdict(checks=[check_any_backend(unknown, instance=CRN)]).raise_for_refusal()

@@ -102,7 +102,7 @@ def test_a_broken_accounts_file_is_named(tmp_path: Path) -> None:
         resolve(saved=path)
 
 
-def test_local_asked_for_wins_over_a_saved_account(saved: Path) -> None:
+def test_asking_for_local_wins_over_a_saved_account(saved: Path) -> None:
     assert resolve({"QISKIT_FUNCTIONS_CHANNEL": "local"}, saved).is_embedded
 
 
@@ -111,7 +111,7 @@ def test_a_host_never_gets_the_token_of_another_source(saved: Path) -> None:
         resolve({"QISKIT_IBM_TOKEN": "secret"}, saved, host="https://evil.test")
 
 
-def test_an_instance_alone_is_laid_over_the_account_that_is_found(saved: Path) -> None:
+def test_an_instance_given_alone_is_added_to_the_account_that_is_found(saved: Path) -> None:
     entries = json.loads(saved.read_text())
     del entries["default-ibm-quantum-platform"]["instance"]
     saved.write_text(json.dumps(entries))
@@ -119,24 +119,24 @@ def test_an_instance_alone_is_laid_over_the_account_that_is_found(saved: Path) -
 
 
 @pytest.mark.parametrize("channel", ["ibm_quantum_platform", "ibm_cloud"])
-def test_ibm_channels_demand_an_instance_and_say_why(channel: str) -> None:
+def test_ibm_channels_require_an_instance_and_say_why(channel: str) -> None:
     with pytest.raises(AccountError, match="quota and backends belong to it"):
         resolve(channel=channel, token="t")
 
 
-def test_ibms_channel_alone_finds_the_account_wherever_it_is(saved: Path) -> None:
+def test_ibms_channel_alone_finds_the_account_in_any_source(saved: Path) -> None:
     assert token(resolve(saved=saved, channel="ibm_quantum_platform")) == "saved-token"
     with pytest.raises(AccountError, match="no account for it was found"):
         resolve(channel="ibm_quantum_platform")
 
 
-def test_a_channel_by_its_other_name_is_laid_over_the_account_that_is_found() -> None:
+def test_a_channels_other_name_replaces_that_of_the_account_that_is_found() -> None:
     environ = {"QISKIT_IBM_TOKEN": "t", "QISKIT_IBM_INSTANCE": "crn:1", "QISKIT_FUNCTIONS_CHANNEL": "ibm_cloud"}
     assert resolve_account(environ=environ, saved_accounts=Path("none")).channel is Channel.IBM_CLOUD
 
 
 @pytest.mark.parametrize("url", ["https://q.test:abc", "q.test", "https://user:secret@q.test"])
-def test_a_url_that_is_no_web_address_is_refused_without_repeating_it(url: str) -> None:
+def test_a_url_that_is_not_a_web_address_is_refused_without_repeating_it(url: str) -> None:
     environ = {"QISKIT_IBM_TOKEN": "t", "QISKIT_IBM_INSTANCE": "crn:1", "QISKIT_IBM_URL": url}
     with pytest.raises(AccountError, match="url") as raised:
         resolve_account(environ=environ, saved_accounts=Path("none"))
@@ -152,12 +152,12 @@ def test_an_unknown_channel_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("host", ["gateway.test", "ftp://gateway.test", "https://user:pw@gateway.test", "https://"])
-def test_a_host_that_is_no_web_address_is_refused_without_repeating_it(host: str) -> None:
+def test_a_host_that_is_not_a_web_address_is_refused_without_repeating_it(host: str) -> None:
     with pytest.raises(AccountError) as error:
         resolve(host=host, token="t")
     assert "pw" not in str(error.value)
 
 
-def test_a_token_is_in_no_representation() -> None:
+def test_no_representation_shows_a_token() -> None:
     account = resolve(host="https://gateway.test", token="very-secret")
     assert "very-secret" not in f"{account!r} {account} {account.model_dump()} {account.model_dump_json()}"

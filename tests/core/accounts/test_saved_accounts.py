@@ -42,7 +42,7 @@ def test_a_saved_account_is_found_by_resolving_and_listed_without_its_token(path
     assert not [hidden for hidden in (TOKEN, "a/1") if hidden in repr(listed)]
 
 
-def test_a_broken_file_is_neither_written_over_nor_a_riddle(path: Path) -> None:
+def test_a_broken_file_is_reported_and_not_overwritten(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("{broken")
     for change in (lambda: save_account(TOKEN, CRN, path=path), lambda: delete_account(path=path)):
@@ -100,7 +100,7 @@ def test_a_deleted_account_is_gone(path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
-def test_the_file_is_for_its_owner_alone_also_when_it_was_not(path: Path) -> None:
+def test_only_the_owner_can_read_the_file_also_if_others_could_before(path: Path) -> None:
     save_account(TOKEN, CRN, path=path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.chmod(0o644)
@@ -120,7 +120,7 @@ def test_reading_saved_accounts_needs_no_library(path: Path) -> None:
     assert said.stdout.splitlines() == ["['work']", "False"]
 
 
-def test_a_url_of_the_environment_belongs_to_the_token_of_the_environment() -> None:
+def test_a_url_from_the_environment_goes_only_with_a_token_from_there() -> None:
     environ = {"QISKIT_IBM_URL": "https://test.cloud.ibm.com", "QISKIT_IBM_TOKEN": "t", "QISKIT_IBM_INSTANCE": CRN}
     assert resolve_account(environ=environ).url == "https://test.cloud.ibm.com"
     given = resolve_account(channel="ibm_cloud", token=TOKEN, instance=CRN, environ=environ)
@@ -134,7 +134,7 @@ def test_url_and_api_version_can_be_given() -> None:
     assert (account.url, account.api_version) == ("https://test.cloud.ibm.com", "v2")
 
 
-def test_a_name_in_place_of_a_crn_is_refused_where_ibm_needs_one() -> None:
+def test_a_name_in_place_of_a_crn_is_refused_for_ibm() -> None:
     with pytest.raises(AccountError, match="not a CRN"):
         resolve_account(channel="ibm_cloud", token=TOKEN, instance="my-instance", environ={})
 
@@ -146,7 +146,7 @@ async def test_credentials_are_verified_when_asked_and_not_before(gateway: Notin
         assert gateway.paths() == ["GET programs/"]
 
 
-async def test_wrong_credentials_are_said_to_be_so_with_what_the_person_can_do(gateway: NotingGateway) -> None:
+async def test_wrong_credentials_are_reported_with_what_the_person_can_do(gateway: NotingGateway) -> None:
     gateway.answers["GET programs/"] = JSONResponse({"detail": "Authorization token is not valid."}, 401)
     async with client_of(gateway.host, token=TOKEN) as client:
         with pytest.raises(Unauthorized, match="not valid") as error:

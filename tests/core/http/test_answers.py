@@ -40,7 +40,7 @@ from qiskit_functions_core.http.answers import Answer
         (429, "\xff\xfe", TooManyRequests, "answered 429"),
     ],
 )
-def test_each_error_shape_is_one_class_with_its_words(
+def test_each_error_body_gives_one_class_with_its_message(
     status: int, body: Any, error: type[GatewayError], words: str
 ) -> None:
     content = body.encode("latin-1") if isinstance(body, str) else json.dumps(body).encode()
@@ -60,7 +60,7 @@ def test_a_proxys_page_is_not_blamed_on_the_input() -> None:
     assert "proxy" in proxys.next_step
 
 
-def test_an_endless_error_text_is_cut() -> None:
+def test_a_very_long_error_text_is_cut() -> None:
     assert len(Answer(400, json.dumps({"message": "x" * 1_000_000}).encode(), {}).error().message) <= 2000
 
 

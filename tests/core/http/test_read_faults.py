@@ -80,7 +80,7 @@ def expected(name: str) -> type[QiskitFunctionsError]:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-async def test_a_fault_that_lasts_ends_in_the_right_error(
+async def test_a_lasting_fault_raises_the_right_error(
     shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str, name: str
 ) -> None:
     proxy.fault = FAULTS[name]
@@ -93,7 +93,7 @@ async def test_a_fault_that_lasts_ends_in_the_right_error(
 
 
 @pytest.mark.parametrize("name", sorted(REPEATED))
-async def test_a_fault_that_passes_ends_in_the_truth(
+async def test_a_passing_fault_is_retried_and_the_job_is_read(
     shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str, name: str
 ) -> None:
     proxy.fault, proxy.times = FAULTS[name], 1
@@ -103,7 +103,9 @@ async def test_a_fault_that_passes_ends_in_the_truth(
 
 
 @pytest.mark.parametrize("name", ["200 {}", "200 null", "200 page", "204", "garbled body"])
-async def test_no_listing_is_never_an_empty_one(shared: tuple[FaultProxy, str], proxy: FaultProxy, name: str) -> None:
+async def test_an_answer_without_a_listing_is_never_taken_for_an_empty_listing(
+    shared: tuple[FaultProxy, str], proxy: FaultProxy, name: str
+) -> None:
     proxy.fault = FAULTS[name]
     async with reading(shared[1]) as client:
         for ask in (client.functions.list, client.jobs.page, lambda: client.files.list("f")):
@@ -112,7 +114,7 @@ async def test_no_listing_is_never_an_empty_one(shared: tuple[FaultProxy, str], 
 
 
 @pytest.mark.parametrize("name", ["200 {}", "200 null", "200 page", "garbled body"])
-async def test_what_is_no_gateways_word_is_never_a_yes(
+async def test_an_answer_that_is_not_the_gateways_is_never_taken_for_success(
     shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str, name: str
 ) -> None:
     proxy.fault, proxy.acts = FAULTS[name], "never"
@@ -133,7 +135,7 @@ async def test_what_is_no_gateways_word_is_never_a_yes(
                 await ask()
 
 
-async def test_a_stop_that_only_a_proxy_answers_is_told(
+async def test_a_stop_that_only_a_proxy_answers_is_reported_as_a_problem(
     shared: tuple[FaultProxy, str], proxy: FaultProxy, gateway: StillGateway
 ) -> None:
     running_job = gateway.put_job("f", "", "RUNNING").id
@@ -146,7 +148,7 @@ async def test_a_stop_that_only_a_proxy_answers_is_told(
 
 
 @pytest.mark.parametrize("read", ["result", "logs"])
-async def test_a_login_page_behind_a_redirect_is_no_result_and_no_log(
+async def test_a_login_page_behind_a_redirect_is_neither_a_result_nor_a_log(
     shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str, read: str
 ) -> None:
     portal = FaultProxy(proxy.gateway, fault=FAULTS["200 page"])
@@ -157,7 +159,7 @@ async def test_a_login_page_behind_a_redirect_is_no_result_and_no_log(
                 await getattr(client.jobs, read)(job_id)
 
 
-async def test_a_web_page_where_a_function_was_asked_for_is_blamed_on_the_host(
+async def test_a_web_page_in_place_of_a_function_is_blamed_on_the_host(
     shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str
 ) -> None:
     proxy.fault = FAULTS["404 page"]
@@ -169,7 +171,7 @@ async def test_a_web_page_where_a_function_was_asked_for_is_blamed_on_the_host(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_stranger_is_not_believed_about_a_job(
+async def test_a_job_from_a_server_behind_a_redirect_is_not_believed(
     shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str, status: int
 ) -> None:
     stranger = FaultProxy(proxy.gateway, fault=answer(200, {**fault_proxy.STRANGER, "id": job_id}))

@@ -59,7 +59,7 @@ anyio.run(main)
 """
 
 
-async def test_spans_tell_what_was_called_and_how_it_ended_and_no_content() -> None:
+async def test_a_span_has_the_call_and_its_outcome_but_no_content() -> None:
     async def handler(request: Request) -> Response:
         refusal = JSONResponse({"message": "the-argument is not of type 'integer'"}, 400)
         return refusal if request.method == "POST" else JSONResponse({})

@@ -86,7 +86,7 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-async def test_an_unreachable_host_is_tried_again_and_then_unreachable(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unreachable_host_is_retried_before_it_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "qiskit_functions_core")
     transport = gateway_transport(account(closed_port()), retries=RetryPolicy(base=0.01))
     with pytest.raises(GatewayUnreachable) as raised:
@@ -96,7 +96,7 @@ async def test_an_unreachable_host_is_tried_again_and_then_unreachable(caplog: p
     await transport.aclose()
 
 
-async def test_a_host_that_speaks_no_tls_is_unreachable() -> None:
+async def test_a_host_without_tls_is_unreachable() -> None:
     handler, seen = replies(JSONResponse({}))
     with serving(Starlette(routes=[Route("/{path:path}", handler)])) as host:
         transport = gateway_transport(account(host.replace("http", "https")), retries=RetryPolicy(attempts=1))
@@ -106,7 +106,7 @@ async def test_a_host_that_speaks_no_tls_is_unreachable() -> None:
     assert seen == []
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_not_trusted_also_behind_a_redirect(tmp_path: Path) -> None:
+async def test_a_self_signed_certificate_is_not_trusted_also_behind_a_redirect(tmp_path: Path) -> None:
     stranger, asked = replies(JSONResponse({"result": "42"}))
     with serving(Starlette(routes=[Route("/{path:path}", stranger)]), certificate(tmp_path)) as secure:
         transport = gateway_transport(account(secure), retries=RetryPolicy(attempts=1))
@@ -121,7 +121,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_trusted_also_behind_
 
 
 @pytest.mark.parametrize("content", ["", None])
-async def test_certificates_that_cannot_be_loaded_are_told_with_the_variable(
+async def test_certificates_that_cannot_be_loaded_are_reported_with_the_variable(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "trusted.pem"
@@ -171,14 +171,14 @@ async def test_a_timeout_of_the_callers_own_is_not_the_gateways() -> None:
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "caf\xe9", "a\x00b"])
-def test_a_token_that_no_header_takes_is_refused_without_being_shown(token: str) -> None:
+def test_a_token_that_no_header_can_hold_is_refused_without_being_shown(token: str) -> None:
     with pytest.raises(AccountError) as raised:
         gateway_transport(account("http://gw.test", token))
     assert token not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize("location", ["", "/elsewhere", "ftp://x/y", "http://[", "http://", "https://x:port/"])
-async def test_a_redirect_to_no_address_is_told_as_an_error_of_ours(location: str) -> None:
+async def test_a_redirect_to_something_that_is_not_an_address_is_one_of_our_errors(location: str) -> None:
     handler, _ = replies(Response(status_code=302, headers={"location": location}))
     async with transport_to(handler) as transport:
         with pytest.raises((GatewayFault, GatewayUnreachable, GatewayTimeout)):
@@ -221,7 +221,7 @@ def test_a_retry_after_is_waited_for_in_full_or_not_at_all() -> None:
     assert policy.wait(0, 21.0) is None
 
 
-async def test_a_429_without_retry_after_is_asked_again() -> None:
+async def test_a_429_without_retry_after_is_retried() -> None:
     handler, seen = replies(JSONResponse({"message": "busy"}, 429), JSONResponse({"ok": True}))
     async with transport_to(handler) as transport:
         assert (await transport.get("jobs/")).json() == {"ok": True}
@@ -239,7 +239,7 @@ async def test_a_retry_after_that_is_too_long_or_past_the_deadline_ends_with_the
     assert len(seen) == 1
 
 
-async def test_repeats_are_on_a_budget_that_success_fills() -> None:
+async def test_retries_have_a_budget_that_success_fills() -> None:
     busy = JSONResponse({"message": "busy"}, 503)
     handler, seen = replies(busy)
     async with transport_to(handler, RetryPolicy(base=0.01, budget=2)) as transport:
@@ -276,7 +276,7 @@ async def test_a_post_that_is_redirected_says_that_it_was_not_followed(status: i
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 501])
-async def test_what_asking_again_cannot_help_is_asked_once(status: int) -> None:
+async def test_what_a_retry_cannot_help_is_sent_once(status: int) -> None:
     handler, seen = replies(JSONResponse({"message": "no"}, status))
     async with transport_to(handler) as transport:
         with pytest.raises(GatewayError):
@@ -324,7 +324,7 @@ def test_each_server_has_the_proxy_that_the_environment_names(
     assert proxy_for(httpx.URL(url)) == proxy
 
 
-async def test_the_proxy_of_the_environment_is_used_except_where_it_must_not(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environments_proxy_is_used_but_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = IBMCloud()
     handler, seen = replies(JSONResponse({}))
     with running(cloud) as proxy:
@@ -341,7 +341,7 @@ async def test_the_proxy_of_the_environment_is_used_except_where_it_must_not(mon
 
 
 @pytest.mark.parametrize("proxy", ["carrier-pigeon://loft", "socks5://127.0.0.1:9", "http://[", "127.0.0.1:0"])
-async def test_a_proxy_that_is_none_is_an_error_that_names_the_setting(
+async def test_an_unusable_proxy_is_an_error_that_names_the_setting(
     proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", proxy)
@@ -361,7 +361,7 @@ async def test_a_gateways_cookies_are_not_kept() -> None:
     assert ["cookie" in request.headers for request in seen] == [False, False]
 
 
-async def test_the_gateways_clock_is_told_by_its_answers() -> None:
+async def test_the_gateways_clock_is_read_from_its_answers() -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
 
     async def handler(_: Request) -> Response:

@@ -76,7 +76,7 @@ async def ibm(*, instance: str | None = CRN) -> AsyncIterator[IBMPlatform]:
     ],
     ids=str,
 )
-def test_backends_are_narrowed_by_all_that_is_asked(filters: Any, names: list[str]) -> None:
+def test_backends_match_all_filters(filters: Any, names: list[str]) -> None:
     assert [backend.name for backend in LISTING.matching(**filters)] == names
 
 
@@ -106,7 +106,7 @@ async def test_a_configuration_that_fails_is_an_error_and_not_a_gap(cloud: IBMCl
             await platform.configured((await platform.backends()).backends)
 
 
-async def test_instances_are_those_of_the_library_asked_for_with_less(cloud: IBMCloud) -> None:
+async def test_instances_are_the_librarys_in_fewer_requests(cloud: IBMCloud) -> None:
     def official() -> list[dict[str, Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the library warns of its own defaults
@@ -164,7 +164,7 @@ async def test_every_page_of_instances_is_read_and_an_archived_plan_is_unknown(n
     await directory.aclose()
 
 
-async def test_a_catalog_that_cannot_be_asked_is_an_error_and_no_unknown_plan(noting: NotingGateway) -> None:
+async def test_an_unreachable_catalog_is_an_error_and_not_an_unknown_plan(noting: NotingGateway) -> None:
     noting.answers = {
         "POST resources/search": {"items": [found(CRN, "one", "a"), found(EUROPEAN, "two", "b"), "text", {"doc": 1}]},
         "GET a": Response(b"{", headers={"content-length": "9"}),
@@ -176,17 +176,17 @@ async def test_a_catalog_that_cannot_be_asked_is_an_error_and_no_unknown_plan(no
     await directory.aclose()
 
 
-def test_a_queue_that_is_not_known_is_not_taken_for_an_empty_one() -> None:
+def test_an_unknown_queue_is_not_taken_for_an_empty_one() -> None:
     backends = [Backend(name="silent", num_qubits=5), Backend(name="short", num_qubits=156, queue_length=2)]
     assert least_busy(backends) == backends[1]
     assert least_busy(backends[:1]) == backends[0]
 
 
-def test_an_account_is_in_no_representation_of_an_instance() -> None:
+def test_no_representation_of_an_instance_shows_the_account() -> None:
     assert "a/" not in repr(Instance(crn=CRN))
 
 
-async def test_a_search_without_a_list_is_no_proof_that_there_is_nothing(noting: NotingGateway) -> None:
+async def test_a_search_without_a_list_does_not_mean_that_there_are_no_instances(noting: NotingGateway) -> None:
     noting.answers = {"POST resources/search": {"items": None}}
     directory = directory_of(noting)
     with pytest.raises(PlatformUnavailable, match="without a list"):
@@ -207,7 +207,7 @@ async def test_a_search_without_a_list_is_no_proof_that_there_is_nothing(noting:
     ],
     ids=str,
 )
-async def test_instances_are_narrowed_by_name_region_and_plan(cloud: IBMCloud, filters: Any, count: int) -> None:
+async def test_instances_are_filtered_by_name_region_and_plan(cloud: IBMCloud, filters: Any, count: int) -> None:
     async with ibm() as platform:
         assert len(await platform.instances(**filters)) == count
 
@@ -216,7 +216,9 @@ CANCEL, CLOSE = "/api/v1/jobs/rj%2F1/cancel", "/api/v1/sessions/s1/close"
 
 
 @pytest.mark.parametrize(("status", "ended"), [(204, True), (404, False), (409, False)])
-async def test_what_has_ended_already_is_told_from_what_was_ended(cloud: IBMCloud, status: int, ended: bool) -> None:
+async def test_what_had_ended_already_is_distinguished_from_what_was_ended(
+    cloud: IBMCloud, status: int, ended: bool
+) -> None:
     cloud.failures |= {CANCEL: (status, "", {}), CLOSE: (status, "", {})}
     async with ibm() as platform:
         assert await platform.cancel_runtime_job("rj/1") is ended
@@ -270,7 +272,7 @@ async def test_this_machine_answers_the_same_questions(tmp_path: Path) -> None:
         assert not await client.platform.close_session("s1")
 
 
-async def test_where_nobody_can_be_asked_every_question_says_so() -> None:
+async def test_without_a_platform_every_question_says_so() -> None:
     platform = NoPlatform(PlatformAbsent("nobody to ask"))
     questions: list[Callable[[], Awaitable[object]]] = [
         platform.usage,

@@ -53,13 +53,13 @@ def test_one_file_is_an_archive_of_itself(project: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["", "  \n", "def f(:", "x = '\ud800'"])
-def test_a_source_that_is_no_script_is_refused(source: str) -> None:
+def test_a_source_that_is_not_a_script_is_refused(source: str) -> None:
     with pytest.raises(ArtifactError, match="source"):
         Artifact.from_source(source)
 
 
 @pytest.mark.parametrize("name", ["missing.py", "latin.py"])
-def test_a_file_that_is_not_there_or_not_utf_8_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_file_that_is_missing_or_not_utf_8_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "latin.py").write_bytes(b"# \xe9")
     with pytest.raises(ArtifactError, match=name):
         Artifact.from_file(tmp_path / name)
@@ -71,7 +71,7 @@ def test_a_script_keeps_the_encoding_that_it_declares(tmp_path: Path, data: byte
     assert members(Artifact.from_file(tmp_path / "main.py")) == {"main.py": data}
 
 
-def test_a_link_brings_nothing_in_that_is_left_out_itself(project: Path) -> None:
+def test_a_link_does_not_bring_in_what_is_left_out_itself(project: Path) -> None:
     tree(project, {".git/config": "secret", ".qiskitignore": "hidden.txt\n", "hidden.txt": "secret"})
     tree(project, {"env/pyvenv.cfg": "", "env/key": "secret", "shown.txt": "shown"})
     for name, target in (("a", ".git/config"), ("b", "hidden.txt"), ("c", "env/key"), ("d", "shown.txt")):
@@ -82,7 +82,7 @@ def test_a_link_brings_nothing_in_that_is_left_out_itself(project: Path) -> None
     assert "secret" not in str(members(artifact))
 
 
-def test_the_same_content_gives_the_same_bytes_whatever_its_age_and_place(project: Path, tmp_path: Path) -> None:
+def test_the_same_content_gives_the_same_bytes_at_any_time_and_place(project: Path, tmp_path: Path) -> None:
     copy = tree(tmp_path / "copy", {"lib/data.csv": "1,2", "lib/tools.py": "", "main.py": SCRIPT})
     os.utime(copy / "main.py", (1, 1))
     (copy / "lib/tools.py").chmod(0o600)
@@ -151,7 +151,7 @@ def test_links_that_lead_out_and_links_to_folders_are_left_out(project: Path, tm
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_pipe_does_not_hold_up_the_archive(project: Path) -> None:
+def test_a_pipe_does_not_block_the_archive(project: Path) -> None:
     os.mkfifo(project / "pipe")
     assert Artifact.from_directory(project, "main.py").left_out == ("pipe",)
 
@@ -165,7 +165,7 @@ def test_nothing_is_written_into_the_directory(project: Path) -> None:
 @pytest.mark.parametrize(
     "entrypoint", ["missing.py", "../main.py", "/main.py", "main.txt", "", "lib", "lib\\tools.py", "a\0.py"]
 )
-def test_an_entry_point_that_is_no_script_of_the_directory_is_refused(project: Path, entrypoint: str) -> None:
+def test_an_entry_point_that_is_not_a_script_in_the_directory_is_refused(project: Path, entrypoint: str) -> None:
     with pytest.raises(ArtifactError):
         Artifact.from_directory(project, entrypoint)
 
@@ -181,7 +181,7 @@ def test_an_entry_point_that_is_left_out_is_refused_with_the_reason(project: Pat
     assert IGNORE_FILE in error.value.next_step
 
 
-def test_a_directory_that_is_none_is_refused(project: Path) -> None:
+def test_a_path_that_is_not_a_directory_is_refused(project: Path) -> None:
     with pytest.raises(ArtifactError, match="not a directory"):
         Artifact.from_directory(project / "main.py", "main.py")
 
@@ -194,7 +194,7 @@ def test_an_archive_over_50_mb_is_refused_with_its_largest_file(project: Path, b
         Artifact.from_directory(project, "main.py")
 
 
-def test_names_in_any_script_survive(project: Path) -> None:
+def test_names_in_any_alphabet_survive(project: Path) -> None:
     tree(project, {"données/測定.csv": "1", f"{'long' * 40}/{'name' * 40}.csv": "2"})
     assert {"données/測定.csv", f"{'long' * 40}/{'name' * 40}.csv"} <= names(project)
 

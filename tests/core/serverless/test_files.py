@@ -73,7 +73,7 @@ def content_of(size: int) -> bytes:
 
 
 @pytest.mark.parametrize(("function", "scope"), [("mine", "user"), ("examples/theirs", "provider")])
-async def test_a_file_comes_back_as_it_went(gateway: StillGateway, tmp_path: Path, function: str, scope: Any) -> None:
+async def test_a_file_comes_back_unchanged(gateway: StillGateway, tmp_path: Path, function: str, scope: Any) -> None:
     content = content_of(2 * MIB + 4096)
     (tmp_path / "data.bin").write_bytes(content)
     up, down = Heard(), Heard()
@@ -92,7 +92,7 @@ async def test_a_file_comes_back_as_it_went(gateway: StillGateway, tmp_path: Pat
         assert len(heard.told) > 1, "it goes in parts"
 
 
-async def test_the_name_that_the_gateway_gave_is_told_and_finds_the_file(gateway: StillGateway) -> None:
+async def test_the_name_that_the_gateway_gave_is_returned_and_finds_the_file(gateway: StillGateway) -> None:
     async with files_of(gateway.host) as files:
         name = await files.upload("mine", b"a,b", name="my data (1).csv")
         assert name == "my_data_1_.csv"
@@ -125,7 +125,7 @@ async def test_a_name_cannot_break_out_of_the_form(noting: NotingGateway) -> Non
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\0b"])
-async def test_what_is_no_file_name_is_refused_unsent(noting: NotingGateway, name: str) -> None:
+async def test_what_is_not_a_file_name_is_refused_unsent(noting: NotingGateway, name: str) -> None:
     async with files_of(noting.host, drops_characters=False) as files:
         with pytest.raises(InputError, match="not a file's name"):
             await files.delete("mine", name)
@@ -144,7 +144,7 @@ async def test_a_name_by_which_the_gateway_may_find_another_file_is_refused_unse
     assert noting.asked == []
 
 
-async def test_a_gateway_that_takes_names_as_they_are_is_asked_for_them(gateway: StillGateway) -> None:
+async def test_a_gateway_that_keeps_names_as_they_are_finds_them(gateway: StillGateway) -> None:
     folder = gateway.gateway.data_folder.function_data("", "mine").path
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "by the function.txt").write_text("result")
@@ -190,7 +190,7 @@ def broken_off(_: Any, half: bytes = b"half") -> Response:
 
 @pytest.mark.parametrize("half", [b"half", bytes(2 * MIB)], ids=["small", "large"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_a_download_that_breaks_off_leaves_nothing_of_itself(
+async def test_a_download_that_breaks_off_leaves_nothing_behind(
     noting: NotingGateway, tmp_path: Path, half: bytes
 ) -> None:
     target = tmp_path / "target.txt"
@@ -204,7 +204,7 @@ async def test_a_download_that_breaks_off_leaves_nothing_of_itself(
 
 
 @pytest.mark.parametrize("sent", [b"part", bytes(2 * MIB)], ids=["small", "large"])
-async def test_a_download_that_falls_silent_ends_in_time_and_leaves_nothing(
+async def test_a_download_that_stalls_ends_in_time_and_leaves_nothing_behind(
     noting: NotingGateway, tmp_path: Path, sent: bytes
 ) -> None:
     async def parts() -> AsyncIterator[bytes]:
@@ -219,7 +219,7 @@ async def test_a_download_that_falls_silent_ends_in_time_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("size", [1, MIB, MIB + 1, 5 * MIB])
-async def test_a_download_of_any_size_comes_whole_over_tls(
+async def test_a_download_of_any_size_is_complete_over_tls(
     size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = random.Random(size).randbytes(size)
@@ -233,7 +233,7 @@ async def test_a_download_of_any_size_comes_whole_over_tls(
 
 
 @pytest.mark.parametrize("part", [50_000, MIB])
-async def test_a_download_that_comes_in_chunks_is_whole_whatever_length_is_announced(part: int, tmp_path: Path) -> None:
+async def test_a_chunked_download_is_complete_whatever_length_is_announced(part: int, tmp_path: Path) -> None:
     content = random.Random(part).randbytes(4 * MIB)
 
     class Handler(BaseHTTPRequestHandler):
@@ -258,9 +258,7 @@ async def test_a_download_that_comes_in_chunks_is_whole_whatever_length_is_annou
     assert (tmp_path / "target.bin").read_bytes() == content
 
 
-async def test_a_download_cancelled_when_all_is_there_leaves_nothing_half_done(
-    noting: NotingGateway, tmp_path: Path
-) -> None:
+async def test_a_download_cancelled_at_its_end_leaves_nothing_half_done(noting: NotingGateway, tmp_path: Path) -> None:
     noting.answers[DOWN] = Response(bytes(3 * MIB))
     with anyio.CancelScope() as scope:
 
@@ -273,7 +271,9 @@ async def test_a_download_cancelled_when_all_is_there_leaves_nothing_half_done(
     assert names(tmp_path) <= {"target.bin"}
 
 
-async def test_a_download_has_the_rights_of_the_file_that_it_replaces(noting: NotingGateway, tmp_path: Path) -> None:
+async def test_a_download_has_the_permissions_of_the_file_that_it_replaces(
+    noting: NotingGateway, tmp_path: Path
+) -> None:
     noting.answers[DOWN] = Response(b"content")
     (tmp_path / "old.txt").write_text("old")
     (tmp_path / "old.txt").chmod(0o640)
@@ -285,16 +285,14 @@ async def test_a_download_has_the_rights_of_the_file_that_it_replaces(noting: No
     assert (tmp_path / "new.txt").stat().st_mode == (tmp_path / "usual.txt").stat().st_mode
 
 
-async def test_a_download_that_is_repeated_holds_nothing_of_the_first_try(
-    noting: NotingGateway, tmp_path: Path
-) -> None:
+async def test_a_retried_download_has_nothing_of_the_first_attempt(noting: NotingGateway, tmp_path: Path) -> None:
     noting.answers[DOWN] = InTurn([By(broken_off), Response(status_code=503), Response(b"whole")])
     async with files_of(noting.host) as files:
         assert await files.download("mine", "notes.txt", tmp_path / "target.txt") == 5
     assert contents(tmp_path) == {"target.txt": b"whole"}
 
 
-async def test_a_download_that_is_cancelled_leaves_nothing_of_itself(noting: NotingGateway, tmp_path: Path) -> None:
+async def test_a_cancelled_download_leaves_nothing_behind(noting: NotingGateway, tmp_path: Path) -> None:
     noting.answers[DOWN] = Response(bytes(3 * MIB))
     with anyio.CancelScope() as scope:
 
@@ -307,7 +305,7 @@ async def test_a_download_that_is_cancelled_leaves_nothing_of_itself(noting: Not
     assert contents(tmp_path) == {}
 
 
-async def test_a_target_that_cannot_be_written_is_the_callers_mistake(noting: NotingGateway, tmp_path: Path) -> None:
+async def test_a_target_that_cannot_be_written_is_an_input_error(noting: NotingGateway, tmp_path: Path) -> None:
     noting.answers[DOWN] = Response(b"whole")
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
@@ -382,7 +380,7 @@ async def test_an_upload_that_is_cancelled_stores_nothing(gateway: StillGateway,
         assert "cancelled.bin" not in await files.list("mine")
 
 
-async def test_a_listing_that_is_none_is_the_gateways_fault(noting: NotingGateway) -> None:
+async def test_an_answer_without_a_listing_is_the_gateways_fault(noting: NotingGateway) -> None:
     noting.answers["GET files/"] = ["a.txt"]
     async with files_of(noting.host) as files:
         with pytest.raises(GatewayFault, match="list of files"):

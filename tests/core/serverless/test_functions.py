@@ -62,7 +62,7 @@ async def test_a_provider_is_filtered_for_here_when_the_gateway_ignores_it(notin
         assert [function.name for function in await client.functions.list(provider="ibm")] == ["ibm/mine"]
 
 
-async def test_a_function_that_is_not_there_is_named(gateway: StillGateway) -> None:
+async def test_a_missing_function_is_named_in_the_error(gateway: StillGateway) -> None:
     async with client_of(gateway.host) as client:
         with pytest.raises(NotFound, match="examples/nothing"):
             await client.functions.get("examples/nothing")
@@ -99,7 +99,7 @@ async def test_an_upload_sends_every_field_as_the_gateway_reads_it(noting: Notin
     }
 
 
-async def test_what_is_not_given_is_not_sent_so_that_it_keeps_its_value(noting: NotingGateway) -> None:
+async def test_omitted_fields_are_not_sent_so_that_they_keep_their_values(noting: NotingGateway) -> None:
     assert await uploaded(noting, description="new words") == {"title": "mine", "description": "new words"}
 
 
@@ -171,7 +171,7 @@ async def test_arguments_are_validated_by_the_gateway_without_a_run(gateway: Sti
     assert "required" in complaint.message
 
 
-async def test_the_packages_that_functions_may_ask_for_are_listed(gateway: StillGateway) -> None:
+async def test_the_packages_that_functions_may_depend_on_are_listed(gateway: StillGateway) -> None:
     async with client_of(gateway.host) as client:
         assert any(version.startswith("qiskit==") for version in await client.functions.dependencies_versions())
 
@@ -186,7 +186,7 @@ async def test_sizes_are_read_in_either_form(noting: NotingGateway) -> None:
 
 
 @pytest.mark.parametrize("answer", [{"message": "a proxy"}, [1], [{"name": "no title"}]], ids=str)
-async def test_a_listing_that_is_none_is_the_gateways_fault(noting: NotingGateway, answer: Any) -> None:
+async def test_an_answer_without_a_listing_is_the_gateways_fault(noting: NotingGateway, answer: Any) -> None:
     noting.answers["GET programs/"] = answer
     async with client_of(noting.host) as client:
         with pytest.raises(GatewayFault):

@@ -85,7 +85,7 @@ async def test_a_job_that_moved_to_a_later_page_is_listed_once(noting: NotingGat
     assert newest not in str(noting.asked)
 
 
-async def test_a_listing_that_lost_jobs_meanwhile_comes_to_an_end(noting: NotingGateway) -> None:
+async def test_a_listing_that_loses_jobs_meanwhile_ends(noting: NotingGateway) -> None:
     noting.answers["GET jobs/"] = InTurn(
         [{"count": 5, "results": [job(job_id=ids(1)[0])]}, {"count": 5, "results": []}]
     )
@@ -104,7 +104,7 @@ async def test_a_listing_that_lost_jobs_meanwhile_comes_to_an_end(noting: Noting
     ],
     ids=str,
 )
-async def test_a_listing_that_cannot_be_meant_is_refused_unsent(noting: NotingGateway, filters: Any) -> None:
+async def test_a_contradictory_listing_is_refused_unsent(noting: NotingGateway, filters: Any) -> None:
     async with client_of(noting.host) as client:
         with pytest.raises(InputError):
             await client.jobs.page(**filters)
@@ -112,7 +112,7 @@ async def test_a_listing_that_cannot_be_meant_is_refused_unsent(noting: NotingGa
 
 
 @pytest.mark.parametrize("job_id", ["", "x", "../programs", f"{ID}/stop", ID[:-1]])
-async def test_what_is_no_job_id_is_refused_unsent(noting: NotingGateway, job_id: str) -> None:
+async def test_what_is_not_a_job_id_is_refused_unsent(noting: NotingGateway, job_id: str) -> None:
     async with client_of(noting.host) as client:
         for ask in (client.jobs.get, client.jobs.logs, client.jobs.result, client.jobs.events, client.jobs.stop):
             with pytest.raises(InputError, match="not a job id"):
@@ -133,7 +133,9 @@ async def test_what_is_no_job_id_is_refused_unsent(noting: NotingGateway, job_id
         ("PENDING", None, "INITIALIZING"),
     ],
 )
-def test_status_and_sub_status_are_there_in_both_tongues(status: str, sub_status: str | None, shown: str) -> None:
+def test_status_and_sub_status_have_the_gateways_and_qiskits_names(
+    status: str, sub_status: str | None, shown: str
+) -> None:
     found = Job.model_validate(job(status, sub_status))
     assert found.qiskit_status == shown
     assert (found.status.on_gateway, found.sub_status) == (status, sub_status)
@@ -214,7 +216,7 @@ async def test_logs_are_read_before_a_job_is_stopped_since_gateways_forget_them(
         ({f"GET {JOB}runtime_jobs/": {"runtime_jobs": RUNTIME[:1]}}, "rj1: a self-hosted gateway"),
     ],
 )
-async def test_what_fails_around_a_stop_is_told_and_does_not_prevent_it(
+async def test_what_fails_around_a_stop_is_reported_and_does_not_prevent_it(
     noting: NotingGateway, answers: Any, problem: str
 ) -> None:
     stopping(noting, **answers)
@@ -232,7 +234,7 @@ async def test_a_stop_that_is_refused_is_an_error(noting: NotingGateway) -> None
             await client.jobs.stop(ID)
 
 
-async def test_watching_tells_each_change_once_and_ends_with_the_job(noting: NotingGateway) -> None:
+async def test_watching_gives_each_change_once_and_ends_with_the_job(noting: NotingGateway) -> None:
     states = [("QUEUED", None), ("RUNNING", None), ("RUNNING", None), ("RUNNING", "MAPPING"), ("SUCCEEDED", None)]
     noting.answers[f"GET {JOB}"] = InTurn([job(*state) for state in states])
     async with client_of(noting.host) as client:
@@ -256,14 +258,14 @@ async def test_many_watchers_of_a_job_ask_as_often_as_one(noting: NotingGateway)
     assert (len(ended), len(noting.asked)) == (20, len(states))
 
 
-async def test_waiting_ends_with_its_time_and_leaves_the_job_alone(noting: NotingGateway) -> None:
+async def test_waiting_ends_at_its_timeout_and_leaves_the_job_alone(noting: NotingGateway) -> None:
     async with client_of(noting.host) as client:
         with pytest.raises(TimeoutError):
             await client.jobs.wait(ID, timeout=0.01)
     assert {asked.method for asked in noting.asked} <= {"GET"}
 
 
-async def test_waiting_for_a_job_that_is_not_there_is_an_error(noting: NotingGateway) -> None:
+async def test_waiting_for_a_missing_job_is_an_error(noting: NotingGateway) -> None:
     noting.answers[f"GET {JOB}"] = Response(status_code=404)
     async with client_of(noting.host) as client:
         with pytest.raises(NotFound):

@@ -123,7 +123,7 @@ async def run_through(world: World, fault: Fault, acts: Acts) -> tuple[Submissio
 
 
 @pytest.mark.parametrize("name", FAULTS)
-async def test_a_fault_before_the_gateway_acted_is_no_job(world: World, name: str) -> None:
+async def test_a_fault_before_the_gateway_acts_starts_no_job(world: World, name: str) -> None:
     outcome, function = await run_through(world, FAULTS[name], "never")
     jobs = world.jobs_of(function)
     check(outcome, jobs)
@@ -133,7 +133,7 @@ async def test_a_fault_before_the_gateway_acted_is_no_job(world: World, name: st
 
 
 @pytest.mark.parametrize("name", FAULTS)
-async def test_a_fault_after_the_gateway_acted_loses_no_job(world: World, name: str) -> None:
+async def test_a_fault_after_the_gateway_acted_does_not_lose_the_job(world: World, name: str) -> None:
     outcome, function = await run_through(world, FAULTS[name], "first")
     jobs = world.jobs_of(function)
     check(outcome, jobs)
@@ -142,7 +142,7 @@ async def test_a_fault_after_the_gateway_acted_loses_no_job(world: World, name: 
 
 
 @pytest.mark.parametrize("name", ["cut", "reset", "cut inside the head", "200 {}", "502 page", "504 json", "408 page"])
-async def test_a_request_that_arrives_late_is_never_called_not_submitted(world: World, name: str) -> None:
+async def test_a_request_that_arrives_late_is_never_reported_as_not_submitted(world: World, name: str) -> None:
     outcome, function = await run_through(world, FAULTS[name], "later")
 
     async def arrived() -> list[str]:
@@ -155,7 +155,7 @@ async def test_a_request_that_arrives_late_is_never_called_not_submitted(world: 
 
 @pytest.mark.parametrize("acts", ["never", "first"])
 @pytest.mark.parametrize("status", REDIRECTS)
-async def test_a_run_follows_no_redirect(world: World, status: int, acts: Acts) -> None:
+async def test_a_run_does_not_follow_redirects(world: World, status: int, acts: Acts) -> None:
     stranger = FaultProxy(world.proxy.gateway, fault=answer(200, STRANGER))
     with fault_proxy.running(stranger) as elsewhere:
         outcome, function = await run_through(world, redirect_to(f"{elsewhere}/api/v1/programs/run/", status), acts)
@@ -178,7 +178,7 @@ async def test_a_job_that_was_found_after_a_lost_answer_comes_with_a_warning(wor
     world.forget_jobs_of(function)
 
 
-async def test_a_run_that_nobody_spoils_has_no_warning_of_that(world: World) -> None:
+async def test_an_undisturbed_run_has_no_warning_about_its_answer(world: World) -> None:
     function = world.new_function()
     async with world.client() as client:
         outcome = await attempt(client, function)
@@ -187,7 +187,7 @@ async def test_a_run_that_nobody_spoils_has_no_warning_of_that(world: World) -> 
     world.forget_jobs_of(function)
 
 
-async def test_an_answer_replayed_by_a_cache_is_no_new_job(world: World) -> None:
+async def test_an_answer_replayed_by_a_cache_is_not_taken_for_a_new_job(world: World) -> None:
     function = world.new_function()
     said: list[Reply] = []
 
