@@ -1,4 +1,4 @@
-"""Ray's Jobs API, as far as we use it: the one place that knows Ray's own client."""
+"""The part of Ray's Jobs API that the gateway uses; no other module knows Ray's client."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _TIMEOUT_SECONDS = 30.0
 """For each step of a request; an upload of 50 MB is many of them."""
 
 _COMMAND = "exec python .qiskit-functions/worker.py"
-"""Without a shell between, Ray's signals reach the worker itself."""
+"""``exec``: without a shell in between, Ray's signals reach the worker itself."""
 
 _SIGNALLED = 128
-"""Exit codes above are a shell's way to tell which signal ended a process."""
+"""Greater exit codes are a shell's way to say which signal ended a process."""
 
 
 class Unreachable(Exception):
-    """The cluster does not answer, or cannot."""
+    """The cluster does not answer, or answers that it cannot at present."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the cluster says of a job.
+    """What the cluster says about a job.
 
     Attributes:
         status: in Ray's words, which are the gateway's but for QUEUED.
-        error_type: a kind of failure, in Ray's words.
+        error_type: the kind of failure, in Ray's words; empty if there is none.
         exit_code: of the worker, if it has ended; it is the function's.
-        seconds: from its submission to its end; 0 before.
+        seconds: from its submission to its end; 0 until it has ended.
     """
 
     status: JobStatus
@@ -47,7 +47,7 @@ class Report:
 
     @property
     def failure(self) -> Failure | None:
-        """Why it failed, when the function itself did not end as a failure."""
+        """Why it failed; None if the function itself ended with an error."""
         code = self.exit_code
         if code is None:
             is_setup = self.error_type == "RUNTIME_ENV_SETUP_FAILURE"
@@ -71,7 +71,7 @@ class JobsApi:
             self._client = _client(address)
 
     def submit(self, submission: str, title: str, runtime_env: dict[str, Any]) -> None:
-        """A job of one processor; it is no error when the cluster has it already.
+        """Submit a job of one processor, unless the cluster has it already.
 
         Raises:
             Failure: the cluster refuses it.
@@ -87,11 +87,11 @@ class JobsApi:
                 )
         except _Refused as refused:
             if "already exists" not in str(refused):
-                why = str(refused).rstrip(". \n").splitlines()[-1]  # the rest is Ray's way to it
+                why = str(refused).rstrip(". \n").splitlines()[-1]  # the other lines are a traceback of Ray's
                 raise Failure(FailureCode.CANNOT_START, f"The Ray cluster refused the job: {why}") from refused
 
     def look(self, submission: str) -> Report | None:
-        """None when the cluster does not know it."""
+        """Return what the cluster says about the job, or None if it does not know it."""
         try:
             with _asking():
                 info = self._client.get_job_info(submission)
@@ -103,7 +103,7 @@ class JobsApi:
         )
 
     def log(self, submission: str) -> str | None:
-        """All of it so far; none when it cannot be had, as when the node it is on has died."""
+        """Return the whole log so far, or None if it cannot be read, as when its node has died."""
         try:
             with _asking():
                 return str(self._client.get_job_logs(submission))
@@ -111,7 +111,7 @@ class JobsApi:
             return None
 
     def stop(self, submission: str) -> None:
-        """Ask it to end; nothing happens when it has, or is unknown."""
+        """Ask the cluster to end the job; nothing happens if it has ended, or is unknown."""
         try:
             with _asking():
                 self._client.stop_job(submission)
@@ -120,7 +120,7 @@ class JobsApi:
 
 
 class _Refused(Exception):
-    """The cluster answers that it cannot be done, and would answer so again."""
+    """The cluster refuses the request, and would refuse it again."""
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def _asking() -> Iterator[None]:
     except (OSError, AuthenticationError) as error:
         raise Unreachable(str(error)) from error
     except RuntimeError as error:
-        # The client tells its errors apart in their texts only.
+        # Only the texts of the client's errors differ.
         if "status code 4" in str(error):
             raise _Refused(str(error)) from error
         raise Unreachable(str(error)) from error
@@ -142,7 +142,7 @@ def _client(address: str) -> Any:
     from ray.job_submission import JobSubmissionClient
 
     class Client(JobSubmissionClient):  # type: ignore[misc, unused-ignore] # Ray may be not installed
-        """With a time-out, which Ray's has not: a cluster that falls silent would hold us for ever."""
+        """A client with a time-out, which Ray's lacks: a cluster that stops answering would block this process."""
 
         def _do_request(self, *args: Any, **more: Any) -> Any:
             return super()._do_request(*args, timeout=_TIMEOUT_SECONDS, **more)

@@ -1,9 +1,9 @@
-"""Jobs on a Ray cluster that exists, through Ray's own Jobs API.
+"""Jobs on an existing Ray cluster, through Ray's Jobs API.
 
-A file in ``ray/`` of the data folder says that the cluster may know a job, and under which submission id. It
-is there from before the job is submitted until it is known to be over, so a gateway that is started again, or
-another one on the same folder, goes on where one has ended. A job is submitted only while it is queued, and
-the cluster takes a submission id once: an answer that was lost does no harm.
+A file in ``ray/`` of the data folder says that the cluster may know a job, and under which submission id. It is written
+before the job is submitted and removed when the job is known to have ended, so that a gateway that is restarted goes on
+where the last one ended. A job is submitted only while it is queued, and the cluster accepts a submission id once: a
+lost answer does no harm.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ from .worker import BEGIN
 logger = logging.getLogger(__name__)
 
 _OURS = ".qiskit-functions"
-"""Our folder beside the function's own files; no artifact has a reason to have one."""
+"""The folder of our files beside the function's; no artifact should have one of this name."""
 
 _STOP_SECONDS = 15.0
-"""How long a stop waits for the cluster, which gives processes 3 s and notices within one."""
+"""How long a stop waits for the cluster, which gives processes 3 s and looks once a second."""
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 _LOG_SHARE = 10
-"""Ray gives a log as a whole only. Reading a long one may take a tenth of the time, whatever it costs."""
+"""Ray gives only whole logs: a log that takes a second to read is read again after ten."""
 
 
 class RayRunner:
-    """Hands jobs over, follows and stops them. Blocking: call it from a thread.
+    """Hands jobs to the cluster, follows them and stops them. Blocking: call it from a thread.
 
     Args:
-        host: where the gateway listens.
+        host: the URL at which the gateway listens.
 
     Raises:
-        EmbeddedGatewayError: Ray is not installed, or its client would go elsewhere.
+        EmbeddedGatewayError: Ray is not installed, or its client would use another address.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class RayRunner:
         self._unreachable_since: float | None = None
 
     def dispatch(self) -> None:
-        """Hand over what waits, oldest first; take over what the cluster says of the rest."""
+        """Hand over the jobs that wait, oldest first, and record what the cluster says about the others."""
         if not (self._database.jobs_in(ACTIVE) or self._handed_over.jobs()):
             return
         with suppress(Busy), locked(self._data_folder.path / "ray.lock", timeout=0):
@@ -96,12 +96,12 @@ class RayRunner:
                 self._on_unreachable(error)
 
     def stop(self, job_id: str) -> bool:
-        """End a job; tells whether it was active. Returns when the cluster has ended it, if that answers in time."""
+        """Stop a job; return when the cluster has ended it or 15 s are over, with False if it was not active."""
         if not self._lifecycle.stop(job_id):
             return False
         deadline = time.monotonic() + _STOP_SECONDS
         while self._handed_over.of(job_id) and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         return True
 
     # From the queue to the cluster
@@ -120,9 +120,9 @@ class RayRunner:
             shutil.rmtree(self._data_folder.job(job.id).work, ignore_errors=True)
 
     def _runtime_env(self, job: JobRow) -> dict[str, Any]:
-        """The function's files as ``working_dir``, ours among them, and its dependencies.
+        """Return the function's files and ours as ``working_dir``, and its dependencies.
 
-        What only the job may know goes with the files: Ray shows and logs its own ``env_vars``.
+        Secrets go with the files, because Ray shows and logs ``env_vars``.
         """
         try:
             packages = requirements(job.dependencies)
@@ -132,12 +132,12 @@ class RayRunner:
         return {"working_dir": str(self._package(job)), **pip}
 
     def _package(self, job: JobRow) -> Path:
-        """A ZIP archive: from a folder, Ray would leave out what a ``.gitignore`` in it names."""
+        """Return a ZIP archive: of a folder, Ray would leave out the files that its ``.gitignore`` names."""
         folder = self._data_folder.job(job.id)
         files = folder.work / "files"
         unpack_function(self._data_folder, job, files)
         package = folder.work / "package.zip"
-        # Archives may have times from before 1980, which ZIP does not know.
+        # Artifacts may have times before 1980, which ZIP does not know.
         with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
             for place, _, names in os.walk(files):
                 for path in (Path(place, name) for name in names):
@@ -204,21 +204,21 @@ class RayRunner:
         self._settle(job.id)
 
     def _queue_again(self, job: JobRow, submission: str) -> None:
-        """Ray gives up what has waited a quarter of an hour for a processor; a busy cluster is no failure.
+        """Queue a job again that Ray has given up because no processor was free for a quarter of an hour.
 
-        It does not take the id of a job a second time, so a number is added to it.
+        Ray accepts an id only once, so the next one has a number at its end.
         """
         first, _, number = submission.partition("_")
         self._lifecycle.put_back(job.id)
         self._handed_over.note(job.id, f"{first}_{int(number or 1) + 1}")
 
     def _settle(self, job_id: str) -> None:
-        """There is nothing left to be done for the job."""
+        """Forget a job for which nothing is left to do."""
         self._handed_over.forget(job_id)
         self._logs.pop(job_id, None)
 
     def _on_unreachable(self, error: Unreachable) -> None:
-        """Nothing changes, until it has lasted too long; what the cluster then still runs is ended when it is back."""
+        """Change nothing until it has lasted too long; jobs that run on then are ended when the cluster is back."""
         since = self._unreachable_since
         if since is None:
             self._unreachable_since = time.monotonic()
@@ -228,10 +228,8 @@ class RayRunner:
             for job in self._database.jobs_in(STARTED):
                 self._fail(job, Failure(FailureCode.CLUSTER_GONE, message))
 
-    # What is kept of it here
-
     def _mirror(self, api: JobsApi, job: JobRow, submission: str) -> None:
-        """Let the job's log be what Ray has, and what was said of the job here."""
+        """Replace the job's log by Ray's, and the gateway's own messages."""
         begun = time.monotonic()
         text = api.log(submission)
         known, _ = self._logs.get(job.id, (-1, 0.0))
@@ -251,7 +249,7 @@ class RayRunner:
             self._lifecycle.fail(job.id, failure, seconds=seconds)
 
     def _running_seconds(self, job: JobRow) -> float:
-        """Since it was seen to run for the first time."""
+        """Return for how long the job has run, as far as this gateway has seen."""
         for event in self._database.events(job.id, EventType.STATUS_CHANGE):
             if event["data"] == {"status": JobStatus.RUNNING}:
                 return (datetime.now(UTC) - datetime.fromisoformat(event["created"])).total_seconds()
@@ -259,7 +257,7 @@ class RayRunner:
 
 
 class _Submissions:
-    """Which jobs the cluster may know, and by which submission ids: a file each."""
+    """The jobs that the cluster may know, with their submission ids: a file each."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

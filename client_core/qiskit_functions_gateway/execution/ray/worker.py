@@ -1,8 +1,8 @@
-"""What a node of a Ray cluster runs for one job. It stands alone there, with nothing but Python's own library.
+"""The program that a node of a Ray cluster runs for one job; it needs only Python's standard library.
 
-The working directory is the unpacked artifact; beside this file lie ``job.json`` and ``arguments.json``. When
-the cluster does not see the gateway's data folder, DATA_PATH is a folder here: filled from the gateway before
-the function runs, and what the function made or changed in it goes back.
+The working directory is the unpacked artifact; ``job.json`` and ``arguments.json`` are beside this file. If the cluster
+does not see the gateway's data folder, DATA_PATH is a folder of this node: it is filled from the gateway before the
+function runs, and the files that the function creates or changes are sent back.
 """
 
 from __future__ import annotations
@@ -27,37 +27,42 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 BEGIN = "--- the function's output ---"
-"""The first line: what comes before it in the job's log is Ray's own."""
+"""The first line of the function's output; the lines before it in the job's log are Ray's."""
 
 _HERE = Path(__file__).resolve().parent
 
 _PATIENCE_SECONDS = 600.0
-"""How long a gateway is waited for that cannot be reached, as while it is started again."""
+"""For how long a gateway is tried that cannot be reached, such as one that is being restarted."""
 
 _TIMEOUT_SECONDS = 60.0
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 _GRACE_SECONDS = 1.0
 """Between the function's SIGTERM and its end: Ray kills everything 3 s after the SIGTERM, and files go back before."""
 
 _SERVER_FAULT = 500
 
-_stopping = threading.Event()
-
 
 def main() -> int:
     job = json.loads((_HERE / "job.json").read_text(encoding="utf-8"))
     print(BEGIN, flush=True)  # noqa: T201 - the job's log
-    signal.signal(signal.SIGTERM, lambda *_: _stopping.set())
-    _adopt_orphans()
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    if sys.platform == "linux":
+        # Processes whose parent has ended come to us instead of to init, so that Ray and we find them: prctl(2).
+        import ctypes  # only here: the other platforms have no use for it
+
+        pr_set_child_subreaper = 36
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
     variables: dict[str, str] = job["variables"]
-    data = Data(Path(job["data"] or _HERE / "data"), variables, is_here=not job["data"])
+    data = FunctionData(Path(job["data"] or _HERE / "data"), variables, stopping, is_copy=not job["data"])
     try:
         data.fetch()
-        if _stopping.is_set():
+        if stopping.is_set():
             return 1
-        code = _run(job["entrypoint"], {**os.environ, **variables, **data.variables}, data)
+        code = _run(job["entrypoint"], {**os.environ, **variables, **data.variables}, data, stopping)
         data.send(_PATIENCE_SECONDS)
     except (OSError, HTTPException) as error:
         host = variables["ENV_JOB_GATEWAY_HOST"]
@@ -65,22 +70,24 @@ def main() -> int:
         return 1
     finally:
         data.clear()
-    return code if code >= 0 else 128 - code  # as a shell tells of signals
+    return code if code >= 0 else 128 - code  # as a shell reports signals
 
 
-class Data:
+class FunctionData:
     """The function's DATA_PATH.
 
     Args:
-        is_here: whether it is a folder of this job's own, and the gateway has the original.
+        stopping: set when the job is being stopped.
+        is_copy: whether it is a folder for this job alone, and the gateway has the original.
     """
 
-    def __init__(self, folder: Path, variables: dict[str, str], *, is_here: bool) -> None:
+    def __init__(self, folder: Path, variables: dict[str, str], stopping: threading.Event, *, is_copy: bool) -> None:
         job_id = variables["ENV_JOB_ID_GATEWAY"]
         self._folder = folder
         self._arguments = folder / "arguments" / f"{job_id}.json"
         self._result = folder / "results" / f"{job_id}.json"
-        self._is_here = is_here
+        self._stopping = stopping
+        self._is_copy = is_copy
         self._url = f"{variables['ENV_JOB_GATEWAY_HOST']}/api/v1/jobs/{job_id}/data/"
         self._authorization = f"Bearer {variables['ENV_JOB_GATEWAY_TOKEN']}"
         self._known: dict[Path, tuple[int, int]] = {}
@@ -91,33 +98,33 @@ class Data:
         return {name: str(path) for name, path in paths.items()}
 
     def fetch(self) -> None:
-        """Lay it out: the arguments, and the files that the gateway has."""
+        """Write the arguments to it, and the files that the gateway has."""
         for path in (self._arguments, self._result):
             path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_HERE / "arguments.json", self._arguments)
-        if self._is_here:
-            for name in json.loads(_patiently(self._list, _PATIENCE_SECONDS)):
-                _patiently(partial(self._get, name), _PATIENCE_SECONDS)
+        if self._is_copy:
+            for name in json.loads(self._retry(self._list, _PATIENCE_SECONDS)):
+                self._retry(partial(self._get, name), _PATIENCE_SECONDS)
             self._known = {path: _state(path) for path in self._files()}
 
     def send_result(self) -> None:
-        """Let the gateway have a result that is whole while the function still runs."""
+        """Send a result that is complete to the gateway while the function still runs."""
         with suppress(OSError, HTTPException, ValueError, RecursionError):
-            if self._is_here and self._is_new(self._result):
+            if self._is_copy and self._is_new(self._result):
                 json.loads(self._result.read_bytes())
                 self._put(self._result)
 
     def send(self, patience: float) -> None:
-        """Let the gateway have all that is new or was changed."""
-        for path in filter(self._is_new, self._files() if self._is_here else ()):
-            _patiently(partial(self._put, path), patience)
+        """Send the files that are new or were changed to the gateway."""
+        for path in filter(self._is_new, self._files() if self._is_copy else ()):
+            self._retry(partial(self._put, path), patience)
 
     def clear(self) -> None:
-        if self._is_here:
+        if self._is_copy:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _files(self) -> Iterator[Path]:
-        """Regular ones; other jobs' arguments and results are not here, and our own arguments are known there."""
+        """Yield the regular files, but for the arguments, which the gateway has."""
         for folder, _, names in os.walk(self._folder):
             for path in (Path(folder, name) for name in names):
                 if path.is_file() and not path.is_symlink() and path != self._arguments:
@@ -141,6 +148,23 @@ class Data:
         with path.open("rb") as file, self._ask("PUT", path.relative_to(self._folder).as_posix(), file, state[1]):
             self._known[path] = state
 
+    def _retry(self, action: Callable[[], Any], patience: float) -> Any:
+        """Repeat what fails because the gateway cannot be reached, unless the job is being stopped."""
+        deadline, is_first = time.monotonic() + patience, True
+        while True:
+            try:
+                return action()
+            except (OSError, HTTPException) as error:
+                is_refusal = isinstance(error, HTTPError) and error.code < _SERVER_FAULT
+                if is_refusal or self._stopping.is_set() or time.monotonic() > deadline:
+                    raise
+                if is_first:
+                    _say(
+                        f"The gateway cannot be reached for the function's files ({error}); trying for {patience:g} s."
+                    )
+            is_first = False
+            self._stopping.wait(_POLL_SECONDS)
+
     def _ask(self, method: str, name: str, body: IO[bytes] | None = None, size: int = 0) -> Any:
         headers = {"Authorization": self._authorization}
         if body is not None:
@@ -149,24 +173,8 @@ class Data:
         return urlopen(request, timeout=_TIMEOUT_SECONDS)  # noqa: S310 - as above
 
 
-def _patiently(action: Callable[[], Any], patience: float) -> Any:
-    """Try again what fails because the gateway is away, unless the job is being stopped."""
-    deadline, is_first = time.monotonic() + patience, True
-    while True:
-        try:
-            return action()
-        except (OSError, HTTPException) as error:
-            is_refusal = isinstance(error, HTTPError) and error.code < _SERVER_FAULT
-            if is_refusal or _stopping.is_set() or time.monotonic() > deadline:
-                raise
-            if is_first:
-                _say(f"The gateway cannot be reached for the function's files ({error}); trying for {patience:g} s.")
-        is_first = False
-        _stopping.wait(_LOOK_SECONDS)
-
-
-def _run(entrypoint: str, variables: dict[str, str], data: Data) -> int:
-    """The function's exit code; what it leaves behind is ended with it."""
+def _run(entrypoint: str, variables: dict[str, str], data: FunctionData, stopping: threading.Event) -> int:
+    """Return the function's exit code, once the processes that it left behind have ended too."""
     function = subprocess.Popen(  # noqa: S603 - running it is what we are for
         [sys.executable, entrypoint],
         env=variables,
@@ -179,42 +187,28 @@ def _run(entrypoint: str, variables: dict[str, str], data: Data) -> int:
     code = None
     while code is None:
         with suppress(subprocess.TimeoutExpired):
-            code = function.wait(_LOOK_SECONDS)
-        if _stopping.is_set() and code is None:
-            code = _end(function)
+            code = function.wait(_POLL_SECONDS)
+        if stopping.is_set() and code is None:
+            # Ray has told the function to end, as it has told this process.
+            try:
+                code = function.wait(_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                function.kill()
+                code = function.wait()
         data.send_result()
     _end_left_behind()
     copier.join(_GRACE_SECONDS)
     return code
 
 
-def _end(function: subprocess.Popen[bytes]) -> int:
-    """Ray has told it to end, as it has told us."""
-    try:
-        return function.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        function.kill()
-        return function.wait()
-
-
 def _copy(output: IO[bytes]) -> None:
-    """Ray cannot read a log that is no UTF-8."""
+    """Copy output to the job's log, of which Ray can only read UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     data = b"."
     while data:
         data = os.read(output.fileno(), 65536)
         sys.stdout.buffer.write(decoder.decode(data, final=not data).encode())
         sys.stdout.buffer.flush()
-
-
-def _adopt_orphans() -> None:
-    """On Linux, let processes whose parent ended come to us, so that Ray and we find them (prctl(2))."""
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_child_subreaper = 36
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 
 
 def _end_left_behind() -> None:
@@ -228,7 +222,7 @@ def _end_left_behind() -> None:
 
 
 def _children() -> list[int]:
-    """Of all our threads; none where there is no such list."""
+    """Return the children of all threads of this process; none where the system does not list them."""
     found: list[int] = []
     for task in Path("/proc/self/task").glob("*/children"):
         with suppress(OSError):
