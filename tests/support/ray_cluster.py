@@ -57,7 +57,7 @@ def _command(folder: Path, address: str) -> list[str]:
         *(
             f"--temp-dir={folder / 't'}",
             "--num-cpus=2",
-            "--object-database-memory=100000000",
+            "--object-store-memory=100000000",
             "--node-ip-address=127.0.0.1",
         ),
         *("--include-dashboard=true", f"--dashboard-host={host}", f"--dashboard-port={port}"),
