@@ -104,7 +104,7 @@ class Supervisor:
         if code == 0:
             self._lifecycle.succeed(self._job.id, seconds=self._seconds)
         elif failure or self._seconds is not None:
-            # A job that was stopped keeps its status; its seconds count all the same.
+            # A job that was stopped keeps its status; its seconds count too.
             self._lifecycle.fail(self._job.id, failure, seconds=self._seconds)
         shutil.rmtree(self._job_folder.work, ignore_errors=True)
 

@@ -20,7 +20,7 @@ from .routing import HANDLERS, AnySlash, Json, blocking, resource
 
 
 class _LowerUuid(StringConvertor):
-    """An id; the gateway knows it in lower case only, and answers all else with a web page."""
+    """An id: the real gateway knows it in lower case only, and answers everything else with a web page."""
 
     regex = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
@@ -29,8 +29,8 @@ register_url_convertor("lower_uuid", _LowerUuid())
 
 
 def gateway_app(gateway: Gateway) -> Starlette:
-    """Everything, for whoever holds the gateway's token."""
-    # Supervisors come here only for what functions call, and are to start fast.
+    """Return the whole API, for callers with the gateway's token."""
+    # Supervisors, which have to start fast, need this module for ``calls_home_app`` only.
     from . import files, job_data, jobs
     from . import functions as programs
 
@@ -50,7 +50,7 @@ def gateway_app(gateway: Gateway) -> Starlette:
 
 
 def calls_home_app(data_folder: DataFolder, database: Database) -> Starlette:
-    """What a supervisor answers its function, which holds a job's token."""
+    """Return the routes that a supervisor serves to its function, which has its job's token."""
     return _application(calls.routes(Context(data_folder, database, token=None)))
 
 
@@ -61,7 +61,7 @@ def _application(routes: Sequence[Route]) -> Starlette:
 
 
 async def _usage(gateway: Gateway, _: Request) -> Response:
-    """In the words of IBM Quantum's ``GET /api/v1/instances/usage``, which a local account asks here."""
+    """Answer in the form of IBM Quantum's ``GET /api/v1/instances/usage``."""
     consumed, limit = await blocking(gateway.database.seconds_used), gateway.usage_limit_seconds
     usage: dict[str, float | bool | None] = {"usage_consumed_seconds": round(consumed, 3), "usage_limit_seconds": limit}
     if limit is None:
@@ -71,12 +71,12 @@ async def _usage(gateway: Gateway, _: Request) -> Response:
 
 
 async def _dependencies(_: Gateway, __: Request) -> Response:
-    """What functions find installed; others may be named all the same."""
-    return Json(await blocking(_installed))
+    """Answer with the packages that are installed for functions; uploads may name others too."""
 
+    def installed() -> list[str]:
+        return sorted({f"{found.metadata['Name']}=={found.version}" for found in distributions()}, key=str.lower)
 
-def _installed() -> list[str]:
-    return sorted({f"{found.metadata['Name']}=={found.version}" for found in distributions()}, key=str.lower)
+    return Json(await blocking(installed))
 
 
 async def _version(_: Request) -> Response:

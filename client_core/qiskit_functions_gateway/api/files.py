@@ -1,4 +1,4 @@
-"""The routes of files: a function's DATA_PATH for its users, and a folder of its provider's."""
+"""The routes of files: a function's DATA_PATH for its users, and a folder for its provider."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .routing import ApiError, Json, blocking, resource
 from .uploads import uploaded
 
 _MAX_NAME = 255
-"""What file systems take, in bytes."""
+"""The longest name that file systems accept, in bytes."""
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -36,7 +36,7 @@ _REFUSED_STARTS = (
     *(b"#!", b"%PDF-", b"\x7fELF", b"MZ"),
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*"),
 )
-"""Scripts, documents, programs and pictures, which are none of the types that the real gateway takes."""
+"""Scripts, documents, programs and pictures, which the real gateway refuses too."""
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -54,12 +54,12 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 async def list_files(gateway: Gateway, request: Request) -> Response:
-    """Names, without dot files and folders."""
+    """Answer with the names of the files, without hidden files and folders."""
     return Json({"results": await blocking(_names, await _folder(gateway, request))})
 
 
 async def upload(gateway: Gateway, request: Request) -> Response:
-    """Answers with the path, whose last part is the name that the file has now."""
+    """Answer with the path, which ends with the name that the file has here."""
     folder = await _folder(gateway, request)
     async with uploaded(request, gateway.data_folder, "file", max_bytes=gateway.max_file_bytes) as (_, file):
         if file is None:
@@ -89,9 +89,9 @@ async def delete(gateway: Gateway, request: Request) -> Response:
 
 
 def stored_name(name: str) -> str:
-    """What an uploaded file is called: in place of ``..``, and of runs of other characters, an underscore.
+    """Return the name of an uploaded file here: ``..`` and runs of other characters become an underscore.
 
-    Longer names than file systems take lose the end of their stem.
+    Names that are too long for file systems lose the end of their stem.
     """
     cleaned = re.sub(r"[^0-9A-Za-z_.-]+", "_", name.replace("..", "_"))
     if len(cleaned) <= _MAX_NAME:
@@ -101,9 +101,9 @@ def stored_name(name: str) -> str:
 
 
 async def _folder(gateway: Gateway, request: Request) -> Path:
-    """The folder that a request is about; the query alone names it.
+    """Return the folder that the query names.
 
-    For users it is DATA_PATH: one for all of their own functions, one for each provider function.
+    For users it is DATA_PATH: one folder for all of their own functions, and one for each provider function.
     """
     query = fields.query(request)
     for_provider = "/files/provider" in request.scope["path"]
@@ -119,7 +119,7 @@ async def _folder(gateway: Gateway, request: Request) -> Path:
 
 
 def _wanted(request: Request) -> str:
-    """The name that is asked for; a leading slash does no harm, and a way through folders leads nowhere."""
+    """Return the name of the file that the query names, without leading slashes."""
     return fields.query(request).text("file").lstrip("/")
 
 
@@ -140,7 +140,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _paths(folder: Path, name: str) -> list[Path]:
-    """Where a file of this name may be: as it is, for what functions wrote, or as an upload has named it."""
+    """Return where a file of this name may be: under the name itself, and under that which an upload gives it."""
     if re.search(r"[/\\\0]", name) or name in ("", ".", ".."):
         return []
     names = dict.fromkeys((name, stored_name(name)))
@@ -165,7 +165,7 @@ def _delete(gateway: Gateway, folder: Path, name: str) -> bool:
 
 
 class _Download(StreamingResponse):
-    """A file as it was when it was asked for, also when it grows or is replaced meanwhile."""
+    """A file as it was at the time of the request, also if it grows or is replaced meanwhile."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file = file

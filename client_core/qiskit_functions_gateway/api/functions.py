@@ -26,13 +26,13 @@ from .routing import ApiError, Json, blocking, resource
 from .uploads import UploadedFile, uploaded
 
 MAX_ARTIFACT_BYTES = 64 * 1024 * 1024
-"""More than the clients' own 50 MB; what is larger would only fill the disk."""
+"""More than the clients' own limit of 50 MB; it keeps a mistake from filling the disk."""
 
 MAX_ACTIVE_JOBS = 50
-"""A user's jobs that are not over (the gateway's ``LIMITS_ACTIVE_JOBS_PER_USER``)."""
+"""The most active jobs of a user (the real gateway's ``LIMITS_ACTIVE_JOBS_PER_USER``)."""
 
 PROVIDERS = frozenset({"examples"})
-"""Whom the user of this machine may upload for."""
+"""The providers for which the user of this machine may upload functions."""
 
 _MAX_TITLE = 255
 _TYPES = ("GENERIC", "APPLICATION", "CIRCUIT")
@@ -55,7 +55,7 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 async def list_programs(gateway: Gateway, request: Request) -> Response:
-    """A filter that is none of the two filters nothing."""
+    """Answer with all functions if the filter is unknown, as the real gateway does."""
     kind, provider = request.query_params.get("filter"), request.query_params.get("provider")
     shown = [
         program
@@ -73,7 +73,7 @@ async def get_by_title(gateway: Gateway, request: Request) -> Response:
 
 
 async def get_jobs(gateway: Gateway, request: Request) -> Response:
-    """The old listing, by the function's id; ``jobs/`` has pages and filters."""
+    """Answer the old listing by the function's id; ``jobs/`` has pages and filters."""
     program_id = str(request.path_params["program_id"])
     program = next((row for row in await blocking(gateway.database.programs) if row.id == program_id), None)
     if program is None:
@@ -158,13 +158,13 @@ def unknown(title: str, provider: str = "") -> ApiError:
 
 
 def check_provider(provider: str) -> None:
-    """Whether the user may look behind this provider's functions."""
+    """Raise ApiError 404 if the user is not an author for this provider."""
     if provider not in PROVIDERS:
         raise ApiError(404, f"Provider {provider} doesn't exist.")
 
 
 def _name(title: str, provider: str | None) -> tuple[str, str]:
-    """Provider, or empty, and title; they may come as ``provider/title``."""
+    """Return the provider, or an empty text, and the title; both may come as ``provider/title``."""
     if provider and "/" in title:
         raise ApiError(400, "Provider defined in title and in provider fields.")
     if title.count("/") > 1:
@@ -174,7 +174,7 @@ def _name(title: str, provider: str | None) -> tuple[str, str]:
 
 
 def _changes(given: Fields) -> dict[str, str | None]:
-    """The given columns, checked; what is not given keeps its value."""
+    """Return the columns that a form gives, checked; the others keep their values."""
     changes: dict[str, str | None] = {}
     for name, check in _CHECKS.items():
         value = given.optional(name, null=name in _NULLABLE, blank=name == "description")
@@ -207,13 +207,11 @@ def _env_vars(value: str) -> str:
     variables = _decoded("env_vars", value)
     if not isinstance(variables, dict) or not all(isinstance(text, str) for text in variables.values()):
         raise ApiError(400, "'env_vars' should be an object of texts.")
-    if not all(name and "=" not in name and _can_be_passed(name + text) for name, text in variables.items()):
+    if not all(
+        name and "=" not in name and not re.search("[\0\ud800-\udfff]", name + text) for name, text in variables.items()
+    ):
         raise ApiError(400, "'env_vars' has a name or value that no process can be given.")
     return value
-
-
-def _can_be_passed(text: str) -> bool:
-    return "\0" not in text and not re.search("[\ud800-\udfff]", text)
 
 
 def _type(value: str) -> str:
@@ -264,7 +262,7 @@ def _decoded(name: str, value: str) -> Any:
 
 
 def _artifact_name(artifact: UploadedFile) -> str:
-    """Where it is kept; what is inside is looked at when a job is to run it."""
+    """Return the name under which it is stored; it is unpacked only when a job runs it."""
     _, _, ending = artifact.name.rpartition(".")
     if ending != "tar":
         raise ApiError(400, f"File extension \u201c{ending}\u201d is not allowed. Allowed extensions are: tar.")

@@ -1,4 +1,4 @@
-"""What a function calls home for while it runs; the job's own token opens these."""
+"""The routes that a function calls while it runs, with its job's own token."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ CALLS: dict[str, dict[str, Handler[Context]]] = {
     "runtime_jobs": {"POST": add_runtime_job},
     "result": {"POST": save_result},
 }
-"""By the last part of the path, and the method."""
+"""The handlers by the last part of the path, and by the method."""
 
 
 def routes(context: Context) -> list[Route]:

@@ -1,7 +1,7 @@
 """A job's DATA_PATH over HTTP, for nodes of a cluster that do not see the gateway's data folder.
 
-The real gateway has no such route: its jobs share a volume with it. A job's own token opens these, for what
-the job would find in DATA_PATH but other jobs' arguments and results.
+The real gateway has no such route, because its jobs share a volume with it. A job's own token opens these routes, but
+not for the arguments and results of other jobs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 async def list_files(gateway: Gateway, request: Request) -> Response:
-    """The names of all files, those in folders with their path."""
+    """Answer with the relative paths of all files."""
     job = await find(gateway, request)
     return Json(await blocking(_names, gateway.data_folder.function_data(job.provider, job.title).path, job))
 
@@ -43,7 +43,7 @@ async def read(gateway: Gateway, request: Request) -> Response:
 
 
 async def write(gateway: Gateway, request: Request) -> Response:
-    """The body becomes the file, at once and in place of what was there."""
+    """Replace the file by the body, in one step."""
     path = await blocking(_path, gateway, await find(gateway, request), request)
     file = await blocking(IncomingFile, gateway.data_folder)
     try:
@@ -66,12 +66,12 @@ def _names(folder: Path, job: JobRow) -> list[str]:
 
 
 def _path(gateway: Gateway, job: JobRow, request: Request) -> Path:
-    """Raises ApiError when the name leads anywhere but to the job's files."""
+    """Return the path of one of the job's files; raise ApiError 404 if the name leads elsewhere."""
     folder, name = gateway.data_folder.function_data(job.provider, job.title).path, str(request.path_params["name"])
     path = folder / name
     if not name or "\0" in name or ".." in PurePosixPath(name).parts or not _is_of(job, name):
         raise ApiError(404, "Requested file was not found.")
-    # A function that ran on this machine may have put links there.
+    # A function that ran on this machine may have made links.
     if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
         raise ApiError(404, "Requested file was not found.")
     return path

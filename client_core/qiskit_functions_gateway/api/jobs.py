@@ -24,10 +24,10 @@ from .request_fields import clean_name
 from .routing import ApiError, Json, blocking, json_of, resource
 
 PAGE = 100
-"""How many jobs a listing has when nobody says."""
+"""How many jobs a listing has by default."""
 
 _NOT_FLEETS = {"fleet_id": None, "compute_profile": None, "business_model": "SUBSIDIZED"}
-"""What the real gateway says of every job that runs on Ray."""
+"""What the real gateway answers for every job that runs on Ray."""
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -48,8 +48,8 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """Which jobs a caller wants to see; every field of the query is checked before anything is looked up."""
+class _Query:
+    """The query of a listing; it is checked as a whole before anything is looked up."""
 
     title: str
     provider: str
@@ -60,7 +60,7 @@ class _Asked:
     offset: int
 
     @classmethod
-    def by(cls, request: Request) -> Self:
+    def of(cls, request: Request) -> Self:
         query = fields.query(request)
         kind = query.optional("filter") or ""
         if kind not in ("", "serverless", "catalog"):
@@ -88,25 +88,25 @@ class _Asked:
 
 
 async def list_jobs(gateway: Gateway, request: Request) -> Response:
-    asked = _Asked.by(request)
-    if asked.title and await blocking(gateway.database.program, asked.title, asked.provider) is None:
-        raise unknown(asked.title)
-    return await _page(gateway, request, asked, {"compute_profile": None})
+    wanted = _Query.of(request)
+    if wanted.title and await blocking(gateway.database.program, wanted.title, wanted.provider) is None:
+        raise unknown(wanted.title)
+    return await _page(gateway, request, wanted, {"compute_profile": None})
 
 
 async def list_provider_jobs(gateway: Gateway, request: Request) -> Response:
-    asked = _Asked.by(request)
-    if not asked.provider:
+    wanted = _Query.of(request)
+    if not wanted.provider:
         raise ApiError(400, "'provider' not provided or is not valid")
-    check_provider(asked.provider)
-    if asked.title and await blocking(gateway.database.program, asked.title, asked.provider) is None:
-        raise unknown(asked.title, asked.provider)
-    return await _page(gateway, request, asked, {})
+    check_provider(wanted.provider)
+    if wanted.title and await blocking(gateway.database.program, wanted.title, wanted.provider) is None:
+        raise unknown(wanted.title, wanted.provider)
+    return await _page(gateway, request, wanted, {})
 
 
-async def _page(gateway: Gateway, request: Request, asked: _Asked, more: dict[str, Any]) -> Response:
-    limit, offset = asked.limit, asked.offset
-    count, jobs = await blocking(gateway.database.jobs, asked.filter, limit=limit, offset=offset)
+async def _page(gateway: Gateway, request: Request, wanted: _Query, more: dict[str, Any]) -> Response:
+    limit, offset = wanted.limit, wanted.offset
+    count, jobs = await blocking(gateway.database.jobs, wanted.filter, limit=limit, offset=offset)
     is_last = not limit or offset + limit >= count
     return Json(
         {
@@ -119,7 +119,7 @@ async def _page(gateway: Gateway, request: Request, asked: _Asked, more: dict[st
 
 
 def _link(request: Request, limit: int, offset: int) -> str:
-    """The page, with the filters that were given: the real gateway drops them."""
+    """Return the URL of a page, with the filters, which the real gateway drops."""
     url = request.url.replace(path=f"{request.url.path}/")
     return str(url.include_query_params(limit=limit, offset=offset))
 
@@ -174,7 +174,7 @@ async def stop(gateway: Gateway, request: Request) -> Response:
 
 
 def _of_runtime_jobs(has_service: bool, runtime_jobs: list[dict[str, str | None]]) -> str:
-    """They belong to an account, of which this gateway knows nothing; on the local channel they end with the job."""
+    """Say why runtime jobs go on: they belong to an account that this gateway does not know."""
     if not has_service:
         return "QiskitRuntimeService not found, cannot stop runtime jobs."
     if not runtime_jobs:

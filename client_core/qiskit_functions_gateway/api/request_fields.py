@@ -1,6 +1,6 @@
-"""The fields of a body or a query, read by the rules and in the words of the real gateway.
+"""The fields of a body or a query, checked by the rules and with the messages of the real gateway.
 
-It is built on Django REST framework, whose field types these are: CharField, IntegerField, BooleanField, DateTimeField.
+These are Django REST framework's: CharField, IntegerField, BooleanField, DateTimeField.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ MAX_BODY_BYTES = 2_621_440
 """Django's ``DATA_UPLOAD_MAX_MEMORY_SIZE``; files do not count."""
 
 _DRAINED_BYTES = 32 * 1024 * 1024
-"""How much of a body that is too large is still read, so that its sender comes to hear why it is refused."""
+"""How much of a body that is too large is read, so that its sender gets an answer instead of a broken connection."""
 
 _MAX_INTEGER = 2**63 - 1
-"""What SQLite can count; no listing is longer."""
+"""SQLite's largest integer."""
 
 _TRUE, _FALSE = {"t", "y", "yes", "true", "on", "1"}, {"f", "n", "no", "false", "off", "0"}
 
 
 class Fields:
-    """Named values from outside.
+    """The fields that a caller sent.
 
     Args:
-        form: whether an empty text says that a field was left out, as it does in forms and queries.
+        form: whether an empty text means that a field was left out, as it does in forms and queries.
     """
 
     def __init__(self, values: Mapping[str, Any], *, form: bool) -> None:
@@ -41,17 +41,17 @@ class Fields:
         self._form = form
 
     def text(self, name: str, *, longest: int | None = None) -> str:
-        """A field that must be there and must not be blank."""
+        """Return a field that is required and must not be blank."""
         if name not in self.values:
             raise ApiError(400, "This field is required.")
         return _text(_not_null(self.values[name]), longest=longest)
 
     def optional(self, name: str, *, null: bool = False, blank: bool = False) -> str | None:
-        """A field that may be left out.
+        """Return a field, or None if it was left out.
 
         Args:
-            null: whether a null says so too.
-            blank: whether it may be empty.
+            null: whether null means the same.
+            blank: whether the field may be empty.
         """
         value = self.values.get(name)
         if name not in self.values or (value is None and null) or (value == "" and self._form and not blank):
@@ -59,7 +59,7 @@ class Fields:
         return _text(_not_null(value), blank=blank)
 
     def integer(self, name: str, default: int) -> int:
-        """Zero or more."""
+        """Return a field that is 0 or greater, at most SQLite's largest integer."""
         value = self.values.get(name)
         if value is None or value == "":
             return default
@@ -73,7 +73,7 @@ class Fields:
         return default if value is None or value == "" else boolean(value)
 
     def moment(self, name: str) -> str:
-        """A time as the database writes it, so that the two compare as texts; empty when left out."""
+        """Return a time as the database writes it, so that the two compare as texts; empty when left out."""
         text = self.optional(name)
         return _moment(text) if text else ""
 
@@ -83,10 +83,10 @@ def query(request: Request) -> Fields:
 
 
 async def body(request: Request) -> Fields:
-    """The fields of a JSON object or a form; none when there is no body.
+    """Return the fields of a JSON object or a form, which are none if there is no body.
 
     Raises:
-        ApiError: neither of them, malformed, or larger than ``MAX_BODY_BYTES``.
+        ApiError: the body is of another type, malformed, or larger than ``MAX_BODY_BYTES``.
     """
     content_type = media_type(request)
     content = b"".join([chunk async for chunk in chunks(request, MAX_BODY_BYTES)])
@@ -108,10 +108,10 @@ def unsupported(content_type: str) -> ApiError:
 
 
 async def chunks(request: Request, most: int) -> AsyncIterator[bytes]:
-    """The body's bytes, as long as there are no more than ``most``.
+    """Yield the body in chunks.
 
     Raises:
-        ApiError: 413, there are.
+        ApiError: 413, it is larger than ``most`` bytes.
     """
     size = 0
     async for chunk in request.stream():
@@ -125,7 +125,7 @@ async def chunks(request: Request, most: int) -> AsyncIterator[bytes]:
 
 
 def integer(value: Any) -> int:
-    """A JSON number without a fraction, or its text."""
+    """Return the value of a JSON number without a fraction, or of its text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ApiError(400, "A valid integer is required.")
     try:
@@ -142,7 +142,7 @@ def boolean(value: Any) -> bool:
 
 
 def clean_name(text: str) -> str:
-    """The gateway drops all other characters of titles and providers without a word."""
+    """Return a title or a provider without other characters, which the real gateway drops silently too."""
     return re.sub(r"[^A-Za-z0-9_/-]", "", text)
 
 
@@ -179,10 +179,10 @@ def _json_object(content: bytes) -> dict[str, Any]:
 
 
 def _finite(text: str) -> float:
-    """Infinities and NaN are no JSON, and could not be answered with later."""
+    """Refuse infinities and NaN, which are not JSON, so that an answer could not contain them."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no number of JSON")
+        raise ValueError(f"{text} is not a JSON number")
     return number
 
 
@@ -195,7 +195,7 @@ def _form(content: bytes) -> dict[str, str]:
 
 def _moment(text: str) -> str:
     try:
-        # A plus sign that was not encoded arrives as a blank.
+        # A plus sign that was not URL-encoded arrives as a blank.
         moment = datetime.fromisoformat(text.replace(" ", "+"))
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

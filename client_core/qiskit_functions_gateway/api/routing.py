@@ -1,4 +1,4 @@
-"""What every route needs: who may call it, its errors in the gateway's shapes, its methods."""
+"""What every route needs: authentication, the real gateway's forms of errors, and its methods."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ _NOT_FOUND_PAGE = """
 """
 
 _SHOWABLE = frozenset({"*/*", "application/*", "application/json", "text/*", "text/html"})
-"""What a caller may ask for; a browser gets JSON too, where the real gateway has a page."""
+"""The types that a caller may accept; a browser gets JSON too, where the real gateway has a page."""
 
 
 class Json(JSONResponse):
-    """JSON in ASCII: a lone surrogate, which a caller may have sent in JSON's own escapes, has no UTF-8."""
+    """JSON in ASCII, because lone surrogates, which a caller can send as JSON escapes, cannot be encoded as UTF-8."""
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 class ApiError(Exception):
-    """An answer that is no success, as ``{"message": …}``."""
+    """An error that is answered as ``{"message": …}``."""
 
     def __init__(self, status: int, message: str, **more: Any) -> None:
         super().__init__(message)
@@ -58,21 +58,21 @@ class ApiError(Exception):
 
 
 class _Refused(HTTPException):
-    """``{"detail": …}``, which the gateway says where it has not looked at the request itself."""
+    """An error that is answered as ``{"detail": …}``, as the real gateway does before it reads the request."""
 
 
 class Keys(Protocol):
-    """Who may call.
+    """The tokens that open routes.
 
     Attributes:
-        token: opens everything; none where only jobs call.
+        token: opens every route; None where only functions call.
     """
 
     @property
     def token(self) -> str | None: ...
 
     def job_token(self, job_id: str) -> str | None:
-        """The token of a job, or none for no such job."""
+        """Return the token of a job, or None if there is no such job."""
 
 
 K = TypeVar("K", bound=Keys)
@@ -81,22 +81,23 @@ Handler = Callable[[K, Request], Awaitable[Response]]
 
 
 async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run what waits for a disk in a thread."""
+    """Call a function that waits for a disk in a thread."""
     return await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
 
 
 async def json_of(function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> Response:
-    """What a function returns as JSON, both made in a thread: a log of 50 MB would hold up all other callers."""
+    """Answer with what a function returns, made to JSON in the same thread: a log of 50 MB would delay all callers."""
     return await blocking(lambda: Json(function(*args, **kwargs)))
 
 
 def resource(
     context: K, path: str, for_jobs: Mapping[str, Handler[K]] = MappingProxyType({}), **for_users: Handler[K]
 ) -> Route:
-    """A path under ``/api/v1/`` and what answers each method of it.
+    """Return a route under ``/api/v1/``, with a handler for each method.
 
     Args:
-        for_jobs: what a job's token opens too, for its own job.
+        for_jobs: handlers that the job's own token opens too.
+        for_users: handlers that only the gateway's token opens.
     """
     handlers = {**for_users, **for_jobs}
 
@@ -111,7 +112,7 @@ def resource(
 
 
 async def _authenticate(keys: Keys, request: Request, *, by_job: bool) -> None:
-    """The last word of the header is the token, whatever the scheme; compared in constant time."""
+    """Check the token, which is the last word of the header, whatever the scheme is; compared in constant time."""
     given = request.headers.get("authorization")
     if given is None:
         raise _unauthorized("Authorization token was not provided.")
@@ -138,7 +139,7 @@ def _check_accept(request: Request) -> None:
 
 
 class AnySlash:
-    """A path may end with one slash or without; never a redirect."""
+    """Treats a path with one slash at its end as one without, instead of redirecting."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -172,7 +173,7 @@ async def _on_storage_error(_: Request, error: Exception) -> Response:
 
 
 async def _on_fault(_: Request, __: Exception) -> Response:
-    """Our own mistake; the server logs it."""
+    """Answer for a defect of this gateway, which uvicorn logs."""
     return Json({"message": "Internal server error"}, 500)
 
 

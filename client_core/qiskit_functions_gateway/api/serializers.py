@@ -1,4 +1,4 @@
-"""Functions and jobs as the API shows them; each route has its own selection, and clients depend on it."""
+"""Functions and jobs as the API shows them; clients depend on the fields of each route."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..storage.database import JobRow, ProgramRow
 
 
 def function(program: ProgramRow) -> dict[str, Any]:
-    """In listings and by title: no key ``provider`` for the user's own."""
+    """Return a function for listings and by title, without the key ``provider`` if it is the user's own."""
     return {
         **_function_of_job(program),
         "version": program.version,
@@ -19,20 +19,24 @@ def function(program: ProgramRow) -> dict[str, Any]:
 
 
 def uploaded_function(program: ProgramRow) -> dict[str, Any]:
-    """As the answer to an upload: no id, and always a provider."""
+    """Return a function as the answer to an upload, without its id, and always with a provider."""
     shown = function(program)
     for name in ("id", "documentation_url"):
         del shown[name]
+    # The real gateway answers with encrypted values.
+    variables = {
+        name: "***" if "token" in name.lower() else value for name, value in json.loads(program.env_vars).items()
+    }
     return {
         **shown,
-        "env_vars": _without_secrets(program.env_vars),
+        "env_vars": json.dumps(variables),
         "image": program.image,
         "provider": program.provider or None,
     }
 
 
 def job(row: JobRow) -> dict[str, Any]:
-    """A job by itself; its provider's name, if its function has one."""
+    """Return a job, with the provider's name if its function has one."""
     return {
         "id": row.id,
         "status": row.status,
@@ -43,19 +47,19 @@ def job(row: JobRow) -> dict[str, Any]:
 
 
 def listed_job(row: JobRow) -> dict[str, Any]:
-    """A job in a listing: always a provider, by name, where the real gateway gives an id that says nothing."""
+    """Return a job for listings, always with the provider's name, where the real gateway has an id."""
     shown = job(row)
     return {**shown, "program": {**shown["program"], "provider": row.provider or None}}
 
 
 def whole_job(row: JobRow, program: ProgramRow | None) -> dict[str, Any]:
-    """A job with its function."""
+    """Return a job with its function."""
     shown = job(row)
     return {**shown, "program": _function_of_job(program)} if program else shown
 
 
 def job_of_function(row: JobRow, program: ProgramRow) -> dict[str, Any]:
-    """A job in the old listing by function; a provider's has no result, being somebody else's."""
+    """Return a job for the old listing by function; that of a provider's function has no result."""
     shown = function(program)
     del shown["arguments_schema"]
     result = {} if program.provider else {"result": None}
@@ -78,9 +82,3 @@ def _function_of_job(program: ProgramRow) -> dict[str, Any]:
 
 def _provider(row: ProgramRow | JobRow) -> dict[str, str]:
     return {"provider": row.provider} if row.provider else {}
-
-
-def _without_secrets(env_vars: str) -> str:
-    """The real gateway answers with encrypted values; ours with none."""
-    variables = json.loads(env_vars)
-    return json.dumps({name: "***" if "token" in name.lower() else value for name, value in variables.items()})

@@ -1,7 +1,7 @@
 """Python environments with the dependencies of functions, made once for each set of them and then shared.
 
-An environment also sees the server's own packages, behind its own: ``qiskit_serverless`` is there, and what
-is there already is not installed again unless a dependency needs another version.
+An environment also sees the packages with which the gateway is installed, such as ``qiskit_serverless``. They are not
+installed again unless a dependency needs another version.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import hashlib
 import json
 import re
 import shutil
+import site
 import sys
+import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -22,23 +24,29 @@ _REQUIREMENT = re.compile(
     r"(\[[A-Za-z0-9._, -]*\])?"  # extras
     r"((==|!=|~=|>=|<=|<|>)[A-Za-z0-9.*+!_-]+(,(==|!=|~=|>=|<=|<|>)[A-Za-z0-9.*+!_-]+)*)?"  # versions
 )
-"""PEP 508 without URLs and markers; it also keeps out the options of pip."""
+"""PEP 508 without URLs and markers, which also excludes pip's options."""
 
 _MAX_REQUIREMENTS = 100
 
+_MARKER = "made"
+"""A file that is in an environment once it is complete."""
+
 Run = Callable[[list[str]], int]
-"""Runs a command in the environments' folder, its output in the job's log; gives the exit code."""
+"""Runs a command in the environments' folder, with its output in the job's log; returns the exit code."""
 
 
 class CannotInstall(Exception):
-    """The dependencies could not be installed; the text is for the function's user."""
+    """The dependencies could not be installed; the message is for the function's user."""
 
 
 def requirements(dependencies: str) -> tuple[str, ...]:
-    """The dependencies of an upload: the JSON of a list of ``"name"``, ``"name==1.0"`` or ``{"name": "1.0"}``.
+    """Return the requirements in an upload's ``dependencies``, sorted, without blanks.
+
+    Args:
+        dependencies: the JSON of a list of ``"name"``, ``"name==1.0"`` or ``{"name": "1.0"}``.
 
     Raises:
-        ValueError: it is something else; the text is for whoever uploads.
+        ValueError: it is something else; the message is for the person who uploads.
     """
     try:
         listed = json.loads(dependencies)
@@ -66,10 +74,10 @@ def _requirement(entry: object) -> str:
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment; it may not be made yet.
+    """One environment, which may not be made yet.
 
     Attributes:
-        path: its folder, named after all that decides what is in it.
+        path: its folder, named by a hash of everything that decides what is in it.
     """
 
     path: Path
@@ -77,22 +85,22 @@ class Environment:
 
     @classmethod
     def of(cls, folder: Path, wanted: tuple[str, ...]) -> Environment:
-        """The environment for these requirements beside the packages that the server has now."""
-        decisive = json.dumps([sys.executable, sys.version, _installed(), wanted])
-        return cls(folder / hashlib.sha256(decisive.encode()).hexdigest()[:32], wanted)
+        """Return the environment for these requirements and the gateway's present packages."""
+        content = json.dumps([sys.executable, sys.version, _installed(), wanted])
+        return cls(folder / hashlib.sha256(content.encode()).hexdigest()[:32], wanted)
 
     @property
     def lock(self) -> Path:
-        """Held by whoever makes it."""
+        """Held while it is made."""
         return self.path.with_suffix(".lock")
 
     @property
     def is_made(self) -> bool:
-        return self._marker.exists()
+        return (self.path / _MARKER).exists()
 
     @property
     def programs(self) -> Path:
-        """The folder to look in first for commands."""
+        """The folder that comes first in the search path of its processes."""
         return self.path / ("Scripts" if sys.platform == "win32" else "bin")
 
     @property
@@ -100,73 +108,67 @@ class Environment:
         return self.programs / ("python.exe" if sys.platform == "win32" else "python")
 
     def make(self, run: Run) -> None:
-        """Make it anew, from whatever a maker that was killed has left; hold the lock.
+        """Make it, in place of one that is incomplete; the caller holds the lock.
 
         Raises:
             CannotInstall: nothing of it is left then.
         """
         try:
             shutil.rmtree(self.path, ignore_errors=True)
-            # Keeps uv from looking further up for a project whose settings are none of ours.
+            # Keeps uv from using the settings of a project further up.
             self.path.with_name("uv.toml").touch()
-            (self._make_with_uv if uv() else self._make_with_pip)(run)
-            self._marker.touch()
+            if tool := uv():
+                self._make_with_uv(tool, run)
+            else:
+                _run(run, [sys.executable, "-m", "venv", str(self.path)])
+                self._add_gateway_packages()
+                pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+                _run(run, [*pip, "--progress-bar", "off", "--", *self.requirements])
+            (self.path / _MARKER).touch()
         except BaseException:
             shutil.rmtree(self.path, ignore_errors=True)
             raise
 
-    @property
-    def _marker(self) -> Path:
-        return self.path / "made"
-
-    def _make_with_uv(self, run: Run) -> None:
-        """uv does not see the server's packages, so it is told to prefer their versions, and they are left out."""
-        tool = uv() or ""
-        _must(run, [tool, "venv", "--quiet", "--no-project", "--python", sys.executable, str(self.path)])
-        self._add_own_packages()
+    def _make_with_uv(self, tool: str, run: Run) -> None:
+        """Let uv prefer the versions of the gateway's packages, which it does not see, and install only the others."""
+        _run(run, [tool, "venv", "--quiet", "--no-project", "--python", sys.executable, str(self.path)])
+        self._add_gateway_packages()
         wanted, resolved = self.path / "wanted.txt", self.path / "resolved.txt"
         wanted.write_text("\n".join(self.requirements))
         resolved.write_text("\n".join(_installed()))
         python = ["--python", str(self.python)]
         quiet = ["--quiet", "--no-header", "--no-annotate"]
-        _must(run, [tool, "pip", "compile", *python, *quiet, "--output-file", str(resolved), str(wanted)])
+        _run(run, [tool, "pip", "compile", *python, *quiet, "--output-file", str(resolved), str(wanted)])
         missing = sorted({line for line in resolved.read_text().splitlines() if line} - set(_installed()))
         if missing:
-            _must(run, [tool, "pip", "install", *python, "--no-deps", "--", *missing])
+            _run(run, [tool, "pip", "install", *python, "--no-deps", "--", *missing])
 
-    def _make_with_pip(self, run: Run) -> None:
-        _must(run, [sys.executable, "-m", "venv", str(self.path)])
-        self._add_own_packages()
-        pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-        _must(run, [*pip, "--progress-bar", "off", "--", *self.requirements])
-
-    def _add_own_packages(self) -> None:
-        """Let it see what we see, as ``--system-site-packages`` does for what no virtual environment has."""
-        import site
-        import sysconfig
-
-        places = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    def _add_gateway_packages(self) -> None:
+        """Add the gateway's packages, as ``--system-site-packages`` adds those outside of virtual environments."""
+        folders = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
         base = {"base": str(self.path), "platbase": str(self.path), "installed_base": str(self.path)}
-        own = Path(sysconfig.get_path("purelib", "venv", base))
-        (own / "server.pth").write_text("".join(f"import site; site.addsitedir({place!r})\n" for place in places))
+        packages = Path(sysconfig.get_path("purelib", "venv", base))
+        (packages / "server.pth").write_text(
+            "".join(f"import site; site.addsitedir({folder!r})\n" for folder in folders)
+        )
 
 
 def uv() -> str | None:
-    """Where uv is: in the search path, or beside this Python."""
+    """Return the path of uv, from the search path or beside this Python; None if it is not installed."""
     return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
 
 
-def _must(run: Run, command: list[str]) -> None:
+def _run(run: Run, command: list[str]) -> None:
     if run(command) != 0:
         raise CannotInstall("The function's dependencies could not be installed; the log says why.")
 
 
 @cache
 def _installed() -> list[str]:
-    """The server's packages, as ``name==version`` with names as uv writes them."""
-    found = {(_normal(each.metadata["Name"]), each.version) for each in metadata.distributions() if each.version}
+    """Return the gateway's packages as ``name==version``, with names as uv writes them."""
+    found = {
+        (re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower(), each.version)
+        for each in metadata.distributions()
+        if each.version
+    }
     return sorted(f"{name}=={version}" for name, version in found)
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -33,18 +33,18 @@ _FOR_INSTALLERS = ("UV_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_
 
 
 def marks(data_folder: DataFolder, job: JobRow) -> dict[str, str]:
-    """The variables by which a process of the job is known, also one that left the process tree.
+    """Return the variables that identify a process of the job, also one that has left the process tree.
 
-    The path keeps apart what copies of a data folder call the same.
+    The path tells the jobs of a data folder from those of its copies, which have the same ids.
     """
     return {"ENV_JOB_ID_GATEWAY": job.id, "DATA_PATH": str(data_folder.function_data(job.provider, job.title).path)}
 
 
 def for_function(data_folder: DataFolder, job: JobRow, port: int, environment: Environment | None) -> dict[str, str]:
-    """What a function on this machine is given.
+    """Return the variables of a function on this machine.
 
     Args:
-        port: where its calls home are answered.
+        port: the loopback port at which its requests are answered.
     """
     data = data_folder.function_data(job.provider, job.title)
     variables = _surroundings()
@@ -61,10 +61,10 @@ def for_function(data_folder: DataFolder, job: JobRow, port: int, environment: E
 
 
 def of_job(job: JobRow, host: str) -> dict[str, str]:
-    """The contract of ``gateway/api`` and of ``qiskit_serverless`` 0.37 inside a function, but for the paths.
+    """Return what ``qiskit_serverless`` 0.37 expects inside a function, but for the paths.
 
     Args:
-        host: the address at which its calls home are answered.
+        host: the URL at which the function's requests are answered.
     """
     return {
         **json.loads(job.env_vars),
@@ -84,7 +84,7 @@ def of_job(job: JobRow, host: str) -> dict[str, str]:
 
 
 def for_installer(data_folder: DataFolder, job: JobRow) -> dict[str, str]:
-    """What uv and pip need, which may build packages and so run code of others: nothing more."""
+    """Return what uv and pip need, and nothing more: to build a package is to run its code."""
     chosen = {name: value for name, value in os.environ.items() if name.upper().startswith(_FOR_INSTALLERS)}
     return {**_surroundings(), **chosen, **marks(data_folder, job)}
 

@@ -1,6 +1,6 @@
-"""Jobs as processes of this machine, each owned by a supervisor that outlives whoever started it.
+"""Jobs as processes of this machine, each owned by a supervisor that outlives the process that started it.
 
-``dispatch`` is called by gateways and by supervisors that end, so a queue drains without any gateway.
+Gateways call ``dispatch``, and so do supervisors that end: a queue is worked off even if no gateway runs.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from .limits import Limits
 logger = logging.getLogger(__name__)
 
 READY = b"ready\n"
-"""What a supervisor says once it holds its lock."""
+"""What a supervisor writes to its standard output once it holds its lock."""
 
 _READY_SECONDS = 30.0
-"""A supervisor needs a tenth of a second; others wait for it that long, because jobs start one by one."""
+"""How long a supervisor may take to hold its lock: a hundred times what it needs. Other jobs wait for it meanwhile."""
 
 _STOP_SECONDS = 15.0
-"""How long a stop waits for the supervisor, which needs the grace and a moment."""
+"""How long a stop waits for the supervisor, which gives the function 3 s to end before it kills it."""
 
 _MAX_STARTS = 3
-"""After that many supervisors that died before the function ran, it is not chance."""
+"""A job fails after so many supervisors that died before its function ran: they would always die."""
 
 
 class ProcessRunner:
-    """Starts, gives up and stops jobs. Blocking: call it from a thread."""
+    """Starts and stops jobs, and takes back those whose supervisors died. Blocking: call it from a thread."""
 
     def __init__(self, data_folder: DataFolder, database: Database, limits: Limits) -> None:
         self._data_folder = data_folder
@@ -84,7 +84,7 @@ class ProcessRunner:
                 stderr=log,
                 start_new_session=True,
             )
-        # Whenever it ends, it is no zombie; a thread that waits costs less than looking again and again.
+        # So that it does not stay a zombie when it ends; a thread that waits costs less than polling.
         threading.Thread(target=supervisor.wait, daemon=True).start()
         too_late = threading.Timer(_READY_SECONDS, supervisor.kill)
         too_late.start()

@@ -1,4 +1,4 @@
-"""The processes of a job: how they are marked, found and ended."""
+"""The processes of a job: how they are found and ended."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ GRACE_SECONDS = 3.0
 """Between asking a process to end and killing it."""
 
 _KILL_SECONDS = 5.0
-"""How long a kill is repeated: processes that fork faster than they are listed need several."""
+"""How long killing is repeated, for processes that fork faster than they can be listed."""
 
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 FindProcesses = Callable[[], list[psutil.Process]]
 
 
 def marked(marks: dict[str, str]) -> list[psutil.Process]:
-    """All living processes with these variables."""
+    """Return all living processes that have these environment variables."""
     return _living(process for process in psutil.process_iter() if _has(process, marks))
 
 
 def descendants() -> list[psutil.Process]:
-    """Our own living ones."""
+    """Return the living descendants of this process."""
     return _living(psutil.Process().children(recursive=True))
 
 
 def end_processes(find: FindProcesses) -> None:
-    """Ask what ``find`` finds to end, and kill what has not after the grace.
+    """Ask the processes that ``find`` returns to end, and kill those that live after ``GRACE_SECONDS``.
 
-    No child is reaped here: its exit code belongs to whoever waits for it.
+    No child is reaped here: its exit code is for the thread that waits for it.
     """
     found = find()
     for process in found:
@@ -42,19 +42,19 @@ def end_processes(find: FindProcesses) -> None:
             process.terminate()
     deadline = time.monotonic() + GRACE_SECONDS
     while found and time.monotonic() < deadline:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
         found = find()
     deadline = time.monotonic() + _KILL_SECONDS
     while found and time.monotonic() < deadline:
         for process in found:
             with suppress(psutil.Error):
                 process.kill()
-        time.sleep(_LOOK_SECONDS / 10)
+        time.sleep(_POLL_SECONDS / 10)
         found = find()
 
 
 def resident_bytes(processes: Iterable[psutil.Process]) -> int:
-    """Their resident memory; what they share is counted once for each."""
+    """Return the sum of their resident memory; pages that they share are counted for each."""
     total = 0
     for process in processes:
         with suppress(psutil.Error):
@@ -63,7 +63,7 @@ def resident_bytes(processes: Iterable[psutil.Process]) -> int:
 
 
 def reap_adopted(own: int | None = None) -> None:
-    """Let the adopted ones that have ended go; the child ``own`` is left to whoever waits for it."""
+    """Reap adopted children that have ended, but not ``own``, which another thread waits for."""
     if sys.platform == "linux":
         with suppress(ChildProcessError):
             while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != own:
@@ -71,7 +71,7 @@ def reap_adopted(own: int | None = None) -> None:
 
 
 def prefer_as_victim(pid: int) -> None:
-    """When Linux runs out of memory, it shall end the function rather than what looks after it."""
+    """Make Linux kill the function rather than its supervisor when memory runs out."""
     if sys.platform == "linux":
         with suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:  # noqa: PTH123 - no path of ours
             file.write("1000")
@@ -81,7 +81,7 @@ def _has(process: psutil.Process, marks: dict[str, str]) -> bool:
     try:
         environment = process.environ()
     except (psutil.Error, OSError):
-        return False  # somebody else's, or gone already
+        return False  # another user's, or it has ended
     return all(environment.get(name) == value for name, value in marks.items())
 
 

@@ -7,13 +7,13 @@ from typing import Protocol
 
 
 class Runner(Protocol):
-    """Takes a data folder's jobs from the queue to their end. Blocking: call it from a thread."""
+    """Runs a data folder's jobs. Blocking: call it from a thread."""
 
     def dispatch(self) -> None:
-        """Start what waits, and see to what runs; called again and again."""
+        """Start jobs that wait and follow those that run; called once a second, and when a job was queued."""
 
     def stop(self, job_id: str) -> bool:
-        """End a job; tells whether it was active. Returns when it is over."""
+        """Stop a job; return when it has ended, with False if it was not active."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Cluster:
     """An existing Ray cluster.
 
     Attributes:
-        address: of its Jobs API, which is the dashboard's: ``http://head:8265``.
-        gateway: our own address as the cluster's nodes know it; where we listen by default.
-        shared_folder: where they see our data folder, if they do; else files go through our API.
-        patience: for how many seconds it may be out of reach before its jobs are given up.
+        address: the URL of its Jobs API, which is the dashboard's, such as ``http://head:8265``.
+        gateway: the gateway's URL for the cluster's nodes; by default that at which it listens.
+        shared_folder: the data folder's path on the nodes, if they see it; else files go through the gateway's API.
+        patience: for how many seconds the cluster may be unreachable before its jobs fail.
     """
 
     address: str

@@ -18,14 +18,14 @@ from .lifecycle import Failure, FailureCode
 
 MAX_UNPACKED_BYTES = 1024**3
 MAX_MEMBERS = 10_000
-"""What an artifact of at most 50 MB may unpack to: room for any program, none for a bomb."""
+"""The most that an artifact of 50 MB may unpack to: enough for a program, too little for an archive bomb."""
 
 _MAX_READ_BYTES = 1024**2
-"""In one go. Contents are copied in small pieces; only a forged header asks for more, and has it in memory."""
+"""The most that is read at once. Contents are copied in small pieces; only a forged header needs more, in memory."""
 
 
 class CannotUnpack(Exception):
-    """It is no archive, or one that no honest program makes; the text is for its user."""
+    """It is not an archive, or one that only an attacker makes; the message is for the job's user."""
 
 
 def unpack_function(data_folder: DataFolder, job: JobRow, target: Path) -> None:
@@ -48,13 +48,13 @@ def unpack_function(data_folder: DataFolder, job: JobRow, target: Path) -> None:
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Nothing leaves the target, nothing is a device, no write goes through a link, and all is bounded.
+    """Unpack an archive, within bounds, without devices, and without a file outside of ``target`` or through a link.
 
-    The ``data`` filter of tarfile (PEP 706) does most of it. That a path through an unpacked link is refused
-    makes up for those Python versions whose filter could be led astray by links (CVE-2025-4517).
+    The ``data`` filter of tarfile (PEP 706) does most of it. Paths through a link of the archive are refused as well,
+    because links could deceive that filter in some versions of Python (CVE-2025-4517).
 
     Raises:
-        CannotUnpack: after some of it may have been written.
+        CannotUnpack: some of it may have been written.
     """
     target.mkdir(parents=True, exist_ok=True)
     try:
@@ -72,7 +72,8 @@ def _extract(members: tarfile.TarFile, target: Path) -> None:
         if count > MAX_MEMBERS or size > MAX_UNPACKED_BYTES:
             raise _too_much()
         for name in (member.name, member.linkname if member.islnk() else ""):
-            if ".." in _parts(name) or _leads_through(links, name):
+            parts = _parts(name)
+            if ".." in parts or any(parts[:length] in links for length in range(1, len(parts) + 1)):
                 raise CannotUnpack(f"The artifact cannot be unpacked: {name!r} leads out of it, or through a link.")
         if member.issym():
             links.add(_parts(member.name))
@@ -83,18 +84,13 @@ def _too_much() -> CannotUnpack:
     return CannotUnpack("The artifact unpacks to too much: more than 10,000 files or 1 GiB.")
 
 
-def _leads_through(links: set[tuple[str, ...]], name: str) -> bool:
-    parts = _parts(name)
-    return any(parts[:length] in links for length in range(1, len(parts) + 1))
-
-
 def _parts(name: str) -> tuple[str, ...]:
-    """As file systems compare them that do not know upper case from lower."""
+    """Return the parts of a path for comparison, as file systems do it that ignore case."""
     return tuple(part.casefold() for part in PurePosixPath(name).parts if part != "/")
 
 
 def _opened(archive: Path) -> _Bounded:
-    """Whatever tarfile itself would open, but with every decompressor inside the bounds."""
+    """Open an archive of any type that tarfile opens, but with every decompressor within the bounds."""
     with archive.open("rb") as file:
         beginning = file.read(6)
     if beginning.startswith(b"\x1f\x8b"):
@@ -107,7 +103,7 @@ def _opened(archive: Path) -> _Bounded:
 
 
 class _Bounded(io.RawIOBase):
-    """The content, until it is too much."""
+    """The archive's content; raises CannotUnpack if there is too much of it."""
 
     def __init__(self, content: IO[bytes]) -> None:
         self._content = content

@@ -1,4 +1,4 @@
-"""A whole data folder in one file, taken while gateways and jobs use it."""
+"""A copy of a data folder in one file, made while a gateway and jobs use the folder."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _OF_A_JOB = ("arguments.json", "result.json", "log.txt")
 
 
 def backup(data_folder: DataFolder, target: Path) -> None:
-    """Write functions, jobs, results, logs and data files as a tar archive, which unpacked is a data folder.
+    """Write functions, jobs, results, logs and data files to a tar archive; unpacked, it is a data folder.
 
-    The token is not in it; environments are made again when they are needed.
+    It does not contain the token. Environments are made again when they are needed.
 
     Raises:
-        EmbeddedGatewayError: there is no such data folder, or the file cannot be written; what was there stays.
+        EmbeddedGatewayError: there is no such data folder, or the file cannot be written; a file that was there stays.
     """
     if not data_folder.database_file.is_file():
         raise EmbeddedGatewayError(f"there is no data folder at {data_folder.path}")
@@ -55,7 +55,7 @@ def _files(data_folder: DataFolder) -> Iterator[Path]:
 
 
 def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
-    """A copy, because a file that grows or shrinks meanwhile would break the archive."""
+    """Add a copy of a file, because one that grows or shrinks meanwhile would break the archive."""
     with path.open("rb") as source, tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
         shutil.copyfileobj(source, copy)
         info = tarfile.TarInfo(name)

@@ -1,7 +1,7 @@
-"""Programs, jobs, events and the ledger in SQLite; the only place that knows SQL.
+"""Functions ("programs"), jobs, events and the ledger in SQLite; no other module knows SQL.
 
-Several gateways and supervisors share one file. A change of status is guarded in the statement itself, so
-of two that race only one wins, and its event is written in the same transaction.
+A gateway and supervisors use one file at the same time. A change of status states which status it follows, so that
+only one of two changes at the same time happens, and its event is written in the same transaction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .job_states import ACTIVE, EventContext, EventOrigin, EventType, JobStatus
 from .locks import locked
 
 _BUSY_SECONDS = 10
-"""How long a write waits for another process's; each holds the file for milliseconds."""
+"""How long a write waits for those of other processes, each of which takes milliseconds."""
 
 _MIGRATIONS = (
     """
@@ -54,12 +54,12 @@ _MIGRATIONS = (
     "ALTER TABLE jobs ADD COLUMN dependencies TEXT NOT NULL DEFAULT '[]';",
     "ALTER TABLE jobs ADD COLUMN runner TEXT NOT NULL DEFAULT 'process';",
 )
-"""Each takes the schema one version further; ``user_version`` counts those that were applied."""
+"""Each brings the schema to its next version; ``user_version`` counts those that were applied."""
 
 
 @dataclass(frozen=True)
 class ProgramRow:
-    """A function as stored; what the API calls JSON strings are JSON strings here."""
+    """A function; the fields that are JSON strings in the API are JSON strings here."""
 
     title: str
     provider: str = ""
@@ -79,7 +79,7 @@ class ProgramRow:
 
 @dataclass(frozen=True)
 class JobRow:
-    """A job, with the function's name beside it, and its code as it was when the job was submitted."""
+    """A job, with its function's name, and the function's code as it was when the job was submitted."""
 
     status: JobStatus
     seq: int
@@ -98,7 +98,7 @@ class JobRow:
 
 @dataclass(frozen=True)
 class JobFilter:
-    """What a listing of jobs is narrowed to; none and empty narrow nothing."""
+    """Which jobs to list; None and empty texts exclude nothing."""
 
     title: str = ""
     provider: str | None = None
@@ -123,10 +123,10 @@ class Database:
     """One data folder's database. Blocking: call it from a thread.
 
     Args:
-        runner: where jobs run that are made here; gateways with different ones leave each other's jobs alone.
+        runner: where the jobs run that are created here; ``jobs_in`` returns only these.
 
     Raises:
-        EmbeddedGatewayError: by any method, when the file cannot be read or written; it stays whole.
+        EmbeddedGatewayError: the file cannot be read or written; by every method. The file is not damaged.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class Database:
             self._connection.close()
 
     def backup(self, target: Path) -> None:
-        """Copy the whole database as it is now, while others read and write it."""
+        """Copy the whole database as it is now, also while other processes use it."""
         with self._reading() as connection, closing(sqlite3.connect(target)) as copy:
             connection.backup(copy)
 
@@ -168,7 +168,7 @@ class Database:
                 next_step="Ask the person to upgrade, or to set QISKIT_FUNCTIONS_HOME to another folder.",
             )
         if self._version() < len(_MIGRATIONS):
-            # Going over to WAL, SQLite does not wait for others who do the same.
+            # SQLite does not wait for another process that is changing to WAL too.
             with locked(self._path.with_suffix(".lock")):
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._migrate()
@@ -208,7 +208,7 @@ class Database:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:  # SQLite itself ends it when the disk is full
+                if self._connection.in_transaction:  # SQLite itself rolls back when the disk is full
                     self._connection.execute("ROLLBACK")
                 raise
 
@@ -226,8 +226,8 @@ class Database:
             return [ProgramRow(*row) for row in connection.execute(query)]
 
     def put_program(self, title: str, provider: str, changes: dict[str, str | None]) -> ProgramRow:
-        """Create or update; columns that ``changes`` leaves out keep their value."""
-        from uuid import uuid4  # late for the sake of supervisors, as all that they do not need
+        """Create or update a function; columns that ``changes`` lacks keep their values."""
+        from uuid import uuid4  # supervisors, which have to start fast, do not need it
 
         with self._writing() as connection:
             connection.execute(
@@ -253,7 +253,7 @@ class Database:
         return int(active)
 
     def create_job(self, program: ProgramRow, job_id: str, *, most_active: int) -> JobRow | None:
-        """A queued job with a token of its own; none when so many are active already."""
+        """Create a queued job with a new token; return None if ``most_active`` jobs are active already."""
         with self._writing() as connection:
             (active,) = connection.execute(_COUNT_ACTIVE).fetchone()
             if active >= most_active:
@@ -291,7 +291,7 @@ class Database:
         return _job(row) if row else None
 
     def jobs(self, wanted: JobFilter, *, limit: int, offset: int) -> tuple[int, list[JobRow]]:
-        """How many jobs match, and a part of them, newest first. A limit of 0 is no limit."""
+        """Return how many jobs match, and ``limit`` of them, newest first; a limit of 0 means all."""
         where, values = _conditions(wanted)
         with self._reading() as connection:
             (count,) = connection.execute(
@@ -386,7 +386,7 @@ class Database:
         return [{**dict(zip(names, row, strict=False)), "data": json.loads(row[4])} for row in rows]
 
     def add_runtime_job(self, job_id: str, runtime_job: str, runtime_session: str | None) -> bool:
-        """Tells whether it is new."""
+        """Record a job of IBM's runtime that the job has started; return False if it is known."""
         with self._writing() as connection:
             added = connection.execute(
                 "INSERT INTO runtime_jobs (runtime_job, job_id, runtime_session) VALUES (?, ?, ?)"
@@ -430,7 +430,7 @@ class Database:
         )
 
     def _now(self) -> str:
-        """UTC with microseconds, as the gateway writes it; such texts compare as their times do."""
+        """Return UTC with microseconds, as the gateway writes it; the texts sort as their times do."""
         return self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -1,4 +1,4 @@
-"""The functions that an empty gateway already has, under the provider ``examples``."""
+"""The functions that a new gateway has, of the provider ``examples``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHECKOUT = Path(__file__).parents[3] / "examples" / "functions"
 
 
 def seed(data_folder: DataFolder, database: Database) -> None:
-    """Put the examples there, and those that changed with a new version anew."""
+    """Store the examples, and update those that have changed with a new version."""
     folder = _SHIPPED if _SHIPPED.is_dir() else _CHECKOUT
     for manifest in sorted(folder.glob("*/function.json")):
         _put(data_folder, database, manifest.parent, json.loads(manifest.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""Locks between processes, which the system lets go when their holder dies, however it does.
+"""Locks between processes, which the system releases when the process that holds them dies.
 
 ``filelock`` would do; its import alone is a third of what a job's start costs.
 """
@@ -12,23 +12,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_LOOK_SECONDS = 0.01
+_POLL_SECONDS = 0.01
 
 
 class Busy(Exception):
-    """Somebody else held the lock for as long as we would wait."""
+    """Another process held the lock until the timeout."""
 
 
 @contextmanager
 def locked(path: Path, *, timeout: float | None = None) -> Iterator[int]:
-    """Hold the lock; gives its file descriptor, which keeps it held in a child that inherits it.
+    """Hold a lock; give its file descriptor, which keeps the lock held in a child that inherits it.
 
     Args:
-        timeout: how long to wait in seconds; none is for ever.
+        path: the lock file, which is created if it is missing.
+        timeout: how many seconds to wait; None waits without a limit.
 
     Raises:
-        Busy: it was not to be had in time.
-        OSError: there can be no such file.
+        Busy: another process held the lock until the timeout.
+        OSError: the file cannot be created.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -36,10 +37,10 @@ def locked(path: Path, *, timeout: float | None = None) -> Iterator[int]:
         while not _take(descriptor):
             if deadline is not None and time.monotonic() >= deadline:
                 raise Busy(path)
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         yield descriptor
     finally:
-        # Closing lets go, unless a child still holds it.
+        # This releases the lock, unless a child holds it too.
         os.close(descriptor)
 
 
