@@ -39,7 +39,8 @@ from .serverless.functions import Functions, split_name
 from .serverless.gateway import gateway_transport
 from .serverless.jobs import Jobs
 from .serverless.submission import Submission, Submissions
-from .values import encode_arguments
+from .values.worker import Worker
+from .values.worker_child import WorkerLimits
 
 T = TypeVar("T")
 
@@ -74,6 +75,7 @@ class FunctionsClient:
         local_usage_limit: seconds of quota on the embedded gateway; none is unlimited.
         allowed_folders: where ``$file`` in arguments may read.
         question_seconds: how long pre-flight waits for each of its questions.
+        worker_limits: what the worker process may take for one value, to encode or to read it.
     """
 
     functions: Functions
@@ -92,6 +94,7 @@ class FunctionsClient:
         timeouts: Timeouts | None = None,
         retries: RetryPolicy | None = None,
         question_seconds: float = QUESTION_SECONDS,
+        worker_limits: WorkerLimits | None = None,
     ) -> None:
         self.account = account
         self._question_seconds = question_seconds
@@ -101,6 +104,7 @@ class FunctionsClient:
         self._thresholds = thresholds or Thresholds.from_environment()
         self._timeouts = timeouts
         self._retries = retries
+        self._worker = Worker(worker_limits)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -108,9 +112,10 @@ class FunctionsClient:
         account = await self._embedded_account() if self.account.is_embedded else self.account
         self._transport = gateway_transport(account, timeouts=self._timeouts, retries=self._retries)
         self._stack.push_async_callback(self._transport.aclose)
+        self._stack.push_async_callback(self._worker.aclose)
         self.functions = Functions(self._transport, overwrites_providers=not self.account.is_embedded)
         self.platform = self._platform()
-        self.jobs = Jobs(self._transport, self.platform)
+        self.jobs = Jobs(self._transport, self.platform, self._worker)
         self.files = Files(self._transport, drops_characters=not self.account.is_embedded)
         self._submissions = Submissions(self._transport, self.jobs)
         return self
@@ -210,7 +215,7 @@ class FunctionsClient:
         self, name: str, arguments: Mapping[str, Any], suppress_low_usage_warning: bool
     ) -> tuple[Function, str, Verdict]:
         """The function, the encoded arguments, and the verdict on running it with them."""
-        encoded = await run_in_thread(partial(encode_arguments, dict(arguments), allowed_folders=self._allowed_folders))
+        encoded = await self._worker.encode_arguments(arguments, allowed_folders=self._allowed_folders)
         questions: list[Callable[[], Awaitable[Any]]] = [
             lambda: self.functions.get(name),
             lambda: self._ask(self.platform.usage),

@@ -21,12 +21,16 @@ QiskitFunctionsError
 ├── PlatformUnavailable       quota or backends could not be read
 │   └── PlatformAbsent        this account has no platform, so there are none to read
 ├── ResultNotReady            the job has no result (yet, or never)
+├── ValueTooCostly            a value takes more CPU, memory or time than one may, or crashes what reads it
 └── EmbeddedGatewayError      this machine's gateway cannot start, or its data folder cannot be used
 """
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
+
+NOT_A_GATEWAY = "Check that the host is a Qiskit Serverless gateway and that no proxy answers in its place."
+"""The next step when an answer is not the gateway's."""
 
 Submitted = Literal["yes", "no", "unknown"]
 
@@ -235,6 +239,20 @@ class ResultNotReady(QiskitFunctionsError):
     """The job has no result, yet or ever."""
 
     code = "result_not_ready"
+
+
+class ValueTooCostly(QiskitFunctionsError):
+    """Reading or encoding a value was stopped, or ended its worker process.
+
+    Attributes:
+        reason: the limit that it broke: ``cpu``, ``memory``, ``time`` or ``size``; or ``crash``.
+    """
+
+    code = "value_too_costly"
+
+    def __init__(self, message: str, *, reason: str, next_step: str) -> None:
+        super().__init__(message, next_step=next_step)
+        self.reason = reason
 
 
 class EmbeddedGatewayError(QiskitFunctionsError):

@@ -11,6 +11,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from qiskit_functions_core.errors import InputError, NotFound, QiskitFunctionsError
+from qiskit_functions_core.job_texts import LogQuery
 
 from .replies.files import MAX_FILE_BYTES
 from .replies.functions import FunctionReply
@@ -72,7 +73,7 @@ async def job(job_id: str, ctx: Ctx) -> str:
 
 async def job_result(job_id: str, ctx: Ctx) -> str:
     with _resource_errors():
-        text = await (await session_of(ctx).client()).jobs.result(job_id)
+        text = await (await session_of(ctx).client()).jobs.result(job_id, limit=MAX_CHARACTERS)
     if len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) > MAX_CHARACTERS:
         raise ResourceError(f"the result has {len(text)} characters; get_job_result shows parts of it or saves it")
     return text
@@ -80,7 +81,9 @@ async def job_result(job_id: str, ctx: Ctx) -> str:
 
 async def job_logs(job_id: str, ctx: Ctx) -> str:
     with _resource_errors():
-        return cut_start(await (await session_of(ctx).client()).jobs.logs(job_id), MAX_CHARACTERS)
+        # Shortened in the worker process first, as no more can fit.
+        part = await (await session_of(ctx).client()).jobs.log_part(job_id, LogQuery(characters=MAX_CHARACTERS))
+    return cut_start(part.text, MAX_CHARACTERS, before=part.characters_left_out)
 
 
 async def own_file(title: str, name: str, ctx: Ctx) -> str | bytes:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from ..errors import (
+    NOT_A_GATEWAY,
     BadRequest,
     Forbidden,
     FunctionDisabled,
@@ -22,9 +24,6 @@ from ..errors import (
     Unauthorized,
 )
 from .redaction import redact
-
-NOT_A_GATEWAY = "Check that the host is a Qiskit Serverless gateway and that no proxy answers in its place."
-"""The next step when an answer is not the gateway's."""
 
 _MAX_MESSAGE = 2000
 """Characters of an error's text; the gateway's own are a sentence."""
@@ -45,6 +44,7 @@ class Answer:
         server: what errors call the server that answered.
         redirected: whether it came from the object store that the gateway pointed to.
         secrets: texts that must not appear in an error.
+        file: where a large body is, if the reader wanted it in a file; ``body`` is empty then.
     """
 
     status: int
@@ -53,6 +53,7 @@ class Answer:
     server: str = "the gateway"
     redirected: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    file: Path | None = None
 
     def json(self) -> Any:
         """Return the decoded body.

@@ -7,19 +7,23 @@ store: it is followed here, once, without our headers, and only from a GET.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 
-from ..errors import GatewayError, GatewayFault, GatewayTimeout, GatewayUnreachable
-from .answers import NOT_A_GATEWAY, Answer, date_of
+from ..concurrency import run_in_thread
+from ..errors import NOT_A_GATEWAY, GatewayError, GatewayFault, GatewayTimeout, GatewayUnreachable
+from .answers import Answer, date_of
 from .connections import ConnectionPool, Response
 from .forms import FormFile, encode_form
 from .telemetry import span
@@ -76,6 +80,16 @@ class RetryPolicy:
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """A larger answer is not read into memory; the largest results seen are some tens of megabytes."""
+
+SMALL_BODY = 64 * 1024
+"""Bytes that are parsed in this process: that takes a third of a millisecond, less than handing them to another would.
+Most results and logs are smaller."""
+
+_WRITTEN_AT_ONCE = 1024 * 1024
+"""Enough that the threads that write cost little beside the network, and that a body takes little memory."""
+
+LargeBodyFile = Callable[[], Path]
+"""Makes the path of a new file, when it turns out that one is needed."""
 
 _BUDGET_PER_SUCCESS = 0.1
 """Ten calls that succeed earn one retry; see ``RetryPolicy.budget``."""
@@ -143,15 +157,22 @@ class Transport:
         date, read_at = self._clock
         return date + timedelta(seconds=time.monotonic() - read_at)
 
-    async def get(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
+    async def get(
+        self, path: str, params: Mapping[str, Any] | None = None, *, large_to: LargeBodyFile | None = None
+    ) -> Answer:
         """Read something, with retries; a redirect is followed without our headers.
+
+        Args:
+            path: relative to the base.
+            params: the query.
+            large_to: names the file for a body of more than ``SMALL_BODY`` bytes; None reads every body into memory.
 
         Raises:
             GatewayUnreachable, GatewayTimeout, GatewayError: the last attempt failed.
         """
 
         async def read() -> Answer:
-            return await self._follow(await self._send("GET", path, params=params))
+            return await self._follow(await self._send("GET", path, params=params, large_to=large_to), large_to)
 
         with span(path), self._deadline(self.timeouts.total):
             return await self._retrying(read, _may_pass)
@@ -200,7 +221,7 @@ class Transport:
                 "GET", self._base + path, self._server, headers=headers, params=params
             ) as response:
                 if response.status != HTTPStatus.OK:
-                    raise self._answer(response, await self._body(response), headers).error()
+                    raise self._answer(response, *await self._body_or_file(response, None), headers).error()
                 yield Download(response.size, response.parts())
 
     async def _retrying(self, send: Callable[[], Awaitable[T]], may_retry: Callable[[Exception], bool]) -> T:
@@ -231,11 +252,17 @@ class Transport:
         return delay
 
     async def _send(
-        self, method: str, path: str, *, form_headers: Mapping[str, str] | None = None, **content: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        form_headers: Mapping[str, str] | None = None,
+        large_to: LargeBodyFile | None = None,
+        **content: Any,
     ) -> Answer:
         headers = {"Accept": "application/json", **(form_headers or {}), **await self._headers()}
         async with self._pool.stream(method, self._base + path, self._server, headers=headers, **content) as response:
-            answer = self._answer(response, await self._body(response), headers)
+            answer = self._answer(response, *await self._body_or_file(response, large_to), headers)
         logger.debug("%s %s: %d", method, path, answer.status)
         date, known = date_of(answer.headers), self.server_now()
         # The clock never goes back: an answer may come from a cache, and old jobs must not look new.
@@ -252,7 +279,7 @@ class Transport:
             )
         return answer
 
-    async def _follow(self, answer: Answer) -> Answer:
+    async def _follow(self, answer: Answer, large_to: LargeBodyFile | None) -> Answer:
         """Follow one redirect without any header of ours, which the object store must not see."""
         if not _is_redirect(answer.status):
             return answer
@@ -265,7 +292,8 @@ class Transport:
                 next_step=NOT_A_GATEWAY,
             )
         async with self._pool.stream("GET", target, _STORE, headers={}) as response:
-            stored = Answer(response.status, await self._body(response), response.headers, redirected=True)
+            body, file = await self._body_or_file(response, large_to)
+            stored = Answer(response.status, body, response.headers, redirected=True, file=file)
         is_page = stored.headers.get("content-type", "").startswith("text/html")
         if stored.status != HTTPStatus.OK or is_page:
             what = "redirected again" if _is_redirect(stored.status) else f"answered {stored.status}"
@@ -278,13 +306,15 @@ class Transport:
             )
         return stored
 
-    def _answer(self, response: Response, body: bytes, headers: Mapping[str, str]) -> Answer:
-        token = headers.get("Authorization", "").removeprefix("Bearer ")
-        return Answer(response.status, body, response.headers, self._server, secrets=(*self._secrets, token))
+    def _answer(self, response: Response, body: bytes, file: Path | None, headers: Mapping[str, str]) -> Answer:
+        secrets = (*self._secrets, headers.get("Authorization", "").removeprefix("Bearer "))
+        return Answer(response.status, body, response.headers, self._server, secrets=secrets, file=file)
 
-    async def _body(self, response: Response) -> bytes:
-        """Read the whole body; its size counts decompressed."""
-        body = bytearray()
+    async def _body_or_file(self, response: Response, large_to: LargeBodyFile | None) -> tuple[bytes, Path | None]:
+        """Read the whole body, a large one into a file; its size counts decompressed."""
+        to_file = large_to if response.status == HTTPStatus.OK else None
+        most_in_memory = SMALL_BODY if to_file else self._max_answer_bytes
+        body, size, path = bytearray(), 0, None
         too_large = GatewayFault(
             f"the answer is larger than {self._max_answer_bytes} bytes, so reading it was stopped",
             status=response.status,
@@ -294,9 +324,19 @@ class Transport:
             raise too_large
         async for part in response.parts():
             body += part
-            if len(body) > self._max_answer_bytes:
+            size += len(part)
+            if size > self._max_answer_bytes:
                 raise too_large
-        return bytes(body)
+            if to_file and len(body) > most_in_memory:
+                if path is None:
+                    path, most_in_memory = to_file(), _WRITTEN_AT_ONCE
+                    path.unlink(missing_ok=True)  # of an attempt before
+                await run_in_thread(partial(_append, path, bytes(body)))
+                body.clear()
+        if path is None:
+            return bytes(body), None
+        await run_in_thread(partial(_append, path, bytes(body)))
+        return b"", path
 
     @contextmanager
     def _deadline(self, seconds: float) -> Iterator[None]:
@@ -306,6 +346,12 @@ class Transport:
             raise GatewayTimeout(
                 f"{self._server} gave no complete answer within {seconds:g} s", next_step="Try again later."
             )
+
+
+def _append(path: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, 0o600), "ab") as file:
+        file.write(content)
 
 
 def _is_redirect(status: int) -> bool:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID
 
 import anyio
 
 from ..concurrency import run_in_thread
-from ..errors import Forbidden, GatewayFault, InputError, NotFound, QiskitFunctionsError, ResultNotReady
+from ..errors import (
+    Forbidden,
+    GatewayFault,
+    InputError,
+    NotFound,
+    QiskitFunctionsError,
+    ResultNotReady,
+    ValueTooCostly,
+)
+from ..job_texts import LogPart, LogQuery, StoredKind, StoredText, read_log, unwrapped
 from ..models import Job, JobEvent, JobPage, JobStatus, RuntimeJob, parsed, parsed_list
+from ..values.handover import Handover
+from ..values.worker import ReadResult, Worker
 from .functions import Kind, filters_of, split_name
 from .gateway import not_found_advice
-from .job_logs import error_lines, event_text, filter_lines, lines_of, stored_text
 from .job_polling import Polling
 
 if TYPE_CHECKING:
@@ -25,6 +37,7 @@ if TYPE_CHECKING:
     from ..http.answers import Answer
     from ..http.transport import Transport
     from ..platforms.platform import Platform
+    from ..values.summary_models import Form, Theme
 
 T = TypeVar("T")
 
@@ -42,6 +55,9 @@ _NO_SERVICE = "QiskitRuntimeService not found, cannot stop runtime jobs."
 
 LogScope = Literal["user", "provider"]
 JobScope = Literal["own", "provider"]
+
+_FAILURE_CHARACTERS = 100_000
+"""Of the end of a log that explains a failure: 20 lines of 5,000 characters."""
 
 _MOST_QUEUED = 100
 """Twice what a gateway lets one account have."""
@@ -83,10 +99,12 @@ class Jobs:
 
     Args:
         platform: where the Qiskit Runtime jobs of a stopped job are cancelled; none leaves them.
+        worker: where large results and logs are read; one of its own by default.
     """
 
-    def __init__(self, transport: Transport, platform: Platform | None = None) -> None:
+    def __init__(self, transport: Transport, platform: Platform | None = None, worker: Worker | None = None) -> None:
         self._transport = transport
+        self._worker = worker or Worker()
         self._platform = platform
         self._polling = Polling(self.get, self._queued)
 
@@ -187,10 +205,11 @@ class Jobs:
         return (await self.page(status=JobStatus.QUEUED, limit=_MOST_QUEUED)).jobs
 
     async def events(self, job_id: str, *, errors_only: bool = False) -> list[JobEvent]:
-        """What happened to the job, newest first."""
+        """What happened to the job, newest first; of a very long history the newest 1,000 at most."""
         params = {"type": "ERROR"} if errors_only else {}
-        answer = await self._transport.get(f"jobs/{checked_id(job_id)}/events/", params)
-        return parsed_list(JobEvent, answer.json())
+        async with self._stored(f"jobs/{checked_id(job_id)}/events/", "events", params) as (answer, stored):
+            events = await self._worker.newest_events(stored) if stored.file else answer.json()
+        return parsed_list(JobEvent, events)
 
     async def runtime_jobs(self, job_id: str, *, session: str = "") -> list[RuntimeJob]:
         """The Qiskit Runtime jobs that the function started, or those of one session."""
@@ -203,16 +222,91 @@ class Jobs:
         jobs = await self.runtime_jobs(job_id)
         return sorted({job.runtime_session for job in jobs if job.runtime_session})
 
-    async def result(self, job_id: str) -> str:
-        """The saved result as the function encoded it: usually JSON, but it can be any text.
+    async def result(self, job_id: str, *, limit: int | None = None) -> str:
+        """Return the saved result as the function encoded it: usually JSON, but it can be any text.
+
+        Args:
+            limit: bytes that the gateway's answer may have; None for as many as any answer may.
 
         Raises:
             ResultNotReady: there is none, yet or for good.
+            ValueTooCostly: it is larger than ``limit``.
         """
-        answer = await self._transport.get(f"jobs/{checked_id(job_id)}/result/")
-        if not answer.body:
-            raise await self._no_result(job_id)
-        return await run_in_thread(partial(stored_text, answer, "result"))
+        async with self._stored_result(job_id) as stored:
+            size = (await run_in_thread(stored.file.stat)).st_size if stored.file else 0
+            if limit is not None and size > limit:
+                raise ValueTooCostly(
+                    f"the result of job {job_id} has {size:,} bytes, more than {limit:,}",
+                    reason="size",
+                    next_step="get_job_result shows parts of it, or saves it to a file.",
+                )
+            if stored.file and not stored.is_bare:
+                return (await self._worker.read_log(stored, LogQuery())).text
+            return await run_in_thread(stored.read)
+
+    async def read_result(
+        self,
+        job_id: str,
+        *,
+        pointer: str = "",
+        offset: int = 0,
+        limit: int | None = None,
+        budget: int = 12_000,
+        draw: Theme | None = None,
+        form: Form = "png",
+        save_to: Path | None = None,
+    ) -> ReadResult:
+        """Summarise a result, and draw and save it if asked, in the worker process.
+
+        Nothing of the result is decoded in this process, and one that takes too much does no harm here.
+        ``values.Result(await jobs.result(job_id))`` does the same in this process, without limits.
+
+        Args:
+            pointer: JSON pointer (RFC 6901) to a part of it, such as ``/pub_results/0/data/meas``.
+            offset: how many rows of the part to skip: outcomes, elements of an array, terms, keys, items.
+            limit: at most so many rows; None for as many as fit.
+            budget: the most characters of the summary's JSON, 2,000 at least.
+            draw: draw the part for this background; None draws nothing.
+            form: the format of the picture.
+            save_to: a new file to write the part to, in the format that its ending names.
+
+        Raises:
+            ResultNotReady: there is no result, yet or for good.
+            InputError: there is nothing at ``pointer``, it cannot be drawn, or it cannot be saved there.
+            ValueTooCostly: reading it takes too much CPU, memory or time.
+        """
+        async with self._stored_result(job_id) as stored:
+            return await self._worker.read_result(
+                stored,
+                pointer=pointer,
+                offset=offset,
+                limit=limit,
+                budget=budget,
+                draw=draw,
+                form=form,
+                save_to=save_to,
+            )
+
+    @asynccontextmanager
+    async def _stored_result(self, job_id: str) -> AsyncIterator[StoredText]:
+        async with self._stored(f"jobs/{checked_id(job_id)}/result/", "result") as (answer, stored):
+            if not answer.body and not answer.file:
+                raise await self._no_result(job_id)
+            yield stored
+
+    @asynccontextmanager
+    async def _stored(
+        self, path: str, kind: StoredKind, params: Mapping[str, str] | None = None
+    ) -> AsyncIterator[tuple[Answer, StoredText]]:
+        """Read what a job left; a large body lies in a file until the block ends."""
+        async with Handover() as files:
+            answer = await self._transport.get(path, params, large_to=lambda: files.path("body"))
+            text = None
+            if answer.file is None and kind != "events":
+                # Bare text from an object store, or the field of the gateway's own JSON.
+                is_bare = answer.redirected or not answer.body
+                text = answer.body.decode(errors="replace") if is_bare else unwrapped(answer.json(), kind)
+            yield answer, StoredText(kind, text, answer.file, is_bare=answer.redirected)
 
     async def _no_result(self, job_id: str) -> ResultNotReady:
         status = (await self.get(job_id)).status
@@ -232,24 +326,30 @@ class Jobs:
             exclude: another.
             tail: so many lines, from the end of what is left.
         """
+        return (await self.log_part(job_id, LogQuery(include, exclude, tail), scope=scope)).text
+
+    async def log_part(self, job_id: str, query: LogQuery, *, scope: LogScope = "user") -> LogPart:
+        """Read the part of the log that the query asks for; a large log is read in the worker process.
+
+        Args:
+            query: which lines, and how many.
+            scope: what users see, or what a provider function logs for its provider.
+
+        Raises:
+            InputError: a regular expression in the query is not one.
+            ValueTooCostly: reading it takes too much CPU, memory or time.
+        """
         name = "logs" if scope == "user" else "provider-logs"
-        answer = await self._transport.get(f"jobs/{checked_id(job_id)}/{name}/")
-
-        def wanted() -> str:
-            text = stored_text(answer, "logs")
-            if include or exclude:
-                text = filter_lines(text, include=include, exclude=exclude)
-            if tail is not None:
-                text = "\n".join(lines_of(text)[-tail:]) if tail > 0 else ""
-            return text
-
-        return await run_in_thread(wanted)
+        async with self._stored(f"jobs/{checked_id(job_id)}/{name}/", "logs") as (_, stored):
+            if stored.file:
+                return await self._worker.read_log(stored, query)
+            return await run_in_thread(partial(read_log, stored.text or "", query))
 
     async def failure(self, job: Job) -> Failure:
         """Why this job failed: its error events, else the last error lines of its log."""
         errors = await self.events(job.id, errors_only=True)
         if errors:
-            return Failure("\n".join(event_text(event) for event in reversed(errors)), "events")
+            return Failure("\n".join(_event_text(event) for event in reversed(errors)), "events")
         text = await self._error_lines(job.id, "user")
         if not text and job.provider:
             try:
@@ -259,15 +359,19 @@ class Jobs:
         return Failure(text, "logs") if text else Failure("the job left neither an error event nor a log", "nothing")
 
     async def _error_lines(self, job_id: str, scope: LogScope) -> str:
-        return await run_in_thread(partial(error_lines, await self.logs(job_id, scope=scope)))
+        query = LogQuery(characters=_FAILURE_CHARACTERS, only_error=True)
+        return (await self.log_part(job_id, query, scope=scope)).text
 
-    async def stop(self, job_id: str) -> Stopped:
+    async def stop(self, job_id: str, *, log_lines: int | None = None) -> Stopped:
         """Stop the job and end its Qiskit Runtime jobs and sessions; one that has ended stays as it is.
 
         They are ended here, with our own token: the gateway would do it only for a token in the request's body.
+
+        Args:
+            log_lines: how many lines of the log to return, from its end; None for all.
         """
         problems: list[str] = []
-        logs = await _or_problem(lambda: self.logs(job_id), "", "its log", problems)
+        logs = await _or_problem(lambda: self.logs(job_id, tail=log_lines), "", "its log", problems)
         # "null": there is no Qiskit Runtime account to hand over; some gateways refuse an absent field.
         answer = await self._transport.send("POST", f"jobs/{checked_id(job_id)}/stop/", {"service": "null"})
         # Asked for after the stop, so that none comes after it.
@@ -361,6 +465,12 @@ async def _or_problem(ask: Callable[[], Awaitable[T]], otherwise: T, what: str, 
     except QiskitFunctionsError as error:
         problems.append(f"{what}: {error.message}")
         return otherwise
+
+
+def _event_text(event: JobEvent) -> str:
+    code, message = event.data.get("code"), event.data.get("message") or event.data.get("exception")
+    details = event.data.get("args")
+    return f"[{code}] {message}" + (f" {details}" if details else "")
 
 
 def _message(answer: Answer) -> str | None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .results import Result, summarize
     from .summary_models import Counts, Outcome, Picture, Summary, ValueSummary
+    from .worker import ReadResult, Worker
+    from .worker_child import WorkerLimits
 
 __all__ = [
     "Counts",
@@ -26,9 +28,12 @@ __all__ = [
     "Opaque",
     "Outcome",
     "Picture",
+    "ReadResult",
     "Result",
     "Summary",
     "ValueSummary",
+    "Worker",
+    "WorkerLimits",
     "decode",
     "encode_arguments",
     "summarize",
@@ -41,6 +46,8 @@ _HOMES = {
     "limits": ("Limits",),
     "results": ("Result", "summarize"),
     "summary_models": ("Counts", "Outcome", "Picture", "Summary", "ValueSummary"),
+    "worker": ("ReadResult", "Worker"),
+    "worker_child": ("WorkerLimits",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -54,11 +54,14 @@ def cut(text: str, room: int) -> str:
     return text if length == len(text) else f"{text[:length]}… ({len(text) - length} more characters)"
 
 
-def cut_start(text: str, room: int) -> str:
-    """Return the end of a text, with the number of characters left out; ``room`` as in ``cut``."""
-    length = fitting(text[::-1], room)
-    left_out = len(text) - length
-    return f"({left_out} characters before) …{text[left_out:]}" if left_out else text
+def cut_start(text: str, room: int, *, before: int = 0) -> str:
+    """Return the end of a text, with the number of characters left out; ``room`` as in ``cut``.
+
+    Args:
+        before: characters before the text that were left out already.
+    """
+    start = len(text) - fitting(text[::-1], room)
+    return f"({before + start} characters before) …{text[start:]}" if before + start else text
 
 
 def fitting(text: str, room: int) -> int:

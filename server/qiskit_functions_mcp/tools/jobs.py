@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from qiskit_functions_core import JobStatus
-from qiskit_functions_core.concurrency import run_in_thread
 from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.job_texts import LogQuery
 from qiskit_functions_core.local_files import allowed_path
-from qiskit_functions_core.serverless.job_logs import lines_of
-from qiskit_functions_core.values import Summary
 
 from ..replies.call_results import image_block, reply, text_reply
 from ..replies.jobs import EventLine, JobLine, JobList, JobReply, RuntimeJobLine, StopReply, job_reply
@@ -26,9 +23,6 @@ from ..session import Ctx, session_of
 from .inputs import MAX_NAME, MAX_PATH, Cursor, JobId, Limit, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
 from .waiting import wait_for_end
-
-if TYPE_CHECKING:
-    from qiskit_functions_core.values import Picture
 
 
 async def list_jobs(
@@ -154,20 +148,18 @@ async def get_job_result(
     """
     session = session_of(ctx)
     target = allowed_path(Path(save_to), session.settings.folders) if save_to else None
-    text = await (await session.client()).jobs.result(job_id)
-    budget = session.settings.reply_characters - 1_000
-
-    def read() -> tuple[Summary, Picture | None]:
-        from qiskit_functions_core.values import Result
-
-        result = Result(text, pointer=path)
-        summary = result.summary(offset=offset, limit=limit or None, budget=budget)
-        picture = result.picture(theme=theme) if view == "plot" else None
-        summary.picture = picture.caption if picture else None
-        summary.saved = result.save(target) if target else None
-        return summary, picture
-
-    summary, picture = await run_in_thread(read)
+    read = await (await session.client()).jobs.read_result(
+        job_id,
+        pointer=path,
+        offset=offset,
+        limit=limit or None,
+        budget=session.settings.reply_characters - 1_000,
+        draw=theme if view == "plot" else None,
+        save_to=target,
+    )
+    summary, picture = read.summary, read.picture
+    summary.picture = picture.caption if picture else None
+    summary.saved = read.saved
     # A host that is given structured content may show the model nothing else, and so no picture.
     return text_reply(text_of(summary), image_block(picture.data, picture.mime_type)) if picture else reply(summary)
 
@@ -184,24 +176,20 @@ async def get_job_logs(
 ) -> CallToolResult:
     """Show the end of a job's log as text, also while it runs. Filter it with regular expressions."""
     session = session_of(ctx)
-    jobs = (await session.client()).jobs
-    text = await jobs.logs(job_id, scope=scope, include=include, exclude=exclude)
-    lines = await run_in_thread(partial(lines_of, text))  # which can be half a million
-    tail = "\n".join(lines[-tail_lines:])
-    shown = tail[-(session.settings.reply_characters - 500) :]
-    left_out = len(lines) - len(lines_of(shown))
+    query = LogQuery(include, exclude, tail_lines, characters=session.settings.reply_characters - 500)
+    part = await (await session.client()).jobs.log_part(job_id, query, scope=scope)
     head = f"log of job {job_id}, the function's own words"
-    if left_out or shown != tail:
+    if part.left_out or part.characters_left_out:
         more = f"narrow it with include and exclude, or read the resource {SCHEME}/jobs/{job_id}/logs"
-        more = "tail_lines shows more" if shown == tail else more
-        head += f" (truncated: {left_out} lines before these; {more})"
-    return text_reply(f"{head}:\n{shown}" if shown else f"job {job_id} has no such log lines")
+        more = more if part.characters_left_out else "tail_lines shows more"
+        head += f" (truncated: {part.left_out} lines before these; {more})"
+    return text_reply(f"{head}:\n{part.text}" if part.text else f"job {job_id} has no such log lines")
 
 
 async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopReply]:
     """Stop a job and show the end of its log. A job that has already ended is not changed."""
     session = session_of(ctx)
-    stopped = await (await session.client()).jobs.stop(job_id)
+    stopped = await (await session.client()).jobs.stop(job_id, log_lines=20)
     room = min(4_000, session.settings.reply_characters // 4)
     return reply(
         StopReply(
@@ -209,7 +197,7 @@ async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopRep
             message=cut(stopped.message, min(1_000, room)),
             cancelled=list(stopped.cancelled)[:50] or None,
             problems=[cut(problem, room // 10) for problem in stopped.problems[:5]] or None,
-            log_tail=cut_start("\n".join(lines_of(stopped.logs)[-20:]), room),
+            log_tail=cut_start(stopped.logs, room),
         )
     )
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import GatewayFault, InputError, NotFound, ResultNotReady
-from qiskit_functions_core.serverless.job_logs import filter_lines
+from qiskit_functions_core.job_texts import filter_lines
 from support.clients import Asked, By, InTurn, NotingGateway, client_of, noting_gateway
 from support.still_gateway import StillGateway, still_gateway
 
