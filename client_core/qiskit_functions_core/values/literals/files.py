@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import InputError
-from ...local_files import allowed_path
+from ...local_files import allowed_path, open_regular
 from ..families.arrays import file_chunks, read_npy
 from ..families.circuits import load_qpy
 from ..families.unpacking import Unpacker
@@ -59,11 +58,10 @@ def _find(name: str, context: LiteralContext) -> Path:
 
 def _open(path: Path, context: LiteralContext) -> BinaryIO:
     try:
-        file = path.open("rb")
+        file = open_regular(path)
     except OSError as error:
         context.fail(f"{path.name} cannot be read: {error.strerror}.", "Use a file that can be read.")
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode) or status.st_size > context.limits.max_file:
+    if os.fstat(file.fileno()).st_size > context.limits.max_file:
         file.close()
         context.fail(f"{path.name} is larger than {context.limits.max_file:,} bytes.", "Use a smaller file.")
     return file
