@@ -34,16 +34,13 @@ RUNS = 9
 SERVE = """
 import sys, time
 from pathlib import Path
-import anyio, anyio.to_thread
-from qiskit_functions_gateway.server import EmbeddedGateway
-async def main():
-    async with EmbeddedGateway(Path(sys.argv[1])):
-        pass  # what is imported only now, by uvicorn above all, has been imported after this
-    begun = time.perf_counter()
-    async with EmbeddedGateway(Path(sys.argv[1])) as gateway:
-        print(gateway.host, gateway.token, time.perf_counter() - begun, flush=True)
-        await anyio.to_thread.run_sync(sys.stdin.read)
-anyio.run(main)
+from qiskit_functions_gateway.server import GatewayServer
+with GatewayServer(Path(sys.argv[1])):
+    pass  # what is imported only now, by uvicorn above all, has been imported after this
+begun = time.perf_counter()
+with GatewayServer(Path(sys.argv[1])) as gateway:
+    print(gateway.host, gateway.token, time.perf_counter() - begun, flush=True)
+    sys.stdin.read()
 """
 
 LOAD = """

@@ -110,14 +110,11 @@ def official(host: str, token: str, source: Path) -> None:
 
 
 def serve(home: str) -> None:
-    from qiskit_functions_gateway.server import EmbeddedGateway
+    from qiskit_functions_gateway.server import GatewayServer
 
-    async def main() -> None:
-        async with EmbeddedGateway(Path(home)) as gateway:
-            print(json.dumps([gateway.host, gateway.token]), flush=True)
-            await anyio.to_thread.run_sync(sys.stdin.read)
-
-    anyio.run(main)
+    with GatewayServer(Path(home)) as gateway:
+        print(json.dumps([gateway.host, gateway.token]), flush=True)
+        sys.stdin.read()
 
 
 @contextmanager

@@ -1,12 +1,35 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
 
 from qiskit_functions_core.values.native import hold_qiskit
+from support.programs import end_gateways, gateways_under
 
 hold_qiskit()  # the official clients, too, run in threads here
+
+os.environ["QISKIT_FUNCTIONS_GATEWAY_IDLE_SECONDS"] = "60"
+"""Of what a test run leaves behind that was killed, and could not end it itself."""
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def ends_gateways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the gateways that a test's clients and servers have started in its folder, however it ends."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder:
+        end_gateways(gateways_under(folder))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ends_all_gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """End those in folders that several tests have shared."""
+    yield
+    end_gateways(folder for shared in tmp_path_factory.getbasetemp().iterdir() for folder in gateways_under(shared))

@@ -8,20 +8,18 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
-from pydantic import SecretStr
 
 from .accounts.account import Account
 from .concurrency import gather, run_in_thread
 from .errors import PlatformAbsent, QiskitFunctionsError
 from .http.redaction import redact
-from .http.transport import RetryPolicy, Timeouts
+from .http.transport import RetryPolicy, Timeouts, Transport
 from .models import Backend, Function, Usage
 from .platforms.platform import NoPlatform, Platform
 from .preflight import (
-    INSTANCES_URL,
     Check,
     Fact,
     Inapplicable,
@@ -37,15 +35,16 @@ from .preflight import (
 from .serverless.files import Files
 from .serverless.functions import Functions, split_name
 from .serverless.gateway import gateway_transport
+from .serverless.gateway_traits import ELSEWHERE, THIS_MACHINE, GatewayTraits
 from .serverless.jobs import Jobs
 from .serverless.submission import Submission, Submissions
 from .values.worker import Worker
 from .values.worker_child import WorkerLimits
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from .serverless.local_gateway import LocalGateway
 
-LOCAL_LIMIT = "the setting QISKIT_FUNCTIONS_LOCAL_USAGE_LIMIT_SECONDS"
-"""Where the quota of this machine is set."""
+T = TypeVar("T")
 
 QUESTION_SECONDS = 10.0
 """Long enough for a platform that is slow, and short enough for a person who waits (the design's default)."""
@@ -64,15 +63,18 @@ class RunConfig:
 class FunctionsClient:
     """Qiskit Functions of one account: ``async with FunctionsClient(resolve_account()) as client:``
 
-    Entering it opens the connection pool, and with no account starts the embedded gateway of this
-    machine; nothing is sent before the first call.
+    Entering it opens the connection pool, and with no account starts the gateway of this machine if it does not run;
+    nothing is sent before the first call. That gateway is a process of its own, which others use too and which ends
+    when it is idle; a call that comes later starts it again.
 
     Attributes:
         functions, jobs, files, platform: what the account can run, has run, has there, and can run on.
+        gateway: what its gateway does differently.
 
     Args:
-        home: the embedded gateway's data folder; the user's own by default.
-        local_usage_limit: seconds of quota on the embedded gateway; none is unlimited.
+        home: the data folder of this machine's gateway; the user's own by default.
+        local_usage_limit: seconds of quota that this machine's gateway gets if it is started here; None keeps what its
+            data folder has.
         allowed_folders: where ``$file`` in arguments may read.
         question_seconds: how long pre-flight waits for each of its questions.
         worker_limits: what the worker process may take for one value, to encode or to read it.
@@ -82,6 +84,7 @@ class FunctionsClient:
     jobs: Jobs
     files: Files
     platform: Platform
+    gateway: GatewayTraits
 
     def __init__(
         self,
@@ -105,18 +108,22 @@ class FunctionsClient:
         self._timeouts = timeouts
         self._retries = retries
         self._worker = Worker(worker_limits)
+        self._local_gateway: LocalGateway | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Raises EmbeddedGatewayError when the gateway of this machine cannot start."""
-        account = await self._embedded_account() if self.account.is_embedded else self.account
-        self._transport = gateway_transport(account, timeouts=self._timeouts, retries=self._retries)
+        if self.account.is_embedded:
+            await self._open_local()
+        else:
+            self.gateway = ELSEWHERE
+            self._transport = gateway_transport(self.account, timeouts=self._timeouts, retries=self._retries)
+            self.platform = self._platform()
         self._stack.push_async_callback(self._transport.aclose)
         self._stack.push_async_callback(self._worker.aclose)
-        self.functions = Functions(self._transport, overwrites_providers=not self.account.is_embedded)
-        self.platform = self._platform()
+        self.functions = Functions(self._transport, self.gateway)
         self.jobs = Jobs(self._transport, self.platform, self._worker)
-        self.files = Files(self._transport, drops_characters=not self.account.is_embedded)
+        self.files = Files(self._transport, self.gateway)
         self._submissions = Submissions(self._transport, self.jobs)
         return self
 
@@ -125,19 +132,21 @@ class FunctionsClient:
     ) -> None:
         await self._stack.aclose()
 
-    async def _embedded_account(self) -> Account:
-        from qiskit_functions_gateway.server import EmbeddedGateway
-        from qiskit_functions_gateway.storage.data_folder import default_data_folder
+    async def _open_local(self) -> None:
+        # Without an account only: the local platform reads what other accounts have no use for.
+        from .platforms.local import LocalPlatform
+        from .serverless.local_gateway import LocalGateway, default_data_folder
 
-        gateway = EmbeddedGateway(self._home or default_data_folder(), usage_limit_seconds=self._local_usage_limit)
-        await self._stack.enter_async_context(gateway)
-        return self.account.model_copy(update={"host": gateway.host, "token": SecretStr(gateway.token)})
+        self.gateway = THIS_MACHINE
+        folder = self._home or default_data_folder()
+        self._local_gateway = LocalGateway(folder, usage_limit_seconds=self._local_usage_limit)
+        await self._local_gateway.headers()
+        self._transport = Transport(
+            self._local_gateway.base, self._local_gateway.headers, timeouts=self._timeouts, retries=self._retries
+        )
+        self.platform = LocalPlatform(self._transport)
 
     def _platform(self) -> Platform:
-        if self.account.is_embedded:
-            from .platforms.local import LocalPlatform
-
-            return LocalPlatform(self._transport)
         if self.account.channel.is_ibm:
             from .platforms.ibm import IBMPlatform
 
@@ -149,9 +158,12 @@ class FunctionsClient:
     @property
     def instance(self) -> str:
         """What messages call the instance: its CRN without the account in it, or where the gateway is."""
-        if self.account.is_embedded:
-            return "this machine"
-        return redact(self.account.instance or str(self.account.host))
+        return redact(self.account.instance or self.account.host or "this machine")
+
+    @property
+    def notice(self) -> str:
+        """What a person should know of this machine's gateway, such as settings that do not hold; else empty."""
+        return self._local_gateway.notice if self._local_gateway else ""
 
     async def verify(self) -> None:
         """Ask the gateway whether it takes the credentials; nothing else does so without need.
@@ -245,7 +257,7 @@ class FunctionsClient:
             usage,
             self._thresholds,
             instance=self.instance,
-            limit_is_set_at=LOCAL_LIMIT if self.account.is_embedded else INSTANCES_URL,
+            limit_is_set_at=self.gateway.quota_is_set_at,
             suppress_low_usage_warning=suppress_low_usage_warning,
         )
 

@@ -17,9 +17,8 @@ from typing import Generic, Literal, TypeVar
 
 from .errors import AccountError, ArgumentsInvalid, PreflightRefused
 from .models import ArgumentsSchema, Backend, Usage
+from .serverless.gateway_traits import INSTANCES_URL
 from .suggestions import did_you_mean
-
-INSTANCES_URL = "https://quantum.cloud.ibm.com/instances"
 
 MAX_ARGUMENTS_BYTES = 2_500_000 - 10_000
 """Size of the arguments inside a request's body. Django's default for the body is 2.5 MB; the rest is for what is

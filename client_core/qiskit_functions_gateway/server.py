@@ -1,9 +1,11 @@
-"""The gateway, running: a thread with an event loop of its own, so that no caller's loop waits for it."""
+"""The gateway, serving: in two threads, so that whoever starts one can do something else."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +13,16 @@ from socket import IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY, create_server, getaddr
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
-import anyio.to_thread
 import uvicorn
-from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from .api.app import gateway_app
 from .api.context import Gateway
+from .api.routing import ApiError, Json, blocking, resource
 from .execution.limits import Limits
 from .execution.process_runner import ProcessRunner
 from .execution.runner import Cluster, Runner
@@ -38,8 +41,9 @@ _START_SECONDS = 10.0
 _UVICORN: dict[str, Any] = {
     "access_log": False,
     "lifespan": "off",
+    "log_config": None,  # the program decides where its log goes
     "log_level": "warning",
-    # Whoever ends a gateway waits for it: what takes longer, such as stopping a job, goes on without it.
+    # The end of a gateway is waited for: what takes longer, such as stopping a job, goes on without it.
     "timeout_graceful_shutdown": 0.5,
 }
 
@@ -56,6 +60,31 @@ class _Server(uvicorn.Server):
         self.is_up.set()
 
 
+class _Activity:
+    """Passes requests on to an application, and counts them.
+
+    Attributes:
+        begun: how many requests there were.
+        open: how many are being answered.
+        last: the monotonic time, in seconds, of the last beginning or end of one.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.begun = self.open = 0
+        self.last = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.begun += 1
+        self.open += 1
+        self.last = time.monotonic()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.open -= 1
+            self.last = time.monotonic()
+
+
 @dataclass(frozen=True)
 class Address:
     """Where a gateway listens; port 0 is any free one."""
@@ -64,8 +93,8 @@ class Address:
     port: int = 0
 
 
-class EmbeddedGateway:
-    """``async with EmbeddedGateway(folder) as gateway:`` serves the API, on a free loopback port by default.
+class GatewayServer:
+    """``with GatewayServer(folder) as gateway:`` serves the API, on a free loopback port by default.
 
     Jobs that still run when it ends are left to their supervisors; the next gateway finds them.
 
@@ -74,10 +103,13 @@ class EmbeddedGateway:
         token: opens all of it.
 
     Args:
-        usage_limit_seconds: the user's quota of function time; none is unlimited.
-        limits: of jobs; those of the environment by default.
+        folder: the data folder.
+        usage_limit_seconds: the user's quota of function time; None is unlimited.
+        limits: of jobs; the defaults of ``Limits`` if None.
+        address: where to listen.
         token: instead of the data folder's own.
         cluster: where jobs run, instead of on this machine.
+        on_end: called when a client has asked the gateway to end and it is idle; None refuses every such request.
     """
 
     host: str
@@ -92,54 +124,73 @@ class EmbeddedGateway:
         address: Address = Address(),
         token: str = "",
         cluster: Cluster | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         self._data_folder = DataFolder(folder)
         self._usage_limit_seconds = usage_limit_seconds
-        self._limits = limits
+        self._limits = limits or Limits()
         self._address = address
         self._cluster = cluster
         self.token = token
+        self._on_end = on_end
         self._wake = threading.Event()
         self._closing = False
 
-    async def __aenter__(self) -> Self:
-        """Raises EmbeddedGatewayError when the data folder or the address cannot be used."""
-        await anyio.to_thread.run_sync(self._start)
-        return self
+    def __enter__(self) -> Self:
+        """Start to serve.
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._stop)
-
-    def _start(self) -> None:
-        limits = self._limits or Limits.from_environment()
+        Raises:
+            EmbeddedGatewayError: the data folder or the address cannot be used.
+        """
         self._data_folder.prepare()
         discard_abandoned(self._data_folder)
         with ExitStack() as opened:
-            database = Database(self._data_folder.database_file, runner="ray" if self._cluster else "process")
-            opened.enter_context(closing(database))
-            seed(self._data_folder, database)
+            self._database = Database(self._data_folder.database_file, runner="ray" if self._cluster else "process")
+            opened.enter_context(closing(self._database))
+            seed(self._data_folder, self._database)
             self.token = self.token or self._data_folder.token()
             listener = opened.enter_context(_listen(self._address))
             self.host = _url(listener)
-            self._runner = self._make_runner(database, limits)
-            gateway = Gateway(
-                self._data_folder, database, self.token, self._runner, self._wake.set, self._usage_limit_seconds
-            )
-            self._serve(gateway_app(gateway), listener)
+            self._runner = self._make_runner()
+            self._serve(listener)
             self._opened = opened.pop_all()
+        return self
 
-    def _make_runner(self, database: Database, limits: Limits) -> Runner:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing = self._server.should_exit = True
+        self._wake.set()
+        for thread in self._threads:
+            thread.join()
+        self._opened.close()
+
+    @property
+    def requests(self) -> int:
+        """How many requests there were."""
+        return self._activity.begun
+
+    def idle_seconds(self) -> float:
+        """Return for how long nothing has asked and no job is active; 0.0 while something does or is."""
+        if self._activity.open or self._database.active_jobs():
+            return 0.0
+        return time.monotonic() - self._activity.last
+
+    def _make_runner(self) -> Runner:
         if self._cluster is None:
-            return ProcessRunner(self._data_folder, database, limits)
-        from .execution.ray.runner import RayRunner
+            return ProcessRunner(self._data_folder, self._database, self._limits)
+        from .execution.ray.runner import RayRunner  # which is in an extra
 
-        return RayRunner(self._data_folder, database, limits, self._cluster, self.host)
+        return RayRunner(self._data_folder, self._database, self._limits, self._cluster, self.host)
 
-    def _serve(self, app: Starlette, listener: socket) -> None:
-        self._server = _Server(uvicorn.Config(app, **_UVICORN))
+    def _serve(self, listener: socket) -> None:
+        gateway = Gateway(
+            self._data_folder, self._database, self.token, self._runner, self._wake.set, self._usage_limit_seconds
+        )
+        app = gateway_app(gateway)
+        app.router.routes.append(resource(gateway, "gateway/end", POST=self._end))
+        self._activity = _Activity(app)
+        self._server = _Server(uvicorn.Config(self._activity, **_UVICORN))
         self._threads = [
             threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True),
             threading.Thread(target=self._dispatch, daemon=True),
@@ -148,6 +199,16 @@ class EmbeddedGateway:
             thread.start()
         if not self._server.is_up.wait(_START_SECONDS):
             raise EmbeddedGatewayError("the gateway of this machine did not start")
+
+    async def _end(self, _: Gateway, __: Request) -> Response:
+        """Answer a client of a newer version, which would start that in our place."""
+        if self._on_end is None:
+            raise ApiError(409, "This gateway was started by hand, and is ended by hand.")
+        active_jobs = await blocking(self._database.active_jobs)
+        if active_jobs or self._activity.open > 1:  # this request is one
+            raise ApiError(409, "This gateway has jobs or requests under way.")
+        self._on_end()
+        return Json({"message": "This gateway ends."}, 202)
 
     def _dispatch(self) -> None:
         """Start what waits, give up what died; woken by a run, else once a second."""
@@ -158,13 +219,6 @@ class EmbeddedGateway:
             except Exception:  # whatever it is, the queue must go on
                 logger.exception("the queue could not be looked at; trying again")
             self._wake.wait(_DISPATCH_SECONDS)
-
-    def _stop(self) -> None:
-        self._closing = self._server.should_exit = True
-        self._wake.set()
-        for thread in self._threads:
-            thread.join()
-        self._opened.close()
 
 
 def _listen(address: Address) -> socket:

@@ -84,7 +84,7 @@ async def before_upload(ctx: Ctx, name: str, rehearse: Callable[[], Awaitable[No
     if session.settings.consent == "never":
         return Go()
     client = await session.client()
-    if client.account.is_embedded:
+    if client.gateway.runs_code_here:
         where = "Its code will run on this machine, with your rights, when it is run."
         question = f"Upload the function {name!r}? {where} If there is one of that name, it is replaced."
         return await consent(ctx, question, rehearse)

@@ -22,9 +22,6 @@ class Settings(BaseSettings):
             name of an account saved by qiskit-ibm-runtime.
         home: the data folder of this machine's gateway; by default a folder of the user's.
         local_usage_limit_seconds: quota of the embedded gateway, in seconds of running functions.
-        runner, ray_address, ray_shared_folder, advertise: of the command ``gateway``: where its jobs run, and
-            when that is a Ray cluster, its dashboard, where its nodes see the data folder if they do, and what
-            they call the gateway if not by the address it listens on.
         reply_characters: the longest reply; 20,000 is well below where hosts cut replies.
         allow_dirs: local folders that tools may read and write; the working directory by default.
         consent: how the person is asked before something is overwritten, deleted, uploaded to run on this machine,
@@ -43,10 +40,6 @@ class Settings(BaseSettings):
     account: str = ""
     home: Path | None = None
     local_usage_limit_seconds: float | None = Field(default=None, ge=0)
-    runner: Literal["process", "ray"] = "process"
-    ray_address: str = Field(default="", pattern="^(https?://.+)?$")
-    ray_shared_folder: str = ""
-    advertise: str = Field(default="", pattern="^(https?://.+)?$")
     reply_characters: int = Field(default=20_000, ge=2_000, le=250_000)
     allow_dirs: list[Path] = Field(default_factory=list)
     consent: Literal["auto", "never", "always"] = "auto"

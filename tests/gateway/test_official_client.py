@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 
-from qiskit_functions_gateway.server import EmbeddedGateway
+from qiskit_functions_gateway.server import GatewayServer
 
 PATTERN = """\
 import os
@@ -86,14 +85,14 @@ NO_SERVICE = {"runtime": None}
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedGateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
     folder = tmp_path_factory.mktemp("official") / "home"
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(EmbeddedGateway(folder)) as opened:
+    with GatewayServer(folder) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def client(gateway: EmbeddedGateway) -> Any:
+def client(gateway: GatewayServer) -> Any:
     from qiskit_serverless import ServerlessClient
 
     return ServerlessClient(host=gateway.host, token=gateway.token, instance="local", channel="local")
@@ -144,7 +143,7 @@ def finished(client: Any, pattern: Any, tmp_path_factory: pytest.TempPathFactory
     return job
 
 
-def test_a_wrong_token_is_told_at_once(gateway: EmbeddedGateway) -> None:
+def test_a_wrong_token_is_told_at_once(gateway: GatewayServer) -> None:
     from qiskit_serverless import QiskitServerlessException, ServerlessClient
 
     with pytest.raises(QiskitServerlessException, match="Authorization token is not valid"):

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from qiskit_functions_gateway.api.context import Gateway
-from qiskit_functions_gateway.server import EmbeddedGateway
+from qiskit_functions_gateway.server import GatewayServer
 
 from .captured import capture
 from .raw_http import encoded, multipart, send, tar_of
@@ -120,7 +120,7 @@ def captured_world(folder: Path) -> Iterator[World]:
 
 
 async def _run_all(folder: Path) -> dict[str, str]:
-    async with EmbeddedGateway(folder, token=TOKEN) as gateway:
+    with GatewayServer(folder, token=TOKEN) as gateway:
         await anyio.to_thread.run_sync(upload_all, gateway.host)
         ids = {captured: run(gateway.host, *given) for captured, given in RUNS.items()}
         with anyio.fail_after(60):

@@ -19,7 +19,7 @@ import httpx
 import psutil
 
 from qiskit_functions_gateway.execution.limits import Limits
-from qiskit_functions_gateway.server import EmbeddedGateway
+from qiskit_functions_gateway.server import GatewayServer
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database
 from qiskit_functions_gateway.storage.job_states import ACTIVE
@@ -37,14 +37,11 @@ SAVE = "import os, pathlib\npathlib.Path(os.environ['RESULTS_PATH']).write_text(
 _SERVE = """
 import sys
 from pathlib import Path
-import anyio, anyio.to_thread
 from qiskit_functions_gateway.execution.limits import Limits
-from qiskit_functions_gateway.server import EmbeddedGateway
-async def main():
-    async with EmbeddedGateway(Path(sys.argv[1]), limits=Limits.from_argument(sys.argv[2])) as gateway:
-        print(gateway.host, gateway.token, flush=True)
-        await anyio.to_thread.run_sync(sys.stdin.read)
-anyio.run(main)
+from qiskit_functions_gateway.server import GatewayServer
+with GatewayServer(Path(sys.argv[1]), limits=Limits.from_argument(sys.argv[2])) as gateway:
+    print(gateway.host, gateway.token, flush=True)
+    sys.stdin.read()
 """
 
 
@@ -153,9 +150,9 @@ def archive(files: dict[str, bytes]) -> bytes:
 @asynccontextmanager
 async def user_of(home: Path, limits: Limits | None = None) -> AsyncIterator[User]:
     """A user of a gateway in this process."""
-    chosen = limits or Limits(max_jobs=2)
-    async with EmbeddedGateway(home, limits=chosen) as gateway, speaking(gateway.host, gateway.token) as user:
-        yield user
+    with GatewayServer(home, limits=limits or Limits(max_jobs=2)) as gateway:
+        async with speaking(gateway.host, gateway.token) as user:
+            yield user
 
 
 @asynccontextmanager

@@ -118,7 +118,8 @@ class Transport:
     """Requests to one server for one account, over pooled connections.
 
     Args:
-        base: the URL that paths are appended to, with a slash at its end.
+        base: the URL that paths are appended to, with a slash at its end; or what gives it after ``headers``, for a
+            server that may be started again elsewhere.
         headers: gives the headers of each request.
         secrets: texts that must not appear in an error.
         server: what errors call the server.
@@ -126,7 +127,7 @@ class Transport:
 
     def __init__(
         self,
-        base: str,
+        base: str | Callable[[], str],
         headers: HeadersSource,
         *,
         secrets: Sequence[str] = (),
@@ -135,7 +136,7 @@ class Transport:
         retries: RetryPolicy | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        self._base = base
+        self._base = base if callable(base) else lambda: base
         self._headers = headers
         self._secrets = tuple(secrets)
         self._server = server
@@ -218,7 +219,7 @@ class Transport:
         with span(path), self._deadline(self.timeouts.transfer):
             headers = await self._headers()
             async with self._pool.stream(
-                "GET", self._base + path, self._server, headers=headers, params=params
+                "GET", self._base() + path, self._server, headers=headers, params=params
             ) as response:
                 if response.status != HTTPStatus.OK:
                     raise self._answer(response, *await self._body_or_file(response, None), headers).error()
@@ -261,7 +262,7 @@ class Transport:
         **content: Any,
     ) -> Answer:
         headers = {"Accept": "application/json", **(form_headers or {}), **await self._headers()}
-        async with self._pool.stream(method, self._base + path, self._server, headers=headers, **content) as response:
+        async with self._pool.stream(method, self._base() + path, self._server, headers=headers, **content) as response:
             answer = self._answer(response, *await self._body_or_file(response, large_to), headers)
         logger.debug("%s %s: %d", method, path, answer.status)
         date, known = date_of(answer.headers), self.server_now()

@@ -16,6 +16,7 @@ from ..errors import GatewayFault, InputError
 from ..http.forms import PART_BYTES, FormFile, bytes_in_parts
 from ..local_files import open_regular, replacing
 from .functions import split_name
+from .gateway_traits import GatewayTraits
 
 if TYPE_CHECKING:
     from ..http.transport import Transport
@@ -40,13 +41,13 @@ class Files:
     function has a folder for each user, and with ``scope="provider"`` one for its provider.
 
     Args:
-        drops_characters: whether the gateway looks for a file without the characters that an upload replaces,
+        traits: whether the gateway looks for a file without the characters that an upload replaces,
             as Qiskit Serverless's does, so that it may find another file.
     """
 
-    def __init__(self, transport: Transport, *, drops_characters: bool) -> None:
+    def __init__(self, transport: Transport, traits: GatewayTraits) -> None:
         self._transport = transport
-        self._drops_characters = drops_characters
+        self._traits = traits
 
     async def list(self, function: str, *, scope: FileScope = "user") -> list[str]:
         """Return the files' names, sorted, without hidden files and folders.
@@ -157,7 +158,7 @@ class Files:
     def _findable(self, name: str) -> str:
         if not name or name in (".", "..") or re.search(r"[/\\\0]", name):
             raise InputError(f"{name!r} is not a file's name", next_step="Take a name from list_files.")
-        if self._drops_characters and _OTHER_CHARACTERS.search(name):
+        if self._traits.drops_characters and _OTHER_CHARACTERS.search(name):
             raise InputError(
                 f"the gateway looks for {name!r} without some of its characters, and may find another file",
                 next_step="Take the name that upload_file gave; a function can rename its own files.",

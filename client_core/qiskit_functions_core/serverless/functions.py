@@ -12,6 +12,7 @@ from ..errors import BadRequest, GatewayFault, InputError, NotFound, QiskitFunct
 from ..http.forms import FormFile, bytes_in_parts
 from ..models import ArgumentsSchema, Function, parsed, parsed_list
 from ..suggestions import did_you_mean
+from .gateway_traits import GatewayTraits
 
 if TYPE_CHECKING:
     from ..http.transport import Transport
@@ -55,13 +56,13 @@ class Functions:
     """The functions that the account can run.
 
     Args:
-        overwrites_providers: whether the gateway lets an upload without a provider overwrite a provider's
+        traits: whether the gateway lets an upload without a provider overwrite a provider's
             function of that title, as Qiskit Serverless's does and the embedded one does not.
     """
 
-    def __init__(self, transport: Transport, *, overwrites_providers: bool) -> None:
+    def __init__(self, transport: Transport, traits: GatewayTraits) -> None:
         self._transport = transport
-        self._overwrites_providers = overwrites_providers
+        self._traits = traits
 
     async def list(self, *, kind: Kind = "all", provider: str = "") -> list[Function]:
         """Return all functions of a kind, sorted by name; the gateway itself neither sorts nor pages.
@@ -151,7 +152,7 @@ class Functions:
             raise InputError(
                 "only a provider's function can be an image", next_step="Name it provider/title, with your provider."
             )
-        if self._overwrites_providers and not provider:
+        if self._traits.overwrites_providers and not provider:
             await self._refuse_to_overwrite_a_provider(title)
         fields = {
             "title": title,

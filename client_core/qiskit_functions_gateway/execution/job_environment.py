@@ -6,30 +6,13 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from qiskit_functions_core.surroundings import installer_settings, surroundings
+
 from ..storage.data_folder import DataFolder
 from ..storage.database import JobRow
 
 if TYPE_CHECKING:
     from .environments import Environment
-
-_INHERITED = frozenset(
-    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "VIRTUAL_ENV"}
-    | {
-        "SYSTEMROOT",
-        "SYSTEMDRIVE",
-        "USERPROFILE",
-        "APPDATA",
-        "LOCALAPPDATA",
-        "PATHEXT",
-        "COMSPEC",
-        "NUMBER_OF_PROCESSORS",
-    }
-    | {"SSL_CERT_FILE", "SSL_CERT_DIR", "OMP_NUM_THREADS", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
-)
-"""What a process needs of its surroundings; everything else, tokens above all, stays out of a function."""
-
-_FOR_INSTALLERS = ("UV_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_CACHE_HOME")
-"""What says where packages come from, as beginnings of names in upper case."""
 
 
 def marks(data_folder: DataFolder, job: JobRow) -> dict[str, str]:
@@ -47,7 +30,7 @@ def for_function(data_folder: DataFolder, job: JobRow, port: int, environment: E
         port: the loopback port at which its requests are answered.
     """
     data = data_folder.function_data(job.provider, job.title)
-    variables = _surroundings()
+    variables = surroundings()
     if environment:
         variables["VIRTUAL_ENV"] = str(environment.path)
         variables["PATH"] = f"{environment.programs}{os.pathsep}{variables.get('PATH', os.defpath)}"
@@ -85,9 +68,4 @@ def of_job(job: JobRow, host: str) -> dict[str, str]:
 
 def for_installer(data_folder: DataFolder, job: JobRow) -> dict[str, str]:
     """Return what uv and pip need, and nothing more: to build a package is to run its code."""
-    chosen = {name: value for name, value in os.environ.items() if name.upper().startswith(_FOR_INSTALLERS)}
-    return {**_surroundings(), **chosen, **marks(data_folder, job)}
-
-
-def _surroundings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
+    return {**surroundings(), **installer_settings(), **marks(data_folder, job)}

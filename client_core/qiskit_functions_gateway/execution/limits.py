@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from typing import Self, TypeVar
-
-from qiskit_functions_core.errors import EmbeddedGatewayError
-
-T = TypeVar("T")
+from typing import Self
 
 MEBIBYTE = 1024 * 1024
 
@@ -32,19 +28,6 @@ class Limits:
     log_mb: float = 50
 
     @classmethod
-    def from_environment(cls) -> Self:
-        """``QISKIT_FUNCTIONS_JOB_SECONDS``, ``…_MEMORY_MB`` and ``…_LOG_MB``; what is not set keeps its default.
-
-        Raises:
-            EmbeddedGatewayError: one is no positive number.
-        """
-        return cls(
-            seconds=_positive("QISKIT_FUNCTIONS_JOB_SECONDS", cls.seconds),
-            memory_mb=_positive("QISKIT_FUNCTIONS_JOB_MEMORY_MB", cls.memory_mb),
-            log_mb=_positive("QISKIT_FUNCTIONS_JOB_LOG_MB", cls.log_mb),
-        )
-
-    @classmethod
     def from_argument(cls, text: str) -> Self:
         return cls(**json.loads(text))
 
@@ -58,19 +41,3 @@ class Limits:
     @property
     def log_bytes(self) -> int:
         return int(self.log_mb * MEBIBYTE)
-
-
-def _positive(variable: str, default: T) -> float | T:
-    text = os.environ.get(variable)
-    if not text:
-        return default
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise EmbeddedGatewayError(
-            f"{variable} is {text!r}, which is no positive number",
-            next_step="Ask the person to correct or remove it.",
-        )
-    return number

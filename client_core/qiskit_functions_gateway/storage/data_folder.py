@@ -14,15 +14,6 @@ from qiskit_functions_core.local_files import atomic_write
 from .locks import locked
 
 
-def default_data_folder() -> Path:
-    """Return ``QISKIT_FUNCTIONS_HOME``, or the platform's folder for a user's application data."""
-    if chosen := os.environ.get("QISKIT_FUNCTIONS_HOME"):
-        return Path(chosen).expanduser()
-    import platformdirs  # supervisors are given the folder
-
-    return Path(platformdirs.user_data_dir("qiskit-functions-mcp", appauthor=False))
-
-
 @dataclass(frozen=True)
 class JobFolder:
     """What the gateway keeps of one job."""
@@ -74,13 +65,18 @@ class FunctionData:
 
 @dataclass(frozen=True)
 class DataFolder:
-    """One data folder, which several processes may use at the same time."""
+    """One data folder, which one gateway serves, and which supervisors use beside it."""
 
     path: Path
 
     @property
     def database_file(self) -> Path:
         return self.path / "gateway.db"
+
+    @property
+    def gateway_file(self) -> Path:
+        """Says where the gateway that serves the folder answers."""
+        return self.path / "gateway.json"
 
     @property
     def artifacts(self) -> Path:

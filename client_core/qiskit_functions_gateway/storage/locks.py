@@ -48,10 +48,14 @@ if sys.platform == "win32":
     import msvcrt
 
     def _take(descriptor: int) -> bool:
+        # Windows lets no other process read a byte that is locked, so it is one behind the content.
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
         return True
 
 else:

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
+from qiskit_functions_core.serverless.local_gateway import default_data_folder
 
 
 def main(file: Path, home: str | None) -> int:
     """Write a backup to ``file`` and return the exit code. A gateway and jobs may run at the same time."""
     from qiskit_functions_gateway.storage.backup import backup
-    from qiskit_functions_gateway.storage.data_folder import DataFolder, default_data_folder
+    from qiskit_functions_gateway.storage.data_folder import DataFolder
 
     try:
         backup(DataFolder(Path(home) if home else default_data_folder()), file)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from qiskit_functions_gateway.settings import add_arguments
+
 if TYPE_CHECKING:
     from ..settings import Settings
 
@@ -25,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return demo()
     if command == "gateway":
-        return _gateway(**options)
+        return _gateway(options)
     if command == "backup":
         from .backup import main as backup
 
@@ -74,18 +76,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_gateway(parser: argparse.ArgumentParser) -> None:
-    # The server's own --host is a gateway to go to, so this one must not be taken for it.
-    parser.add_argument("--host", dest="bind", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="0 is any free one (%(default)s)")
-    parser.add_argument(
-        "--token",
-        help="instead of the data folder's own; better in QISKIT_FUNCTIONS_GATEWAY_TOKEN, which other users cannot see",
-    )
+    # Its --host is where to listen, and the server's own is a gateway to go to.
+    add_arguments(parser)
     parser.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
-    parser.add_argument("--runner", choices=["process", "ray"], help="where jobs run: here (process), or on a cluster")
-    parser.add_argument("--ray-address", help="a Ray cluster's dashboard, such as http://head:8265")
-    parser.add_argument("--ray-shared-folder", help="where its nodes see the data folder, if they do")
-    parser.add_argument("--advertise", help="the gateway's address for them, if it is not the one it listens on")
 
 
 def _add_backup(parser: argparse.ArgumentParser) -> None:
@@ -93,13 +86,13 @@ def _add_backup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
 
 
-def _gateway(bind: str, port: int, token: str | None, **flags: Any) -> int:
-    settings = _settings(flags)
+def _gateway(flags: dict[str, Any]) -> int:
+    settings = _settings({name: flags[name] for name in ("home", "log_level", "log_format")})
     if settings is None:
         return 2
     from .gateway import main as gateway
 
-    return gateway(bind, port, token, settings)
+    return gateway(argparse.Namespace(**flags), settings)
 
 
 def _serve(flags: dict[str, Any]) -> int:

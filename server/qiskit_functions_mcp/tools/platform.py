@@ -86,7 +86,7 @@ async def get_usage(ctx: Ctx) -> Annotated[CallToolResult, UsageReply]:
         instance=client.instance if client.account.instance else None,
         source=client.account.source,
     )
-    answer = UsageReply(account=account, standing=check.outcome, message=check.message)
+    answer = UsageReply(account=account, standing=check.outcome, message=f"{check.message} {client.notice}".rstrip())
     if usage:
         answer.consumed_seconds = usage.consumed
         answer.limit_seconds = usage.limit

@@ -23,6 +23,7 @@ from qiskit_functions_core.errors import GatewayFault, GatewayTimeout, InputErro
 from qiskit_functions_core.http.transport import RetryPolicy, Timeouts
 from qiskit_functions_core.serverless.files import Files
 from qiskit_functions_core.serverless.gateway import gateway_transport
+from qiskit_functions_core.serverless.gateway_traits import ELSEWHERE, THIS_MACHINE, GatewayTraits
 from support.clients import By, InTurn, NotingGateway, noting_gateway
 from support.serving import handling
 from support.still_gateway import TOKEN, StillGateway, still_gateway
@@ -48,12 +49,12 @@ def noting() -> Iterator[NotingGateway]:
 
 @asynccontextmanager
 async def files_of(
-    host: str, *, drops_characters: bool = True, timeouts: Timeouts | None = None
+    host: str, *, traits: GatewayTraits = ELSEWHERE, timeouts: Timeouts | None = None
 ) -> AsyncIterator[Files]:
     account = Account(channel=Channel.LOCAL, host=host, token=SecretStr(TOKEN))
     transport = gateway_transport(account, retries=RetryPolicy(base=0.01), timeouts=timeouts)
     try:
-        yield Files(transport, drops_characters=drops_characters)
+        yield Files(transport, traits)
     finally:
         await transport.aclose()
 
@@ -126,7 +127,7 @@ async def test_a_name_cannot_break_out_of_the_form(noting: NotingGateway) -> Non
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\0b"])
 async def test_what_is_not_a_file_name_is_refused_unsent(noting: NotingGateway, name: str) -> None:
-    async with files_of(noting.host, drops_characters=False) as files:
+    async with files_of(noting.host, traits=THIS_MACHINE) as files:
         with pytest.raises(InputError, match="not a file's name"):
             await files.delete("mine", name)
     assert noting.asked == []
@@ -148,7 +149,7 @@ async def test_a_gateway_that_keeps_names_as_they_are_finds_them(gateway: StillG
     folder = gateway.gateway.data_folder.function_data("", "mine").path
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "by the function.txt").write_text("result")
-    async with files_of(gateway.host, drops_characters=False) as files:
+    async with files_of(gateway.host, traits=THIS_MACHINE) as files:
         assert await files.read("mine", "by the function.txt", limit=100) == b"result"
 
 

@@ -23,12 +23,13 @@ from starlette.routing import Route
 from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.execution.runner import Cluster
-from qiskit_functions_gateway.server import Address, EmbeddedGateway
+from qiskit_functions_gateway.server import Address, GatewayServer
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database
 from qiskit_functions_gateway.storage.job_states import ACTIVE, JobStatus
 from qiskit_functions_mcp.commands.cli import main
 from support.gateways import SAVE, WAIT, User, archive, speaking
+from support.gateways import user_of as user_on_processes
 from support.ray_cluster import START_TIMEOUT, free_port, ray_cluster
 from support.serving import eventually, serving
 
@@ -120,9 +121,9 @@ def home(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def user_of(home: Path, cluster: Cluster, port: int = 0, limits: Limits | None = None) -> AsyncIterator[User]:
-    gateway = EmbeddedGateway(home, limits=limits or Limits(), address=Address(port=port), cluster=cluster)
-    async with gateway, speaking(gateway.host, gateway.token) as user:
-        yield user
+    with GatewayServer(home, limits=limits, address=Address(port=port), cluster=cluster) as gateway:
+        async with speaking(gateway.host, gateway.token) as user:
+            yield user
 
 
 def nowhere() -> Cluster:
@@ -342,11 +343,7 @@ async def test_jobs_wait_for_a_processor_longer_than_ray_would_let_them(
 
 async def test_gateways_with_and_without_a_cluster_leave_each_others_jobs_alone(home: Path, ray: Cluster) -> None:
     where = "import os\nprint('ray' if 'RAY_ADDRESS' in os.environ else 'process')"
-    async with (
-        EmbeddedGateway(home) as gateway,
-        speaking(gateway.host, gateway.token) as near,
-        user_of(home, ray) as far,
-    ):
+    async with user_on_processes(home) as near, user_of(home, ray) as far:
         await near.upload("where", where)
         jobs = [await near.run("where"), await far.run("where")]
         assert [await near.ended(job) for job in jobs] == ["SUCCEEDED"] * 2

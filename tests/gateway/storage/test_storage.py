@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
-from qiskit_functions_gateway.server import EmbeddedGateway
+from qiskit_functions_gateway.server import GatewayServer
 from qiskit_functions_gateway.storage.backup import backup
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database, JobFilter
@@ -56,9 +56,11 @@ async def test_a_folder_of_a_newer_version_is_refused_by_name_and_left_alone(tmp
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA user_version = 99")
     before = database.read_bytes()
-    with pytest.raises(EmbeddedGatewayError, match=f"{database} was written by a newer version"):
-        async with EmbeddedGateway(tmp_path / "home"):
-            pass
+    with (
+        pytest.raises(EmbeddedGatewayError, match=f"{database} was written by a newer version"),
+        GatewayServer(tmp_path / "home"),
+    ):
+        pass
     assert database.read_bytes() == before
 
 
@@ -158,18 +160,19 @@ def test_a_backup_that_cannot_be_written_or_has_no_source_says_so(tmp_path: Path
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     folder = tmp_path / place
-    with pytest.raises(EmbeddedGatewayError, match=f"the data folder {folder} cannot be used"):
-        async with EmbeddedGateway(folder):
-            pass
+    with pytest.raises(EmbeddedGatewayError, match=f"the data folder {folder} cannot be used"), GatewayServer(folder):
+        pass
 
 
 async def test_a_database_that_is_none_is_named_and_left_alone(tmp_path: Path) -> None:
     home = DataFolder(tmp_path / "home")
     home.prepare()
     home.database_file.write_bytes(b"something else entirely" * 100)
-    with pytest.raises(EmbeddedGatewayError, match=f"the database {home.database_file} cannot be used"):
-        async with EmbeddedGateway(home.path):
-            pass
+    with (
+        pytest.raises(EmbeddedGatewayError, match=f"the database {home.database_file} cannot be used"),
+        GatewayServer(home.path),
+    ):
+        pass
     assert home.database_file.read_bytes().startswith(b"something else")
 
 

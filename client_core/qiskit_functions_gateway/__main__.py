@@ -1,0 +1,290 @@
+"""``python -m qiskit_functions_gateway --home FOLDER``: the gateway of a data folder, one process however many use it.
+
+``serving.lock`` in the folder is held for as long as the process lives, so there is one. ``gateway.json`` says where it
+answers; the process holds a lock on that file too, from before there is anything in it until it is removed. So a
+client that finds it locked knows that what wrote it is alive and has the address, and may send it the folder's token.
+A process identifier or an answer on the port could not tell it: both are used again by others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.metadata import version
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qiskit_functions_core.errors import EmbeddedGatewayError
+
+from .execution.runner import Cluster
+from .settings import USAGE_LIMIT, FolderSettings, add_arguments, data_folder_of, folder_settings, limits_of, refusal
+from .storage.data_folder import DataFolder
+from .storage.locks import Busy, locked
+
+if TYPE_CHECKING:
+    from .server import GatewayServer
+
+logger = logging.getLogger("qiskit_functions_gateway")
+
+_LOOK_SECONDS = 1.0
+"""Between two looks whether to end."""
+
+_GRACE_SECONDS = 0.5
+"""A client looks at ``gateway.json`` before it sends a request. So after the file was removed, what had looked just
+before is still answered for as long as this; on a busy machine there may be a tenth of a second between the two."""
+
+_TAKEOVER_SECONDS = 20.0
+"""How long to wait for another process that has the folder and does not say where it answers: it starts, or ends."""
+
+_LOG_BYTES = 1024 * 1024
+"""Of the log and of the one before it: enough for thousands of warnings."""
+
+
+class AlreadyServed(EmbeddedGatewayError):
+    """Another process serves the data folder."""
+
+
+class _End:
+    """Wakes the main thread when the process is to end.
+
+    Attributes:
+        wake: set when there is a reason.
+        is_told: the reason is final: a signal, or that the data folder is gone. Else the gateway goes on if a request
+            comes after all.
+    """
+
+    def __init__(self) -> None:
+        self.wake = threading.Event()
+        self.is_told = False
+
+    def ask(self) -> None:
+        self.wake.set()
+
+    def tell(self) -> None:
+        self.is_told = True
+        self.wake.set()
+
+
+class _Person:
+    """Started by a person: it says on stderr where it is, and runs until it is told to end."""
+
+    is_person = True
+    idle_seconds: float | None = None
+
+    def ready(self, server: GatewayServer, token_place: str) -> None:
+        print(f"serving on {server.host}\nthe token is {token_place}", file=sys.stderr)
+
+    def failed(self, error: EmbeddedGatewayError) -> None:
+        print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)
+
+    def log_to(self, folder: DataFolder) -> None:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+class _Client:
+    """Started by a client: one line of JSON on stdout says how the start ended, and all else goes to the log."""
+
+    is_person = False
+
+    def __init__(self, idle_seconds: float) -> None:
+        self.idle_seconds: float | None = idle_seconds
+        # Before the first line, what a library writes would be read as part of it.
+        self._stdout = os.dup(1)
+        _to_nowhere(1)
+
+    def ready(self, server: GatewayServer, token_place: str) -> None:
+        self._say({"host": server.host})
+
+    def failed(self, error: EmbeddedGatewayError) -> None:
+        about = {"message": error.message, "next_step": error.next_step}
+        self._say({"error": about, "is_served": isinstance(error, AlreadyServed)})
+
+    def log_to(self, folder: DataFolder) -> None:
+        path = folder.path / "gateway.log"
+        try:
+            path.touch(mode=0o600)
+            handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8", delay=True)
+        except OSError as error:
+            raise EmbeddedGatewayError(f"the log {path} cannot be written: {error.strerror}") from error
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
+        os.chdir(folder.path)  # not to hold on to the folder that a client was started in
+
+    def _say(self, facts: dict[str, Any]) -> None:
+        with suppress(OSError):  # the client was ended while it waited
+            _to_nowhere(2)
+            os.write(self._stdout, json.dumps(facts).encode() + b"\n")
+        os.close(self._stdout)
+
+
+def _to_nowhere(descriptor: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="qiskit_functions_gateway", description="Serve the gateway of a data folder.")
+    parser.add_argument("--home", required=True, help="data folder")
+    parser.add_argument(
+        "--idle-seconds", type=float, help="as a client starts it: end after so long without a request or an active job"
+    )
+    add_arguments(parser)
+    options = parser.parse_args(argv)
+    return serve(options, _Person() if options.idle_seconds is None else _Client(options.idle_seconds))
+
+
+def serve(options: argparse.Namespace, starter: _Person | _Client | None = None) -> int:
+    """Serve as the flags say until the process is told to end; jobs that still run then go on.
+
+    Returns:
+        The exit code.
+    """
+    starter = starter or _Person()
+    if problem := refusal(options):
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    folder = data_folder_of(options)
+    end = _End()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: end.tell())
+    try:
+        folder.prepare()
+        starter.log_to(folder)
+        with _only_one(folder):
+            _serve(folder, options, starter, end)
+    except EmbeddedGatewayError as error:
+        starter.failed(error)
+        return 1
+    except Exception as error:
+        logger.exception("the gateway ended")
+        starter.failed(EmbeddedGatewayError(f"the gateway of this machine did not start: {error!r}"))
+        return 1
+    return 0
+
+
+def _serve(folder: DataFolder, options: argparse.Namespace, starter: _Person | _Client, end: _End) -> None:
+    settings = folder_settings(folder, os.environ)
+    # Not before this process has the folder: of many that are started at once, all others end sooner.
+    from .server import Address, GatewayServer
+
+    with GatewayServer(
+        folder.path,
+        usage_limit_seconds=settings[USAGE_LIMIT],
+        limits=limits_of(settings),
+        address=Address(options.bind, options.port),
+        token=options.token,
+        cluster=_cluster(options),
+        on_end=None if starter.is_person else end.ask,
+    ) as server:
+        logger.info("version %s serves %s on %s", _version(), folder.path, server.host)
+        is_told = False
+        while True:
+            with _published(folder, server, options.token, settings, starter):
+                if not is_told:
+                    place = "given by --token or its variable" if options.token else f"in {folder.path / 'token'}"
+                    starter.ready(server, place)
+                    is_told = True
+                _wait_for_the_end(folder, server, starter.idle_seconds, end)
+            requests = server.requests
+            time.sleep(_GRACE_SECONDS)
+            if end.is_told or server.requests == requests:
+                break
+            end.wake.clear()
+        logger.info("ended")
+
+
+def _cluster(options: argparse.Namespace) -> Cluster | None:
+    if options.runner != "ray":
+        return None
+    return Cluster(options.ray_address, gateway=options.advertise, shared_folder=options.ray_shared_folder)
+
+
+def _wait_for_the_end(folder: DataFolder, server: GatewayServer, idle_seconds: float | None, end: _End) -> None:
+    """Return when the process is told to end, a client has asked for it, or nothing needs the gateway."""
+    look_seconds = min(_LOOK_SECONDS, idle_seconds or _LOOK_SECONDS)
+    while not end.wake.wait(look_seconds):
+        if not folder.gateway_file.exists():
+            end.tell()  # the data folder was deleted, so no client finds this gateway
+        elif idle_seconds is not None and server.idle_seconds() > idle_seconds:
+            end.ask()
+
+
+@contextmanager
+def _only_one(folder: DataFolder) -> Iterator[None]:
+    """Hold the folder's lock.
+
+    Raises:
+        AlreadyServed: another process serves this folder.
+    """
+    deadline = time.monotonic() + _TAKEOVER_SECONDS
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(locked(folder.path / "serving.lock", timeout=0.05))
+                break
+            except Busy:
+                holder = _holder(folder.gateway_file)
+                if holder or time.monotonic() > deadline:
+                    who = f"process {holder['pid']} on {holder['host']}" if holder else "another process"
+                    raise AlreadyServed(
+                        f"the data folder {folder.path} is served by {who}",
+                        next_step="Use that gateway, or end its process first.",
+                    ) from None
+        yield
+
+
+def _holder(path: Path) -> dict[str, Any]:
+    """Return what another gateway says of itself; nothing when it does not yet, or not any more."""
+    try:
+        facts = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) and {"pid", "host"} <= facts.keys() else {}
+
+
+@contextmanager
+def _published(
+    folder: DataFolder, server: GatewayServer, token: str, settings: FolderSettings, starter: _Person | _Client
+) -> Iterator[None]:
+    """Let clients find the gateway.
+
+    Args:
+        token: if it is not the folder's own, which clients read from its file.
+    """
+    facts = {
+        "host": server.host.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:"),
+        "pid": os.getpid(),
+        "node": platform.node(),
+        "version": _version(),
+        "ends_when_idle": not starter.is_person,
+        "settings": settings,
+        **({"token": token} if token else {}),
+    }
+    path = folder.gateway_file
+    path.unlink(missing_ok=True)  # of a gateway that was killed
+    with locked(path) as descriptor:
+        os.write(descriptor, json.dumps(facts).encode())
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _version() -> str:
+    return version("qiskit-functions-mcp")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""The gateway's program as clients start it: found, and ended, by the file in its data folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from qiskit_functions_core.serverless.local_gateway import RunningGateway, find_gateway
+
+_END_SECONDS = 30.0
+
+
+def end_gateways(folders: Iterable[Path]) -> list[int]:
+    """End the gateways that serve these data folders, and return which processes they were."""
+    running = [gateway for gateway in map(find_gateway, folders) if gateway]
+    for gateway in running:
+        end(gateway)
+    return [gateway.pid for gateway in running]
+
+
+def end(gateway: RunningGateway, number: int = signal.SIGTERM) -> None:
+    """Send a signal to a gateway, and wait until its process is gone."""
+    os.kill(gateway.pid, number)
+    give_up = time.monotonic() + _END_SECONDS
+    while is_alive(gateway.pid):
+        assert time.monotonic() < give_up, f"the gateway with process {gateway.pid} does not end"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def gateways_under(folder: Path) -> list[Path]:
+    """Return the data folders at or below a folder that say a gateway serves them."""
+    return [file.parent for depth in ("", "*/", "*/*/") for file in folder.glob(f"{depth}gateway.json")]
