@@ -1,4 +1,4 @@
-"""The gateway's jobs: follow them, read what they left, stop them."""
+"""The gateway's jobs: list them, wait for them, read their results and logs, stop them."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ _NO_RESULT = {
 }
 
 _NO_SERVICE = "QiskitRuntimeService not found, cannot stop runtime jobs."
-"""What the gateway says without a token in the request; they are stopped here."""
+"""What the gateway says without a token in the request; the runtime jobs are stopped here."""
 
 LogScope = Literal["user", "provider"]
 JobScope = Literal["own", "provider"]
 
 _FAILURE_CHARACTERS = 100_000
-"""Of the end of a log that explains a failure: 20 lines of 5,000 characters."""
+"""The most characters of a log that explain a failure: 20 lines of 5,000."""
 
 _MOST_QUEUED = 100
-"""Twice what a gateway lets one account have."""
+"""How many queued jobs are read: twice what a gateway lets one account have."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Failure:
     """Why a job failed.
 
     Attributes:
-        message: the function's own error events, else the end of the log from the last traceback on.
-        source: where that was found.
+        message: the function's own error events, else the end of the log, from the last traceback on.
+        source: where the message was found.
     """
 
     message: str
@@ -84,7 +84,7 @@ class Stopped:
         message: what the gateway says that it did.
         logs: the job's log, read before the stop, because some gateways forget it then.
         cancelled: ids of the Qiskit Runtime jobs and sessions that were ended with it.
-        problems: what could not be read or ended, and why; the stop itself was accepted.
+        problems: what could not be read or ended, and why; the gateway accepted the stop itself.
     """
 
     job: Job
@@ -95,11 +95,11 @@ class Stopped:
 
 
 class Jobs:
-    """Jobs that the account may see.
+    """The jobs that the account may see.
 
     Args:
-        platform: where the Qiskit Runtime jobs of a stopped job are cancelled; none leaves them.
-        worker: where large results and logs are read; one of its own by default.
+        platform: where the Qiskit Runtime jobs of a stopped job are cancelled; None leaves them running.
+        worker: where large results and logs are read; None starts one when it is needed.
     """
 
     def __init__(self, transport: Transport, platform: Platform | None = None, worker: Worker | None = None) -> None:
@@ -120,13 +120,21 @@ class Jobs:
         limit: int = 20,
         offset: int = 0,
     ) -> JobPage:
-        """A part of the listing, newest first.
+        """Return a part of the listing, newest first.
 
         Args:
-            function: ``title`` or ``provider/title``.
+            function: only jobs of this function, ``title`` or ``provider/title``.
             provider: only jobs of this provider's functions.
-            scope: own jobs, or those that anybody has of one's provider function, which must be named.
-            limit: 1 or more.
+            kind: only jobs of the account's own functions, or of those of providers.
+            status: only jobs in this status.
+            created_after: only jobs created at this time or later.
+            scope: the account's own jobs, or those of all users of its provider's function, which must be named.
+            limit: how many jobs, 1 or more.
+            offset: how many of the newest jobs to skip.
+
+        Raises:
+            InputError: the filters contradict each other; nothing was sent.
+            NotFound: there is no such function or provider.
         """
         if limit < 1 or offset < 0:
             raise InputError("a page needs a limit of at least 1 and an offset of at least 0")
@@ -151,9 +159,9 @@ class Jobs:
         scope: JobScope = "own",
         page_size: int = 100,
     ) -> AsyncIterator[Job]:
-        """Every job that ``page`` would list, newest first, fetched page by page; each job once.
+        """Give every job that ``page`` would list, newest first and each once, fetched page by page.
 
-        The pages are made here: the gateway's own links to them forget the filters.
+        The pages are counted here: the gateway's own links to them lack the filters.
         """
         seen: set[str] = set()
         offset = 0
@@ -183,21 +191,21 @@ class Jobs:
         Raises:
             NotFound: there is no such job, or it belongs to another account.
         """
-        with not_found_advice("Take a job_id of list_jobs; the jobs of other accounts cannot be seen."):
+        with not_found_advice("Take a job_id from list_jobs; the jobs of other accounts cannot be seen."):
             answer = await self._transport.get(f"jobs/{checked_id(job_id)}/")
         job = parsed(Job, answer.json())
-        if job.id != checked_id(job_id):  # a proxy's cache, or what a stranger says
+        if job.id != checked_id(job_id):  # from a proxy's cache, or from another server
             raise GatewayFault("the gateway answered with another job", status=answer.status, next_step="Ask again.")
         return job
 
     async def recent(self, job_id: str) -> Job:
-        """As ``get``, but what somebody else who waits for the job has just heard is new enough."""
+        """Return a job as another caller that waits for it has just seen it, else as ``get`` does."""
         return await self._polling.recent(checked_id(job_id))
 
     async def queue_position(self, job: Job) -> int | None:
-        """1 for the job that the gateway starts next of those that the account has queued; none for one that is not.
+        """Return the job's place among the account's queued jobs; 1 is started first. None if it is not queued.
 
-        Among accounts, no gateway tells whose turn it is.
+        No gateway tells the order among accounts.
         """
         return await self._polling.place_in_queue(job) if job.status is JobStatus.QUEUED else None
 
@@ -205,20 +213,20 @@ class Jobs:
         return (await self.page(status=JobStatus.QUEUED, limit=_MOST_QUEUED)).jobs
 
     async def events(self, job_id: str, *, errors_only: bool = False) -> list[JobEvent]:
-        """What happened to the job, newest first; of a very long history the newest 1,000 at most."""
+        """Return what happened to the job, newest first; of a very long history, the newest 1,000 at most."""
         params = {"type": "ERROR"} if errors_only else {}
         async with self._stored(f"jobs/{checked_id(job_id)}/events/", "events", params) as (answer, stored):
             events = await self._worker.newest_events(stored) if stored.file else answer.json()
         return parsed_list(JobEvent, events)
 
     async def runtime_jobs(self, job_id: str, *, session: str = "") -> list[RuntimeJob]:
-        """The Qiskit Runtime jobs that the function started, or those of one session."""
+        """Return the Qiskit Runtime jobs that the function started, or only those of one session."""
         answer = (await self._transport.get(f"jobs/{checked_id(job_id)}/runtime_jobs/")).json()
         jobs = parsed_list(RuntimeJob, answer.get("runtime_jobs") if isinstance(answer, dict) else None)
         return [job for job in jobs if session in ("", job.runtime_session)]
 
     async def runtime_sessions(self, job_id: str) -> list[str]:
-        """The ids of the Qiskit Runtime sessions that the function opened, sorted."""
+        """Return the ids of the Qiskit Runtime sessions that the function opened, sorted."""
         jobs = await self.runtime_jobs(job_id)
         return sorted({job.runtime_session for job in jobs if job.runtime_session})
 
@@ -229,7 +237,7 @@ class Jobs:
             limit: bytes that the gateway's answer may have; None for as many as any answer may.
 
         Raises:
-            ResultNotReady: there is none, yet or for good.
+            ResultNotReady: there is no result, yet or ever.
             ValueTooCostly: it is larger than ``limit``.
         """
         async with self._stored_result(job_id) as stored:
@@ -271,7 +279,7 @@ class Jobs:
             save_to: a new file to write the part to, in the format that its ending names.
 
         Raises:
-            ResultNotReady: there is no result, yet or for good.
+            ResultNotReady: there is no result, yet or ever.
             InputError: there is nothing at ``pointer``, it cannot be drawn, or it cannot be saved there.
             ValueTooCostly: reading it takes too much CPU, memory or time.
         """
@@ -291,7 +299,11 @@ class Jobs:
     async def _stored_result(self, job_id: str) -> AsyncIterator[StoredText]:
         async with self._stored(f"jobs/{checked_id(job_id)}/result/", "result") as (answer, stored):
             if not answer.body and not answer.file:
-                raise await self._no_result(job_id)
+                status = (await self.get(job_id)).status
+                reason, next_step = _NO_RESULT.get(
+                    status, (f"it is {status}", "Wait for it with wait_for_job; do not run it again.")
+                )
+                raise ResultNotReady(f"job {job_id} has no result: {reason}", next_step=next_step)
             yield stored
 
     @asynccontextmanager
@@ -308,23 +320,20 @@ class Jobs:
                 text = answer.body.decode(errors="replace") if is_bare else unwrapped(answer.json(), kind)
             yield answer, StoredText(kind, text, answer.file, is_bare=answer.redirected)
 
-    async def _no_result(self, job_id: str) -> ResultNotReady:
-        status = (await self.get(job_id)).status
-        reason, next_step = _NO_RESULT.get(
-            status, (f"it is {status}", "Wait for it with wait_for_job; do not run it again.")
-        )
-        return ResultNotReady(f"job {job_id} has no result: {reason}", next_step=next_step)
-
     async def logs(
         self, job_id: str, *, scope: LogScope = "user", include: str = "", exclude: str = "", tail: int | None = None
     ) -> str:
-        """The log so far, as text; empty when there is none.
+        """Return the log so far; empty if there is none.
 
         Args:
             scope: what users see, or what a provider function logs for its provider.
-            include: a regular expression; see ``filter_lines``.
-            exclude: another.
-            tail: so many lines, from the end of what is left.
+            include: only lines in which this regular expression is found; empty for all.
+            exclude: no lines in which this regular expression is found; empty for none.
+            tail: only so many lines, from the end of what is left; None for all.
+
+        Raises:
+            InputError: a regular expression is not one, or has look-around or back-references.
+            ValueTooCostly: reading it takes too much CPU, memory or time.
         """
         return (await self.log_part(job_id, LogQuery(include, exclude, tail), scope=scope)).text
 
@@ -346,7 +355,7 @@ class Jobs:
             return await run_in_thread(partial(read_log, stored.text or "", query))
 
     async def failure(self, job: Job) -> Failure:
-        """Why this job failed: its error events, else the last error lines of its log."""
+        """Return why this job failed: its error events, else the last error lines of its log."""
         errors = await self.events(job.id, errors_only=True)
         if errors:
             return Failure("\n".join(_event_text(event) for event in reversed(errors)), "events")
@@ -355,7 +364,7 @@ class Jobs:
             try:
                 text = await self._error_lines(job.id, "provider")
             except (Forbidden, NotFound):
-                text = ""  # the provider keeps its log to itself
+                text = ""  # only the provider may read that log
         return Failure(text, "logs") if text else Failure("the job left neither an error event nor a log", "nothing")
 
     async def _error_lines(self, job_id: str, scope: LogScope) -> str:
@@ -363,18 +372,18 @@ class Jobs:
         return (await self.log_part(job_id, query, scope=scope)).text
 
     async def stop(self, job_id: str, *, log_lines: int | None = None) -> Stopped:
-        """Stop the job and end its Qiskit Runtime jobs and sessions; one that has ended stays as it is.
+        """Stop the job, and end its Qiskit Runtime jobs and sessions; a job that has ended stays as it is.
 
-        They are ended here, with our own token: the gateway would do it only for a token in the request's body.
+        They are ended by this client: the gateway would need the account's token in the request's body for it.
 
         Args:
             log_lines: how many lines of the log to return, from its end; None for all.
         """
         problems: list[str] = []
         logs = await _or_problem(lambda: self.logs(job_id, tail=log_lines), "", "its log", problems)
-        # "null": there is no Qiskit Runtime account to hand over; some gateways refuse an absent field.
+        # "null" hands over no Qiskit Runtime account; some gateways refuse a request without the field.
         answer = await self._transport.send("POST", f"jobs/{checked_id(job_id)}/stop/", {"service": "null"})
-        # Asked for after the stop, so that none comes after it.
+        # Read after the stop, so that none is started later.
         none: list[RuntimeJob] = []
         jobs = await _or_problem(lambda: self.runtime_jobs(job_id), none, "its runtime jobs", problems)
         cancelled = await self._end(jobs, problems)
@@ -384,7 +393,7 @@ class Jobs:
         return Stopped(job, message or "", logs, tuple(cancelled), tuple(problems))
 
     async def _end(self, jobs: list[RuntimeJob], problems: list[str]) -> list[str]:
-        """End each session, which cancels its jobs, and each job that is in none; gives the ids."""
+        """Close each session, which cancels its jobs, cancel the other jobs, and return the ids of what was ended."""
         platform, cancelled = self._platform, list[str]()
         if platform is None or not jobs:
             return cancelled
@@ -405,20 +414,20 @@ class Jobs:
         return sorted(cancelled)
 
     def watch(self, job_id: str) -> AsyncIterator[Job]:
-        """The job now and at each change of its status or sub-status, up to a final one.
+        """Give the job now and at each change of its status or sub-status, up to a final one.
 
-        All watchers of one job share its polling.
+        All watchers of a job share its polling.
         """
         return self._polling.watch(checked_id(job_id))
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> Job:
-        """The job when it has ended.
+        """Wait for the job's end, and return the job.
 
         Args:
-            timeout: seconds; none waits for ever.
+            timeout: seconds; None waits without a limit.
 
         Raises:
-            TimeoutError: it is still running then. The job goes on.
+            TimeoutError: the job has not ended by then; it goes on.
         """
         with anyio.fail_after(timeout):
             async for job in self.watch(job_id):
@@ -428,16 +437,16 @@ class Jobs:
 
 
 def checked_id(job_id: str) -> str:
-    """The gateway knows lower-case UUIDs only, and answers anything else with a web page.
+    """Return the id in lower case; the gateway answers anything but a lower-case UUID with a web page.
 
     Raises:
-        InputError: no UUID.
+        InputError: it is not a UUID.
     """
     try:
         return str(UUID(job_id))
     except ValueError:
         raise InputError(
-            f"{job_id!r} is not a job id", next_step="Take the job_id of run_function or list_jobs."
+            f"{job_id!r} is not a job id", next_step="Take a job_id from run_function or list_jobs."
         ) from None
 
 
@@ -445,7 +454,7 @@ def _function_filter(function: str, provider: str, scope: JobScope) -> dict[str,
     if not function and not provider:
         if scope == "provider":
             raise InputError(
-                "the jobs that others have are those of a provider function, which must be named",
+                "the jobs of all users can be listed for a provider's function only, which must be named",
                 next_step="Give function as provider/title.",
             )
         return {}
@@ -474,7 +483,7 @@ def _event_text(event: JobEvent) -> str:
 
 
 def _message(answer: Answer) -> str | None:
-    """What the gateway says; none when that is no gateway's word, as a proxy's page."""
+    """Return the gateway's message; None if the answer is not the gateway's, such as a proxy's page."""
     try:
         body = answer.json() if answer.body else {}
     except GatewayFault:
