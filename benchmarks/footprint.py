@@ -32,7 +32,7 @@ MAX_SERVER, MAX_GATEWAY, MAX_WORKER = 80, 80, 200
 IDLE_SECONDS = 90.0
 """By then the workers must have ended: they wait 60 s for another task."""
 
-GATEWAY, WORKER = "qiskit_functions_gateway", "qiskit_functions_core.values.worker_process"
+GATEWAY, WORKER = "qiskit_functions_gateway", "qiskit_functions_core.values.worker.process"
 FUNCTION = "examples/sampler"
 BELL = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;'
 ARGUMENTS = {"circuit": {"$circuit": BELL}, "backend_name": "fake_manila", "shots": 1000}

@@ -38,8 +38,8 @@ from .serverless.gateway import gateway_transport
 from .serverless.gateway_traits import ELSEWHERE, THIS_MACHINE, GatewayTraits
 from .serverless.jobs import Jobs
 from .serverless.submission import Submission, Submissions
-from .values.worker import Worker
-from .values.worker_child import WorkerLimits
+from .values.worker.child import WorkerLimits
+from .values.worker.worker import Worker
 
 if TYPE_CHECKING:
     from .serverless.local_gateway import LocalGateway

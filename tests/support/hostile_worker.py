@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qiskit_functions_core.values import tasks, worker_process
+from qiskit_functions_core.values.worker import process, tasks
 
 
 def spin() -> None:
@@ -86,4 +86,4 @@ def read_result(stored: dict[str, Any], **others: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     tasks.TASKS["read_result"] = read_result
-    worker_process.main(json.loads(sys.argv[1]))
+    process.main(json.loads(sys.argv[1]))

@@ -25,8 +25,8 @@ from ..errors import (
 )
 from ..job_texts import LogPart, LogQuery, StoredKind, StoredText, read_log, unwrapped
 from ..models import Job, JobEvent, JobPage, JobStatus, RuntimeJob, parsed, parsed_list
-from ..values.handover import Handover
-from ..values.worker import ReadResult, Worker
+from ..values.worker.handover import Handover
+from ..values.worker.worker import ReadResult, Worker
 from .functions import Kind, filters_of, split_name
 from .gateway import not_found_advice
 from .job_polling import Polling

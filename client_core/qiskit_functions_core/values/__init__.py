@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .results import Result, summarize
     from .summary_models import Counts, Outcome, Picture, Summary, ValueSummary
-    from .worker import ReadResult, Worker
-    from .worker_child import WorkerLimits
+    from .worker.child import WorkerLimits
+    from .worker.worker import ReadResult, Worker
 
 __all__ = [
     "Counts",
@@ -46,8 +46,8 @@ _HOMES = {
     "limits": ("Limits",),
     "results": ("Result", "summarize"),
     "summary_models": ("Counts", "Outcome", "Picture", "Summary", "ValueSummary"),
-    "worker": ("ReadResult", "Worker"),
-    "worker_child": ("WorkerLimits",),
+    "worker.worker": ("ReadResult", "Worker"),
+    "worker.child": ("WorkerLimits",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -22,8 +22,8 @@ import pytest
 from qiskit_functions_core.errors import GatewayFault, InputError, LiteralError, ValueTooCostly
 from qiskit_functions_core.job_texts import LogQuery, StoredText
 from qiskit_functions_core.values import decode, encode_arguments
-from qiskit_functions_core.values.worker import Worker
-from qiskit_functions_core.values.worker_child import WorkerLimits
+from qiskit_functions_core.values.worker.child import WorkerLimits
+from qiskit_functions_core.values.worker.worker import Worker
 from support.hostile import HOSTILE, costly
 from support.serving import eventually
 
@@ -339,7 +339,7 @@ def test_the_child_ends_with_its_parent() -> None:
 import anyio, os, psutil, signal
 from qiskit_functions_core.job_texts import StoredText
 from qiskit_functions_core.values import decode, encode_arguments
-from qiskit_functions_core.values.worker import Worker
+from qiskit_functions_core.values.worker.worker import Worker
 
 async def main():
     await Worker().read_result(StoredText("result", "[1]"))

@@ -1,4 +1,4 @@
-"""The child of a worker: ``python -m qiskit_functions_core.values.worker_process SETTINGS``.
+"""The child of a worker: ``python -m qiskit_functions_core.values.worker.process SETTINGS``.
 
 Reads one JSON object a line from standard input, ``{"task": …, "arguments": {…}}``, does the task, and answers with one
 line: ``{"answer": …}``, ``{"error": …}`` for an error that its caller made, or ``{"breach": …}`` for one that nothing
@@ -16,7 +16,7 @@ import threading
 from types import ModuleType
 from typing import Any
 
-from ..errors import QiskitFunctionsError
+from ...errors import QiskitFunctionsError
 
 
 def main(settings: dict[str, Any]) -> None:

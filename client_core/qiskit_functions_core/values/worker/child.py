@@ -18,7 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 logger = logging.getLogger(__name__)
 
-PROGRAM = f"{__package__}.worker_process"
+PROGRAM = f"{__package__}.process"
 
 Reason = Literal["cpu", "memory", "time", "size", "crash"]
 
@@ -84,7 +84,7 @@ class LeftIdle(Exception):
 
 
 class Child:
-    """A process that runs ``worker_process``, with limits set by the kernel or watched from here.
+    """A process that runs ``process``, with limits set by the kernel or watched from here.
 
     Attributes:
         diagnosis: the end of what it wrote to its standard error.

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import NOT_A_GATEWAY, GatewayFault
-from ..job_texts import LogQuery, StoredText
-from ..job_texts import read_log as part_of_log
+from ...errors import NOT_A_GATEWAY, GatewayFault
+from ...job_texts import LogQuery, StoredText
+from ...job_texts import read_log as part_of_log
 from .handover import write_private
 
 _MOST_EVENTS = 1_000
@@ -20,7 +20,7 @@ _TEXT_CHARACTERS = 20_000
 
 def encode_arguments(source: str, target: str, folders: list[str]) -> None:
     """Encode the JSON in the file ``source`` into the file ``target``."""
-    from .encoding import encode_arguments as encode
+    from ..encoding import encode_arguments as encode
 
     arguments = json.loads(Path(source).read_bytes())
     encoded = encode(arguments, allowed_folders=[Path(folder) for folder in folders])
@@ -39,7 +39,7 @@ def read_result(
     save_to: str | None,
 ) -> dict[str, Any]:
     """Summarise a result; draw it into the new file ``picture``, and save it to the new file ``save_to``, if given."""
-    from .results import Result
+    from ..results import Result
 
     result = Result(StoredText.from_json(stored).read(), pointer=pointer)
     summary = result.summary(offset=offset, limit=limit, budget=budget)

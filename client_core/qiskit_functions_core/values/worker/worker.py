@@ -18,13 +18,13 @@ from typing import Any, Literal
 
 import anyio
 
-from ..concurrency import run_in_thread
-from ..errors import GatewayFault, InputError, LiteralError, QiskitFunctionsError, ValueTooCostly
-from ..job_texts import LogPart, LogQuery, StoredText
+from ...concurrency import run_in_thread
+from ...errors import GatewayFault, InputError, LiteralError, QiskitFunctionsError, ValueTooCostly
+from ...job_texts import LogPart, LogQuery, StoredText
+from ..limits import Limits
+from ..summary_models import Form, Picture, Summary, Theme
+from .child import PROGRAM, Breach, Child, LeftIdle, WorkerLimits
 from .handover import Handover, new_file, remove_abandoned
-from .limits import Limits
-from .summary_models import Form, Picture, Summary, Theme
-from .worker_child import PROGRAM, Breach, Child, LeftIdle, WorkerLimits
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Worker:
             return await run_in_thread(partial(json.dumps, arguments))
         if kind == "objects":
             # Here, and not in a thread that ends: Qiskit's allocator must not be loaded there.
-            from .encoding import encode_arguments
+            from ..encoding import encode_arguments
 
             return await run_in_thread(partial(encode_arguments, dict(arguments), allowed_folders=allowed_folders))
         async with Handover() as files:

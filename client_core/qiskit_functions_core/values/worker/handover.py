@@ -15,8 +15,8 @@ from typing import Self
 
 import anyio
 
-from ..concurrency import run_in_thread
-from ..errors import InputError
+from ...concurrency import run_in_thread
+from ...errors import InputError
 
 _PREFIX = "qiskit-functions-values-"
 
