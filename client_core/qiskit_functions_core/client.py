@@ -1,4 +1,4 @@
-"""The one object that users of the core hold."""
+"""``FunctionsClient``: the object through which all of the core is used."""
 
 from __future__ import annotations
 
@@ -47,12 +47,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 QUESTION_SECONDS = 10.0
-"""Long enough for a platform that is slow, and short enough for a person who waits (the design's default)."""
+"""How long pre-flight waits for an answer: enough for a slow platform, and bearable for a person who waits."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """How a run is spread; none leaves it to the gateway. The gateway's limits are 5, 2 and 10 workers."""
+    """How a run is distributed; None leaves it to the gateway.
+
+    Attributes:
+        workers: at most 5, which is the gateway's limit.
+        min_workers: at most 2.
+        max_workers: at most 10.
+        auto_scaling: whether the gateway chooses between these two.
+    """
 
     workers: int | None = None
     min_workers: int | None = None
@@ -63,21 +70,30 @@ class RunConfig:
 class FunctionsClient:
     """Qiskit Functions of one account: ``async with FunctionsClient(resolve_account()) as client:``
 
-    Entering it opens the connection pool, and with no account starts the gateway of this machine if it does not run;
-    nothing is sent before the first call. That gateway is a process of its own, which others use too and which ends
-    when it is idle; a call that comes later starts it again.
+    Entering it opens the connection pool, and without an account starts this machine's gateway if it does not run yet;
+    nothing is sent before the first call. That gateway is a separate process, which other clients use too and which
+    ends when it is idle; a later call starts it again.
 
     Attributes:
-        functions, jobs, files, platform: what the account can run, has run, has there, and can run on.
-        gateway: what its gateway does differently.
+        functions: the functions that the account can run.
+        jobs: its jobs.
+        files: the files of its functions.
+        platform: its quota and backends.
+        gateway: what its gateway does differently from others.
 
     Args:
-        home: the data folder of this machine's gateway; the user's own by default.
-        local_usage_limit: seconds of quota that this machine's gateway gets if it is started here; None keeps what its
-            data folder has.
-        allowed_folders: where ``$file`` in arguments may read.
-        question_seconds: how long pre-flight waits for each of its questions.
-        worker_limits: what the worker process may take for one value, to encode or to read it.
+        home: the data folder of this machine's gateway; by default the user's own.
+        local_usage_limit: the quota in seconds with which this client starts this machine's gateway; None keeps what
+            its data folder has.
+        allowed_folders: the folders that ``$file`` in arguments may read.
+        thresholds: when quota is low or exhausted; by default as the environment says.
+        timeouts: time limits of requests.
+        retries: how requests are retried.
+        question_seconds: how long pre-flight waits for each answer, in seconds.
+        worker_limits: what the worker process may use to encode or read one value.
+
+    Raises:
+        AccountError: a threshold in the environment is not a number of seconds.
     """
 
     functions: Functions
@@ -112,13 +128,16 @@ class FunctionsClient:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Raises EmbeddedGatewayError when the gateway of this machine cannot start."""
+        """Open the client.
+
+        Raises:
+            EmbeddedGatewayError: this machine's gateway cannot start.
+            AccountError: the token or the instance has characters that no HTTP header can hold.
+        """
         if self.account.is_embedded:
             await self._open_local()
         else:
-            self.gateway = ELSEWHERE
-            self._transport = gateway_transport(self.account, timeouts=self._timeouts, retries=self._retries)
-            self.platform = self._platform()
+            self._open_remote()
         self._stack.push_async_callback(self._transport.aclose)
         self._stack.push_async_callback(self._worker.aclose)
         self.functions = Functions(self._transport, self.gateway)
@@ -133,7 +152,7 @@ class FunctionsClient:
         await self._stack.aclose()
 
     async def _open_local(self) -> None:
-        # Without an account only: the local platform reads what other accounts have no use for.
+        # Imported here because accounts on other gateways need neither.
         from .platforms.local import LocalPlatform
         from .serverless.local_gateway import LocalGateway, default_data_folder
 
@@ -146,45 +165,47 @@ class FunctionsClient:
         )
         self.platform = LocalPlatform(self._transport)
 
-    def _platform(self) -> Platform:
+    def _open_remote(self) -> None:
+        self.gateway = ELSEWHERE
+        self._transport = gateway_transport(self.account, timeouts=self._timeouts, retries=self._retries)
         if self.account.channel.is_ibm:
-            from .platforms.ibm import IBMPlatform
+            from .platforms.ibm import IBMPlatform  # which other accounts do not need
 
-            platform = IBMPlatform.of(self.account, timeouts=self._timeouts, retries=self._retries)
+            self.platform = platform = IBMPlatform.of(self.account, timeouts=self._timeouts, retries=self._retries)
             self._stack.push_async_callback(platform.aclose)
-            return platform
-        return NoPlatform(PlatformAbsent("a self-hosted gateway knows neither quota nor backends"))
+        else:
+            self.platform = NoPlatform(PlatformAbsent("a self-hosted gateway has neither quota nor backends"))
 
     @property
     def instance(self) -> str:
-        """What messages call the instance: its CRN without the account in it, or where the gateway is."""
+        """The instance's name in messages: its CRN without the account in it, or the gateway's address."""
         return redact(self.account.instance or self.account.host or "this machine")
 
     @property
     def notice(self) -> str:
-        """What a person should know of this machine's gateway, such as settings that do not hold; else empty."""
+        """What a person should know about this machine's gateway, such as settings that are ignored; usually empty."""
         return self._local_gateway.notice if self._local_gateway else ""
 
     async def verify(self) -> None:
-        """Ask the gateway whether it takes the credentials; nothing else does so without need.
+        """Check that the gateway accepts the credentials, which opening the client does not do.
 
-        Only a list of functions is a yes: a proxy's login page is no gateway's.
+        Only a list of functions proves it: a proxy may answer with a login page.
 
         Raises:
-            Unauthorized: it does not.
-            GatewayUnreachable, GatewayTimeout, GatewayError: it did not tell.
+            Unauthorized: it does not accept them.
+            GatewayUnreachable, GatewayTimeout, GatewayError: there was no such answer.
         """
         await self.functions.list(kind="own")
 
     async def quota(self) -> tuple[Check, Usage | None]:
-        """What pre-flight makes of the account's quota, and the quota itself where it is known."""
+        """Return pre-flight's verdict on the account's quota, and the quota itself; None where it is not known."""
         usage = await self._ask(self.platform.usage)
         return self._check_usage(usage), usage.value if isinstance(usage, Known) else None
 
     async def check(
         self, function: str, arguments: Mapping[str, Any], *, suppress_low_usage_warning: bool = False
     ) -> Verdict:
-        """What ``run`` would decide; nothing is submitted.
+        """Return what ``run`` would decide; nothing is submitted. Arguments and errors are those of ``run``.
 
         Raises:
             NotFound: there is no such function.
@@ -202,23 +223,26 @@ class FunctionsClient:
         function_size: str = "",
         suppress_low_usage_warning: bool = False,
     ) -> Submission:
-        """Check, then start a job: the only way to start one.
+        """Check the run, then start a job and return it; there is no other way to start one.
 
         Args:
             function: ``title`` or ``provider/title``.
-            arguments: values, literals (``{"$circuit": …}``) and encoded values, as ``values`` knows them.
-            function_size: a label of the function's size catalogue, such as "m".
+            arguments: values, literals (``{"$circuit": …}``) and encoded values; see ``values``.
+            config: how the run is distributed.
+            function_size: the name of one of the function's sizes, such as "m".
+            suppress_low_usage_warning: leave out the warning about low quota, as the official client can.
 
         Raises:
             InputError, NotFound: the function or its arguments are wrong; nothing was submitted.
-            PreflightRefused: a rule refuses; nothing was submitted.
-            SubmissionUnknown: the answer was lost and the job could not be identified.
-            GatewayError: the gateway refuses; nothing was submitted.
+            PreflightRefused: a rule refuses the run; nothing was submitted.
+            SubmissionUnknown: the answer was lost, and the job could not be identified.
+            GatewayUnreachable, GatewayError: nothing was submitted.
         """
         found, encoded, verdict = await self._prepare(function, arguments, suppress_low_usage_warning)
         verdict.raise_for_refusal()
         provider, title = split_name(function)
-        body: dict[str, Any] = {"title": title, "arguments": encoded, "config": _without_none(config)}
+        chosen = {key: value for key, value in asdict(config).items() if value is not None} if config else {}
+        body: dict[str, Any] = {"title": title, "arguments": encoded, "config": chosen}
         body |= {"provider": provider} if provider else {}
         body |= {"function_size": function_size} if function_size else {}
         return await self._submissions.submit(function, found, body, verdict.warnings)
@@ -226,7 +250,7 @@ class FunctionsClient:
     async def _prepare(
         self, name: str, arguments: Mapping[str, Any], suppress_low_usage_warning: bool
     ) -> tuple[Function, str, Verdict]:
-        """The function, the encoded arguments, and the verdict on running it with them."""
+        """Return the function, the encoded arguments, and the verdict on running it with them."""
         encoded = await self._worker.encode_arguments(arguments, allowed_folders=self._allowed_folders)
         questions: list[Callable[[], Awaitable[Any]]] = [
             lambda: self.functions.get(name),
@@ -238,8 +262,8 @@ class FunctionsClient:
         usage: Fact[Usage] = answers[1]
         backend: Check = answers[2]
         quota = self._check_usage(usage, suppress_low_usage_warning)
-        fit = await run_in_thread(partial(check_arguments, function.arguments_schema, encoded))
-        return function, encoded, Verdict(checks=[fit, quota, backend])
+        checked = await run_in_thread(partial(check_arguments, function.arguments_schema, encoded))
+        return function, encoded, Verdict(checks=[checked, quota, backend])
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> Fact[T]:
         try:
@@ -274,8 +298,3 @@ class FunctionsClient:
             listing = await self._ask(self.platform.backends)
             others = [backend.name for backend in listing.value.backends] if isinstance(listing, Known) else []
         return check_named_backend(name, found, instance=self.instance, others=others)
-
-
-def _without_none(config: RunConfig | None) -> dict[str, Any]:
-    given = asdict(config) if config else {}
-    return {key: value for key, value in given.items() if value is not None}

@@ -121,11 +121,11 @@ def test_the_refusal_of_a_failed_lookup_says_that_trying_again_may_help() -> Non
 
 
 def test_without_a_platform_preflight_warns_that_it_cannot_know_and_goes_on() -> None:
-    nobody = Inapplicable("a self-hosted gateway knows neither quota nor backends")
+    unknown = Inapplicable("a self-hosted gateway has neither quota nor backends")
     verdict = Verdict(
         checks=[
-            check_usage(nobody, THRESHOLDS, instance="https://gateway.test"),
-            check_any_backend(nobody, instance="https://gateway.test"),
+            check_usage(unknown, THRESHOLDS, instance="https://gateway.test"),
+            check_any_backend(unknown, instance="https://gateway.test"),
         ]
     )
     assert verdict.allowed

@@ -425,12 +425,12 @@ print(*sorted(name.removeprefix("qiskit_functions_core.") for name in core))
     assert unwanted == ""
     assert set(core.split()) <= {
         "addresses",
+        "environment",
         "errors",
         "local_files",
         "serverless",
         "serverless.arguments_schema",
         "serverless.artifact",
-        "surroundings",
     }
 
 

@@ -31,9 +31,9 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.to_thread
 
+from ..environment import basic_variables, installer_variables
 from ..errors import EmbeddedGatewayError
 from ..local_files import open_regular
-from ..surroundings import installer_settings, surroundings
 from .gateway_traits import USAGE_LIMIT
 
 logger = logging.getLogger(__name__)
@@ -233,7 +233,7 @@ class LocalGateway:
     def _environment(self) -> dict[str, str]:
         """Return what the program and its jobs need; no account and no token is among it."""
         python = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
-        return {**surroundings(), **installer_settings(), **python, **self._wanted}
+        return {**basic_variables(), **installer_variables(), **python, **self._wanted}
 
     def _differences(self, running: RunningGateway) -> str:
         """Return which settings hold that are others than were asked for here."""

@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from qiskit_functions_core.surroundings import installer_settings, surroundings
+from qiskit_functions_core.environment import basic_variables, installer_variables
 
 from ..storage.data_folder import DataFolder
 from ..storage.database import JobRow
@@ -30,7 +30,7 @@ def for_function(data_folder: DataFolder, job: JobRow, port: int, environment: E
         port: the loopback port at which its requests are answered.
     """
     data = data_folder.function_data(job.provider, job.title)
-    variables = surroundings()
+    variables = basic_variables()
     if environment:
         variables["VIRTUAL_ENV"] = str(environment.path)
         variables["PATH"] = f"{environment.programs}{os.pathsep}{variables.get('PATH', os.defpath)}"
@@ -68,4 +68,4 @@ def of_job(job: JobRow, host: str) -> dict[str, str]:
 
 def for_installer(data_folder: DataFolder, job: JobRow) -> dict[str, str]:
     """Return what uv and pip need, and nothing more: to build a package is to run its code."""
-    return {**surroundings(), **installer_settings(), **marks(data_folder, job)}
+    return {**basic_variables(), **installer_variables(), **marks(data_folder, job)}

@@ -1,4 +1,4 @@
-"""The environment variables that a program needs of its surroundings; accounts and tokens are not among them."""
+"""Which environment variables another program gets from this process; accounts and tokens are not among them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _NAMES = frozenset(
 )
 
 _FOR_INSTALLERS = ("UV_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_CACHE_HOME")
-"""Beginnings of names in upper case: where packages come from."""
+"""How the names of variables begin, in upper case, that say where packages come from."""
 
 
-def surroundings() -> dict[str, str]:
+def basic_variables() -> dict[str, str]:
     """Return the variables of this process that any program needs."""
     return {name: value for name, value in os.environ.items() if name in _NAMES or name.startswith("LC_")}
 
 
-def installer_settings() -> dict[str, str]:
+def installer_variables() -> dict[str, str]:
     """Return the variables of this process that tell uv and pip where packages come from; a URL may hold a password."""
     return {name: value for name, value in os.environ.items() if name.upper().startswith(_FOR_INSTALLERS)}
