@@ -1,4 +1,4 @@
-"""``python -m qiskit_functions_mcp``."""
+"""Run the command line as ``python -m qiskit_functions_mcp``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command ``qiskit-functions-mcp``: serve over stdio, or show what the server can do."""
+"""The command ``qiskit-functions-mcp``: serve over stdio, or run one of the other commands."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gc
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit code."""
+    """Run the command that ``argv`` names and return the exit code."""
     options = vars(_parser().parse_args(argv))
     command = options.pop("command")
+    # Each command imports what it needs: the demo an MCP client, the gateway SQLite and uvicorn.
     if command == "demo":
         from .demo import main as demo
 
@@ -36,15 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from importlib.metadata import version
-
     parser = argparse.ArgumentParser(
         prog="qiskit-functions-mcp",
-        description="An MCP server for Qiskit Functions; without a command, it serves.",
+        description="An MCP server for Qiskit Functions. Without a command, it serves over stdio.",
     )
     parser.add_argument("--version", action="version", version=version("qiskit-functions-mcp"))
     parser.add_argument("--channel", choices=["local", "ibm_quantum_platform", "ibm_cloud"])
-    parser.add_argument("--host", help="address of a Qiskit Serverless gateway; its token comes from the environment")
+    parser.add_argument("--host", help="URL of a Qiskit Serverless gateway; its token comes from the environment")
     parser.add_argument("--instance", help="CRN of a Qiskit Runtime instance")
     parser.add_argument("--account", help="name of an account saved by qiskit-ibm-runtime")
     parser.add_argument("--home", help="data folder of this machine's own gateway")
@@ -52,38 +52,33 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-dir",
         dest="allow_dirs",
         action="append",
-        help="a folder that tools may use (again for more; the working directory if never given)",
+        help="a folder that tools may use; repeat it for more (default: the working directory)",
     )
     parser.add_argument(
         "--consent",
         choices=["auto", "never", "always"],
-        help="before uploads, deletions and runs with a low quota: ask where the client can (auto), never, or always",
+        help="how to ask before uploads, deletions and runs with a low quota: through the client where it can (auto), "
+        "always through the client, or never",
     )
     parser.add_argument("--read-only", action="store_true", default=None, help="offer only tools that change nothing")
     parser.add_argument(
         "--toolsets",
         type=lambda text: text.split(","),
-        help="which tools to offer, such as functions,jobs (of functions, jobs, platform, files)",
+        help="groups of tools to offer, from functions,jobs,platform,files (default: all)",
     )
-    parser.add_argument("--log-level", type=str.upper, help="of what goes to stderr (INFO)")
-    parser.add_argument("--log-format", choices=["text", "json"], help="of what goes to stderr (text)")
+    parser.add_argument("--log-level", type=str.upper, help="log level on stderr (default: INFO)")
+    parser.add_argument("--log-format", choices=["text", "json"], help="log format on stderr (default: text)")
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("serve", help="serve over stdio (the default)")
-    commands.add_parser("demo", help="run a VQE and a sampler on this machine, through the server, and show it")
-    _add_gateway(commands.add_parser("gateway", help="serve this machine's gateway alone, for the official client"))
-    _add_backup(commands.add_parser("backup", help="copy this machine's functions, jobs and files to one file"))
+    commands.add_parser("demo", help="run a VQE and a sampler on this machine through the server")
+    gateway = commands.add_parser("gateway", help="serve this machine's gateway alone, for the official client")
+    # Its --host is the address to listen on; the server's is the gateway to connect to.
+    add_arguments(gateway)
+    gateway.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
+    backup = commands.add_parser("backup", help="copy this machine's functions, jobs and files to one file")
+    backup.add_argument("file", type=Path, help="the tar archive to write; unpacked, it is a data folder")
+    backup.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
     return parser
-
-
-def _add_gateway(parser: argparse.ArgumentParser) -> None:
-    # Its --host is where to listen, and the server's own is a gateway to go to.
-    add_arguments(parser)
-    parser.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
-
-
-def _add_backup(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="a tar archive to write; unpacked, it is a data folder")
-    parser.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
 
 
 def _gateway(flags: dict[str, Any]) -> int:
@@ -96,7 +91,7 @@ def _gateway(flags: dict[str, Any]) -> int:
 
 
 def _serve(flags: dict[str, Any]) -> int:
-    # Imports make many objects and no garbage; looking for it among them is a tenth of the start.
+    # Imports create many objects and no garbage; collecting meanwhile would take a tenth of the start.
     gc.disable()
     from ..app import build_server
 
@@ -113,7 +108,7 @@ def _serve(flags: dict[str, Any]) -> int:
 
 
 def _settings(flags: dict[str, Any]) -> Settings | None:
-    """The settings, with logging set up by them; none, and what is wrong on stderr, when they are no good."""
+    """Return the settings and set logging up by them; if they are invalid, print why and return None."""
     from ..settings import Settings
     from .logging_setup import configure_logging
 

@@ -1,6 +1,6 @@
-"""``qiskit-functions-mcp demo``: what an assistant does, before your eyes, with nothing but this machine.
+"""``qiskit-functions-mcp demo``: show what an assistant does, on this machine alone.
 
-It starts the server as any MCP client does, and speaks nothing but MCP with it.
+It starts the server as any MCP client does, and uses nothing but MCP.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ c = measure q;
 """
 
 MAX_ERROR = 0.2
-"""Hartree between the energy found and the exact one; what this noisy backend gives stays well within it,
-and the state that the optimiser starts from does not."""
+"""Hartree between the energy found and the exact one. What this noisy backend gives is well within it, and the state
+that the optimiser starts from is not."""
 
 _HOW_TO_ADD = """\
 Add it to an assistant:
@@ -67,11 +67,11 @@ Then ask: "Run a VQE for the hydrogen molecule on a 5-qubit backend and tell me 
 
 
 class DemoError(Exception):
-    """A step did not happen as it should."""
+    """A step did not end as expected."""
 
 
 def main() -> int:
-    """Run the demo. Returns 0 only if everything in it really happened."""
+    """Run the demo and return the exit code: 0 only if every step succeeded."""
     try:
         anyio.run(_demo)
     except DemoError as error:
@@ -82,6 +82,7 @@ def main() -> int:
 
 
 def say(text: str = "") -> None:
+    """Print a line at once, also into a pipe."""
     print(text, flush=True)
 
 
@@ -96,14 +97,14 @@ async def _demo() -> None:
 
 
 def _server() -> StdioServerParameters:
-    """This very installation, on this machine's own gateway whatever account there may be."""
+    """Return the command of this installation's server, on this machine's gateway even if there is an account."""
     home = Settings().home
     arguments = ["--channel", "local", *(["--home", str(home)] if home else [])]
     return StdioServerParameters(command=sys.executable, args=["-m", "qiskit_functions_mcp", *arguments])
 
 
 class Progress:
-    """A bar on a terminal, a line at each change otherwise."""
+    """Shows progress as a bar on a terminal, and otherwise as a line for each change."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -120,19 +121,21 @@ class Progress:
         self._out.flush()
 
     def done(self) -> None:
+        """Remove the bar."""
         if self._out.isatty():
             self._out.write("\r\033[K")
         self._last = ""
 
 
 class Demo:
-    """The steps, each through tools and nothing else."""
+    """The steps of the demo, each through the server's tools."""
 
     def __init__(self, client: Client, progress: Progress) -> None:
         self._client = client
         self._progress = progress
 
     async def list_functions(self) -> None:
+        """Show the example functions."""
         listed = await self._call("list_functions", provider="examples")
         say("\nFunctions that are ready to run:")
         width = shutil.get_terminal_size().columns
@@ -141,6 +144,7 @@ class Demo:
             say(line if len(line) <= width else f"{line[: width - 1]}…")
 
     async def run_vqe(self) -> None:
+        """Run a VQE for the hydrogen molecule, and compare the energy with the exact one."""
         arguments = {
             "ansatz": {"$circuit": ANSATZ},
             "observable": {"$observable": HYDROGEN},
@@ -149,7 +153,11 @@ class Demo:
             "seed": 7,
         }
         say(f"\nMay examples/vqe run for the hydrogen molecule on {BACKEND}?")
-        await self._check("examples/vqe", arguments)
+        verdict = await self._call("check_run", function="examples/vqe", arguments=arguments)
+        for check in verdict["checks"]:
+            say(f"   {check['name']:10} {check['outcome']:8} {check['message']}")
+        if not verdict["allowed"]:
+            raise DemoError(f"the check refuses the run: {verdict}")
         job_id = await self._run("examples/vqe", arguments)
         energy = (await self._call("get_job_result", job_id=job_id, path="/energy"))["parts"][0]["value"]
         exact = (await self._call("get_job_result", job_id=job_id, path="/exact_energy"))["parts"][0]["value"]
@@ -158,10 +166,11 @@ class Demo:
         if abs(energy - exact) > MAX_ERROR:
             raise DemoError(f"the energy is more than {MAX_ERROR} hartree from the exact one")
         say("   the job's last log lines:")
-        log = await self._call_for_text("get_job_logs", job_id=job_id, tail_lines=3)
+        log = _text(await self._answer("get_job_logs", {"job_id": job_id, "tail_lines": 3}))
         say("\n".join(f"   | {line}" for line in log.splitlines()[1:]))
 
     async def run_sampler(self) -> None:
+        """Measure a Bell state, and show the counts."""
         say(f"\nA Bell state, measured 2,000 times on {BACKEND}:")
         arguments = {"circuit": {"$circuit": BELL}, "shots": 2000, "backend_name": BACKEND}
         job_id = await self._run("examples/sampler", arguments)
@@ -170,13 +179,6 @@ class Demo:
         for outcome in registers["c"]["top"]:
             say(f"   {outcome['bits']}  {outcome['count']:5.0f}  {'█' * round(40 * outcome['probability'])}")
         say()
-
-    async def _check(self, function: str, arguments: dict[str, Any]) -> None:
-        verdict = await self._call("check_run", function=function, arguments=arguments)
-        for check in verdict["checks"]:
-            say(f"   {check['name']:10} {check['outcome']:8} {check['message']}")
-        if not verdict["allowed"]:
-            raise DemoError(f"the check refuses the run: {verdict}")
 
     async def _run(self, function: str, arguments: dict[str, Any]) -> str:
         job = await self._call("run_function", function=function, arguments=arguments)
@@ -193,9 +195,6 @@ class Demo:
         if not isinstance(answer.structured_content, dict):
             raise DemoError(f"{tool} answered without data")
         return answer.structured_content
-
-    async def _call_for_text(self, tool: str, **arguments: Any) -> str:
-        return _text(await self._answer(tool, arguments))
 
     async def _answer(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
         answer = await self._client.call_tool(tool, arguments, progress_callback=self._progress)

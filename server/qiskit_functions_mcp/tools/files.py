@@ -107,18 +107,18 @@ async def download_file(
     files = (await session.client()).files
     if target:
         size = await files.download(function, name, target, scope=scope, progress=_progress_reporter(ctx))
-        told = FileReply(function=function, name=name, size_bytes=size, path=str(target), link=target.as_uri())
+        fetched = FileReply(function=function, name=name, size_bytes=size, path=str(target), link=target.as_uri())
     else:
         data = await files.read(function, name, scope=scope, limit=MAX_FILE_BYTES)
-        told = FileReply(function=function, name=name, size_bytes=len(data))
-        _put_in(told, data, file_uri(function, name, scope), session.settings.reply_characters)
+        fetched = FileReply(function=function, name=name, size_bytes=len(data))
+        _add_content(fetched, data, file_uri(function, name, scope), session.settings.reply_characters)
     # For hosts that attach what is linked. Revisions of the protocol before 2025-06-18 have no such block.
-    if told.link and ctx.request_context.protocol_version >= "2025-06-18":
-        return reply(told, ResourceLink(name=told.name, uri=told.link, size=told.size_bytes))
-    return reply(told)
+    if fetched.link and ctx.request_context.protocol_version >= "2025-06-18":
+        return reply(fetched, ResourceLink(name=fetched.name, uri=fetched.link, size=fetched.size_bytes))
+    return reply(fetched)
 
 
-def _put_in(answer: FileReply, data: bytes, uri: str, budget: int) -> None:
+def _add_content(answer: FileReply, data: bytes, uri: str, budget: int) -> None:
     """Add as much of the content as fits, as text; as base64 only if all of it fits. Add a link if not all does."""
     try:
         text, answer.encoding = data.decode(), "text"
@@ -152,13 +152,13 @@ def _progress_reporter(ctx: Ctx) -> Callable[[int, int | None], Awaitable[None]]
     """Return a callback that reports bytes moved, at most once a second."""
     last = 0.0
 
-    async def tell(done: int, total: int | None) -> None:
+    async def report(done: int, total: int | None) -> None:
         nonlocal last
         if time.monotonic() - last >= _REPORT_SECONDS or done == total:
             last = time.monotonic()
             await ctx.report_progress(done, total, f"{done / 1024**2:.1f} MiB")
 
-    return tell
+    return report
 
 
 TOOLS = (

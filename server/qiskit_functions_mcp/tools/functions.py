@@ -120,7 +120,7 @@ async def run_function(
     follow the job with wait_for_job and read it with get_job_result. Cancelling this call does not stop a started
     job: see list_jobs.
     """
-    from qiskit_functions_core import RunConfig
+    from qiskit_functions_core import RunConfig  # it comes with the client, and so with httpx
 
     if not agreed(answer):
         return reply(RunReply(function=function, declined=DECLINED))
@@ -137,10 +137,10 @@ async def run_function(
     try:
         if wait_seconds:
             job = await wait_for_end(ctx, client, job, wait_seconds)
-        told = await job_reply(client, job, session.settings.reply_characters, function=function)
+        followed = await job_reply(client, job, session.settings.reply_characters, function=function)
     except QiskitFunctionsError as error:
         raise SubmittedJobNotFollowed(job.id, error) from error
-    facts = told.model_dump(exclude={"function", "events", "runtime_jobs"})
+    facts = followed.model_dump(exclude={"function", "events", "runtime_jobs"})
     return reply(RunReply(function=function, warnings=submission.warnings or None, **facts))
 
 
@@ -206,9 +206,9 @@ async def upload_function(
         arguments_schema=arguments_schema if "arguments_schema" in given else None,
         version=version,
     )
-    told = FunctionReply.of(stored, session.settings.reply_characters - 1_000)
-    told.not_uploaded = cut(", ".join(artifact.left_out), 500) or None if artifact else None
-    return reply(told)
+    uploaded = FunctionReply.of(stored, session.settings.reply_characters - 1_000)
+    uploaded.not_uploaded = cut(", ".join(artifact.left_out), 500) or None if artifact else None
+    return reply(uploaded)
 
 
 async def _artifact(
@@ -227,7 +227,7 @@ async def _artifact(
         )
     if image:
         return None
-    from qiskit_functions_core import Artifact
+    from qiskit_functions_core import Artifact  # rarely needed, and it brings tarfile and pathspec
 
     if source:
         return await anyio.to_thread.run_sync(Artifact.from_source, source)
