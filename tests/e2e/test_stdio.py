@@ -119,7 +119,7 @@ def test_one_line_a_call_goes_to_stderr_without_arguments(host: Host, tmp_path: 
 
 
 @pytest.mark.parametrize("ending", ["eof", "interrupt", "terminate"])
-def test_it_ends_when_it_is_told_to_and_leaves_a_running_job_alone(host: Host, tmp_path: Path, ending: str) -> None:
+def test_it_ends_when_asked_to_and_leaves_a_running_job_alone(host: Host, tmp_path: Path, ending: str) -> None:
     host.initialize()
     gate = tmp_path / "gate"
     source = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)\n"

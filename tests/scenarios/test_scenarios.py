@@ -23,12 +23,12 @@ def scenarios() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("scenario", "era"), [*scenarios()])
 async def test_the_conversation_goes_as_it_should(scenario: Scenario, era: Era, tmp_path: Path) -> None:
-    async with assistant(tmp_path / "home", era, **scenario.settings) as someone:
-        trouble = await play(scenario, someone, tmp_path)
+    async with assistant(tmp_path / "home", era, **scenario.settings) as client:
+        trouble = await play(scenario, client, tmp_path)
     assert not trouble, trouble
 
 
-def test_there_are_conversations_enough_to_learn_from() -> None:
+def test_there_are_enough_conversations_to_learn_from() -> None:
     assert len(FILES) >= 15
 
 
@@ -49,7 +49,7 @@ def test_there_are_conversations_enough_to_learn_from() -> None:
         ({"$absent": ["b"]}, {"a": 1}),
     ],
 )
-def test_what_fits_a_pattern_has_no_misfits(pattern: Any, value: Any) -> None:
+def test_a_value_that_matches_a_pattern_has_no_misfits(pattern: Any, value: Any) -> None:
     assert list(misfits(pattern, value)) == []
 
 
@@ -72,12 +72,12 @@ def test_what_fits_a_pattern_has_no_misfits(pattern: Any, value: Any) -> None:
         ({"$absent": ["a"]}, {"a": 1}, "/"),
     ],
 )
-def test_what_does_not_fit_is_told_with_its_place(pattern: Any, value: Any, place: str) -> None:
+def test_a_misfit_is_reported_with_its_place(pattern: Any, value: Any, place: str) -> None:
     (problem,) = misfits(pattern, value)
     assert problem.startswith(f"at {place}: ")
 
 
-def test_kept_values_and_lines_take_their_places() -> None:
+def test_kept_values_and_lines_are_filled_in() -> None:
     template = {"id": "$job", "file": "$folder/a", "qasm": "x $0;", "source": {"$lines": ["a", "b"]}, "n": [1]}
     assert filled(template, {"job": "j", "folder": "/f"}) == {
         "id": "j",

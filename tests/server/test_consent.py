@@ -81,7 +81,7 @@ async def test_a_person_who_does_not_agree_gets_an_answer_and_nothing_is_done(
         assert await function_names(opened) == []
 
 
-async def test_where_nobody_can_be_asked_a_token_stands_for_the_persons_word(tmp_path: Path, mode: Mode) -> None:
+async def test_where_the_client_cannot_ask_a_token_passes_the_consent_on(tmp_path: Path, mode: Mode) -> None:
     async with client(tmp_path, mode) as opened:
         error = await refused(opened, "upload_function", UPLOAD)
         assert "Ask the person" in error["next_step"]
@@ -90,7 +90,7 @@ async def test_where_nobody_can_be_asked_a_token_stands_for_the_persons_word(tmp
         assert structured(agreed)["name"] == "asked"
 
 
-async def test_a_token_is_for_the_exact_arguments_and_the_tool_it_was_given_for(tmp_path: Path, mode: Mode) -> None:
+async def test_a_token_is_bound_to_the_tool_and_the_exact_arguments(tmp_path: Path, mode: Mode) -> None:
     async with client(tmp_path, mode) as opened:
         token = token_in(await refused(opened, "upload_function", UPLOAD))
         other = {**UPLOAD, "source": "import os; os.remove('everything')\n", "confirm": token}
@@ -101,19 +101,19 @@ async def test_a_token_is_for_the_exact_arguments_and_the_tool_it_was_given_for(
 
 
 @pytest.mark.parametrize("token", ["yes", "true", "9999999999-0", "-", "0-" + "0" * 32, "9999999999-0-ü"])
-async def test_a_made_up_token_opens_nothing(tmp_path: Path, token: str) -> None:
+async def test_an_invented_token_is_refused(tmp_path: Path, token: str) -> None:
     async with client(tmp_path, "auto") as opened:
         await refused(opened, "upload_function", {**UPLOAD, "confirm": token})
 
 
-async def test_never_asks_nobody(tmp_path: Path, mode: Mode) -> None:
+async def test_with_consent_never_no_question_is_asked(tmp_path: Path, mode: Mode) -> None:
     person = Person("decline")
     async with client(tmp_path, mode, person, consent="never") as opened:
         assert not (await opened.call_tool("upload_function", UPLOAD)).is_error
     assert person.asked == []
 
 
-async def test_always_does_nothing_where_nobody_can_be_asked(tmp_path: Path, mode: Mode) -> None:
+async def test_with_consent_always_a_call_is_refused_where_the_client_cannot_ask(tmp_path: Path, mode: Mode) -> None:
     async with client(tmp_path, mode, consent="always") as opened:
         error = await refused(opened, "upload_function", UPLOAD)
         assert "confirm=" not in error["next_step"]
@@ -123,7 +123,7 @@ async def test_always_does_nothing_where_nobody_can_be_asked(tmp_path: Path, mod
 async def test_a_low_quota_is_spent_only_after_a_question(tmp_path: Path, mode: Mode, suppress: bool) -> None:
     person = Person("decline")
     async with client(tmp_path, mode, person, local_usage_limit_seconds=300) as opened:
-        # Who wants no warning has not agreed to anything.
+        # To suppress the warning is not to agree.
         circuit = {"$circuit": "OPENQASM 3.0; qubit[1] q; bit[1] c; c[0] = measure q[0];"}
         run: dict[str, Any] = {"function": "examples/sampler", "arguments": {"circuit": circuit}}
         run["suppress_low_usage_warning"] = suppress
@@ -133,7 +133,7 @@ async def test_a_low_quota_is_spent_only_after_a_question(tmp_path: Path, mode: 
     assert person.asked == ["The quota is low. Run 'examples/sampler' anyway?"]
 
 
-async def test_a_run_with_quota_enough_asks_nothing(tmp_path: Path, mode: Mode) -> None:
+async def test_a_run_with_enough_quota_asks_nothing(tmp_path: Path, mode: Mode) -> None:
     person = Person("decline")
     async with client(tmp_path, mode, person) as opened:
         answer = await opened.call_tool("run_function", {"function": "examples/sampler", "arguments": {}})
@@ -175,13 +175,13 @@ async def test_a_token_is_good_for_one_call(tmp_path: Path, mode: Mode) -> None:
         ("upload_function", {"title": "f", "source": "def ("}, "invalid_artifact"),
         ("upload_function", {"title": "f"}, "invalid_input"),
         ("delete_file", {"function": "examples/vqe", "name": "nothing.txt"}, "not_found"),
-        ("delete_file", {"function": "nobody", "name": "nothing.txt"}, "not_found"),
+        ("delete_file", {"function": "unknown", "name": "nothing.txt"}, "not_found"),
         ("run_function", {"function": "nothing"}, "not_found"),
         ("run_function", {"function": "examples/sampler", "arguments": {"shots": 0}}, "invalid_arguments"),
         ("run_function", {"function": "examples/sampler", "arguments": {"$circuit": "junk"}}, "invalid_literal"),
     ],
 )
-async def test_nobody_is_asked_about_what_cannot_be_done(
+async def test_the_person_is_not_asked_about_a_call_that_would_fail(
     tmp_path: Path, mode: Mode, tool: str, arguments: dict[str, Any], code: str
 ) -> None:
     person = Person("accept")
@@ -193,7 +193,7 @@ async def test_nobody_is_asked_about_what_cannot_be_done(
     assert person.asked == []
 
 
-async def test_an_answer_that_does_not_fit_the_form_is_no_yes(tmp_path: Path, mode: Mode) -> None:
+async def test_an_answer_that_does_not_match_the_form_is_not_a_yes(tmp_path: Path, mode: Mode) -> None:
     class Confused(Person):
         async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
             return ElicitResult(action="accept", content={"go_ahead": "banana"})

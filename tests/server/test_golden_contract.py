@@ -1,6 +1,6 @@
-"""The whole contract with assistants, word for word, so that a change shows up in review.
+"""The whole contract with assistants, word for word, so that every change shows up in review.
 
-Renew ``contract.json`` after a wanted change, and read the difference:
+After an intended change, update ``contract.json`` and read the difference:
 
     uv run python tests/server/test_golden_contract.py
 """
@@ -24,7 +24,7 @@ from qiskit_functions_mcp.replies.call_results import error_reply
 from qiskit_functions_mcp.settings import Settings
 
 GOLDEN = Path(__file__).with_name("contract.json")
-RENEW = "renew it with: uv run python tests/server/test_golden_contract.py"
+UPDATE = "update it with: uv run python tests/server/test_golden_contract.py"
 
 MOST_FOR_THE_MODEL = 16_000
 """Bytes of names, descriptions and input schemas, which a model reads before each of its turns."""
@@ -38,7 +38,7 @@ BOUNDED_TEXTS = {"include", "exclude", "confirm"}
 
 
 async def contract(mode: str) -> dict[str, Any]:
-    """What a client can learn of the server, by name."""
+    """Return all that a client can learn about the server, by name."""
     async with Client(build_server(Settings()), mode=mode) as client:
         return {
             "server": _wire(client.server_info) | {"version": "…"},
@@ -68,7 +68,7 @@ def size(part: Any) -> int:
 
 
 def faults(tool: dict[str, Any]) -> Iterator[str]:
-    """What a tool lacks that an assistant or a host relies on."""
+    """Yield what a tool lacks that an assistant or a host relies on."""
     if not tool.get("title") or not tool.get("description"):
         yield "title or description"
     yield from sorted(HINTS - tool.get("annotations", {}).keys())
@@ -87,7 +87,7 @@ def golden() -> dict[str, Any]:
 
 
 async def test_the_contract_is_the_golden_one(mode: str) -> None:
-    assert as_text(await contract(mode)) == GOLDEN.read_text("utf-8"), RENEW
+    assert as_text(await contract(mode)) == GOLDEN.read_text("utf-8"), UPDATE
 
 
 def test_no_tool_lacks_a_hint_a_description_or_a_bound(golden: dict[str, Any]) -> None:
@@ -131,7 +131,7 @@ def test_the_list_of_tools_is_short(golden: dict[str, Any]) -> None:
         SubmissionUnknown("lost", candidates=["a"], next_step="Look."),
     ],
 )
-def test_failed_calls_fit_the_schemas_too_for_clients_that_check_them(
+def test_failed_calls_match_the_schemas_too_for_clients_that_check_them(
     golden: dict[str, Any], error: QiskitFunctionsError
 ) -> None:
     answer = error_reply(error).structured_content

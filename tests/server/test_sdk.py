@@ -1,4 +1,4 @@
-"""What the server takes for granted about the MCP SDK, held against the installed one, so that an upgrade shows it."""
+"""What the server assumes about the MCP SDK, tested against the installed one."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_a_failed_call_says_why_by_its_type_and_cause(
 
 
 @pytest.mark.parametrize("content", [{"go_ahead": "banana"}, None])
-async def test_an_answer_that_does_not_match_the_form_is_told_from_other_failures(
+async def test_an_answer_that_does_not_match_the_form_is_a_failure_of_its_own_kind(
     server: RecordingServer, mode: str, content: dict[str, Any] | None
 ) -> None:
     async def answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
@@ -186,7 +186,7 @@ async def test_an_answer_that_does_not_match_the_form_is_told_from_other_failure
 
 
 @pytest.mark.parametrize("action", ["decline", "cancel"])
-async def test_a_no_reaches_a_tool_that_takes_every_answer(
+async def test_a_tool_that_accepts_every_answer_gets_a_no_as_well(
     server: RecordingServer, mode: str, action: Literal["decline", "cancel"]
 ) -> None:
     async def answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:

@@ -1,4 +1,4 @@
-"""Who subscribed to a job hears of its changes, whether or not a tool waits for it; in both protocol eras."""
+"""A client that subscribed to a job is notified of its changes, whether or not a tool waits for it; in both eras."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from support.still_gateway import TOKEN, StillGateway, still_gateway
 # Clients of the older era have nothing else.
 pytestmark = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
 
-NOBODYS_JOB = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_JOB = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def uri_of(job_id: str, part: str = "") -> str:
     return f"qiskit-functions://jobs/{job_id}{part}"
 
 
-async def test_each_change_of_a_job_is_told_once(gateway: StillGateway, mode: str) -> None:
+async def test_each_change_of_a_job_is_notified_once(gateway: StillGateway, mode: str) -> None:
     job, other = (gateway.put_job("patient", "", "RUNNING").id for _ in range(2))
     async with told(gateway.host, mode, uri_of(job)) as (_, heard):
         with anyio.fail_after(30):
@@ -98,7 +98,7 @@ async def test_a_job_can_be_waited_for_and_subscribed_to_at_once(gateway: StillG
             assert await heard.receive() == uri_of(job)
 
 
-async def test_who_unsubscribed_hears_no_more(gateway: StillGateway) -> None:
+async def test_a_client_that_unsubscribed_is_not_notified(gateway: StillGateway) -> None:
     left, kept = (gateway.put_job("patient", "", "RUNNING").id for _ in range(2))
     async with told(gateway.host, "legacy", uri_of(left), uri_of(kept)) as (client, heard):
         await client.unsubscribe_resource(uri_of(left))
@@ -110,7 +110,7 @@ async def test_who_unsubscribed_hears_no_more(gateway: StillGateway) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", [uri_of(NOBODYS_JOB), uri_of("not-an-id"), "qiskit-functions://functions/patient", "file:///etc/passwd"]
+    "uri", [uri_of(UNKNOWN_JOB), uri_of("not-an-id"), "qiskit-functions://functions/patient", "file:///etc/passwd"]
 )
 async def test_what_never_changes_or_is_not_there_cannot_be_subscribed_to(
     gateway: StillGateway, mode: str, uri: str
@@ -145,7 +145,7 @@ async def test_jobs_queued_one_after_another_have_each_their_place(gateway: Stil
     assert places == [1, 2, 3, 4]
 
 
-async def test_the_queue_is_told_to_those_who_wait_in_it(gateway: StillGateway, mode: str) -> None:
+async def test_a_wait_reports_the_place_in_the_queue(gateway: StillGateway, mode: str) -> None:
     first, second = (gateway.put_job("patient", "", "QUEUED").id for _ in range(2))
     heard = list[str]()
 
@@ -158,12 +158,12 @@ async def test_the_queue_is_told_to_those_who_wait_in_it(gateway: StillGateway, 
         async def wait() -> None:
             await client.call_tool("wait_for_job", {"job_id": second}, progress_callback=hear)
 
-        async def is_told() -> bool:
+        async def is_reported() -> bool:
             return bool(heard)
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
-            await eventually(is_told)
+            await eventually(is_reported)
             gateway.stop_all()
         over = structured(await client.call_tool("get_job", {"job_id": second}))
     assert [job["queue_position"] for job in jobs] == [1, 2]

@@ -55,7 +55,7 @@ class Ask(Request[TaskParams, str]):
 
 
 class Tasks(ClientExtension):
-    """A client that remembers the tasks it was given, and waits for none of them."""
+    """A client that records the tasks it was given, and does not wait for them."""
 
     identifier = "io.modelcontextprotocol/tasks"
 
@@ -119,7 +119,7 @@ async def test_a_run_is_a_task_under_the_jobs_own_id(client: Client, tasks: Task
     assert over.result["structuredContent"]["status"] == "DONE"
 
 
-async def test_a_job_that_fails_is_a_task_that_completes_and_tells_why(
+async def test_a_job_that_fails_is_a_task_that_completes_with_the_reason(
     client: Client, tasks: Tasks, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
@@ -137,7 +137,7 @@ async def test_a_task_that_is_cancelled_is_a_job_that_is_stopped(client: Client,
     assert structured(await client.call_tool("get_job", {"job_id": task_id}))["status"] == "CANCELED"
 
 
-async def test_a_job_that_has_ended_is_answered_as_ever(client: Client, tasks: Tasks) -> None:
+async def test_a_job_that_has_ended_is_answered_as_usual(client: Client, tasks: Tasks) -> None:
     await client.call_tool("upload_function", {"title": "quick", "source": "print(1)\n"})
     answer = await client.call_tool("run_function", {"function": "quick", "wait_seconds": 50})
     assert structured(answer)["status"] == "DONE"

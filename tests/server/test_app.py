@@ -1,4 +1,4 @@
-"""What surrounds a call: its line in the log, its cancellation, and what a server does not offer."""
+"""Around a call: its line in the log, its cancellation, and tools that the server does not offer."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_a_call_is_one_line_with_tool_outcome_duration_and_job_and_no_argu
 
 
 @pytest.mark.parametrize("tool", ["run_function", "wait_for_job"])
-async def test_a_call_that_is_cancelled_leaves_the_job_and_has_told_its_id(
+async def test_a_call_that_is_cancelled_leaves_the_job_and_has_reported_its_id(
     tmp_path: Path, mode: str, tool: str
 ) -> None:
     heard: list[str] = []
@@ -54,7 +54,7 @@ async def test_a_call_that_is_cancelled_leaves_the_job_and_has_told_its_id(
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append(message or "")
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return bool(heard)
 
     server = build_server(Settings(channel="local", home=tmp_path, consent="never"))
@@ -69,7 +69,7 @@ async def test_a_call_that_is_cancelled_leaves_the_job_and_has_told_its_id(
 
         async with anyio.create_task_group() as group:
             group.start_soon(call)
-            await eventually(is_told)
+            await eventually(is_reported)
             group.cancel_scope.cancel()
         (job,) = structured(await client.call_tool("list_jobs", {}))["jobs"]
         assert job["status"] in ("QUEUED", "INITIALIZING", "RUNNING")
@@ -77,7 +77,7 @@ async def test_a_call_that_is_cancelled_leaves_the_job_and_has_told_its_id(
         await client.call_tool("stop_job", {"job_id": job["job_id"]})
 
 
-async def test_a_tool_that_is_not_offered_is_told_from_one_that_is_not_there(mode: str) -> None:
+async def test_a_tool_that_is_not_offered_gets_another_error_than_one_that_does_not_exist(mode: str) -> None:
     async with Client(build_server(Settings(read_only=True)), mode=mode) as client:
         hidden = structured(await client.call_tool("run_function", {"function": "f"}))
         misspelt = structured(await client.call_tool("get_jobb", {}))
@@ -98,8 +98,8 @@ async def test_a_bad_dependency_a_schema_and_variables_can_be_taken_back(tmp_pat
         kept = structured(await client.call_tool("upload_function", upload))
         assert kept["dependencies"] == wrong["dependencies"]
         assert kept["arguments_schema"] == wrong["arguments_schema"]
-        mended = {**upload, "dependencies": [], "arguments_schema": {}, "env_vars": {}}
-        stored = structured(await client.call_tool("upload_function", mended))
+        corrected = {**upload, "dependencies": [], "arguments_schema": {}, "env_vars": {}}
+        stored = structured(await client.call_tool("upload_function", corrected))
         assert not {"dependencies", "arguments_schema"} & stored.keys()
         run = structured(await client.call_tool("run_function", {"function": "f", "wait_seconds": 50}))
     assert run["status"] == "DONE"

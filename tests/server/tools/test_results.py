@@ -94,7 +94,7 @@ async def test_a_plot_of_what_cannot_be_drawn_is_an_error_that_says_what_can(cli
     assert "counts" in str(answer.structured_content)
 
 
-async def test_what_was_saved_is_told_with_its_place_and_size(client: Client, tmp_path: Path) -> None:
+async def test_a_saved_file_is_reported_with_its_path_and_size(client: Client, tmp_path: Path) -> None:
     answer = await asked(client, path="/counts/pub_results/0/data/meas", save_to="bell.csv")
     assert (tmp_path / "bell.csv").read_bytes() == b"outcome,count\r\n00,510\r\n11,490\r\n"
     assert answer.structured_content is not None

@@ -1,4 +1,4 @@
-"""No reply is longer than the setting says, whoever wrote what is in it; and what is missing is told."""
+"""A reply is never longer than the setting, whatever is in it, and says what it leaves out."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_what_a_failed_function_wrote_stays_in_its_bounds(client: tuple[Cl
     (listed,) = structured(checked(await opened.call_tool("list_functions", {"kind": "own"}), most))["functions"]
     assert listed["name"] == "fails"
     job = checked(await opened.call_tool("run_function", {"function": "fails", "wait_seconds": 50}), most)
-    assert structured(job)["truncated"], "a cut failure is told"
+    assert structured(job)["truncated"], "the reply says that the failure was cut"
     job_id = structured(job)["job_id"]
     for tool in ("get_job", "wait_for_job", "stop_job", "get_job_logs"):
         checked(await opened.call_tool(tool, {"job_id": job_id}), most)

@@ -1,4 +1,4 @@
-"""Which tools a server offers, as it was started."""
+"""Which tools a server offers, by the options that it was started with."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ async def test_a_file_that_no_message_takes_goes_to_a_local_one_that_is_linked(f
     assert fetched["link"] == (folder / "back.bin").as_uri()
 
 
-async def test_own_and_providers_files_can_be_attached_too(folder: Path, mode: str) -> None:
+async def test_files_of_both_scopes_can_be_attached_too(folder: Path, mode: str) -> None:
     async with server(folder, mode) as client:
         ask = asking(client)
         await client.call_tool("upload_function", {"title": "mine", "source": "print(1)"})
@@ -129,7 +129,7 @@ async def test_own_and_providers_files_can_be_attached_too(folder: Path, mode: s
             (content,) = (await client.read_resource(f"qiskit-functions://{uri}")).contents
             assert isinstance(content, TextResourceContents)
             assert content.text == text
-        for uri in ("files/mine/nothing.txt", "files/mine/..%2Fmine", "files/nobody/own.txt"):
+        for uri in ("files/mine/nothing.txt", "files/mine/..%2Fmine", "files/unknown/own.txt"):
             with pytest.raises(MCPError):
                 await client.read_resource(f"qiskit-functions://{uri}")
 
@@ -173,11 +173,11 @@ async def test_lists_page_with_a_cursor(folder: Path, mode: str) -> None:
         ("download_file", {"name": "x", "path": "here.txt"}, "invalid_input", "already exists"),
         ("download_file", {"name": "../x"}, "invalid_input", "not a file's name"),
         ("delete_file", {"name": "missing.txt"}, "not_found", "not found"),
-        ("list_files", {"function": "nobody/nothing"}, "not_found", "nothing"),
+        ("list_files", {"function": "unknown/nothing"}, "not_found", "nothing"),
         ("list_files", {"function": "own", "scope": "provider"}, "invalid_input", "provider"),
     ],
 )
-async def test_what_cannot_be_done_says_why(
+async def test_a_call_that_cannot_succeed_says_why(
     folder: Path, mode: str, tool: str, arguments: dict[str, Any], code: str, words: str
 ) -> None:
     (folder / "here.txt").write_text("before")
@@ -196,7 +196,7 @@ async def test_a_link_that_leads_out_is_not_followed(folder: Path, mode: str) ->
     assert error["code"] == "invalid_input"
 
 
-async def test_a_long_transfer_tells_how_far_it_is(folder: Path, mode: str) -> None:
+async def test_a_long_transfer_reports_its_progress(folder: Path, mode: str) -> None:
     (folder / "big.bin").write_bytes(bytes(range(256)) * 12_000)
     heard: list[tuple[float, float | None]] = []
 

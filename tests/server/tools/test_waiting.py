@@ -1,4 +1,4 @@
-"""Many who wait for one job ask the gateway as one would."""
+"""Many calls that wait for one job poll the gateway as one call would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.still_gateway import TOKEN, still_gateway
 CROWD = 100
 
 
-async def test_a_hundred_waits_for_one_job_ask_as_one_would(
+async def test_a_hundred_waits_for_one_job_poll_as_one_would(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QISKIT_FUNCTIONS_TOKEN", TOKEN)
