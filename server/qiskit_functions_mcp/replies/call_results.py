@@ -7,7 +7,7 @@ from base64 import b64encode
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import BaseModel, Field
 
-from qiskit_functions_core.errors import QiskitFunctionsError, Submitted
+from qiskit_functions_core.errors import PreflightRefused, QiskitFunctionsError, SubmissionUnknown, Submitted
 
 from .truncation import Bounded, cut, text_of
 
@@ -50,7 +50,6 @@ def error_reply(error: QiskitFunctionsError, budget: int = 4_000) -> CallToolRes
     Args:
         budget: characters of JSON that the whole result may have.
     """
-    candidates = getattr(error, "candidates", None)
     failed = reply(
         ErrorReply(
             code=error.code,
@@ -58,8 +57,8 @@ def error_reply(error: QiskitFunctionsError, budget: int = 4_000) -> CallToolRes
             submitted=error.submitted,
             next_step=cut(error.next_step, min(1_000, budget // 4)),
             person=error.person,
-            reason=getattr(error, "reason", None),
-            candidates=candidates and candidates[:10],
+            reason=error.reason if isinstance(error, PreflightRefused) else None,
+            candidates=error.candidates[:10] if isinstance(error, SubmissionUnknown) else None,
         )
     )
     failed.is_error = True

@@ -178,12 +178,12 @@ async def get_job_logs(
     session = session_of(ctx)
     query = LogQuery(include, exclude, tail_lines, characters=session.settings.reply_characters - 500)
     part = await (await session.client()).jobs.log_part(job_id, query, scope=scope)
-    head = f"log of job {job_id}, the function's own words"
+    head = f"log of job {job_id}, written by the function"
     if part.left_out or part.characters_left_out:
         more = f"narrow it with include and exclude, or read the resource {SCHEME}/jobs/{job_id}/logs"
         more = more if part.characters_left_out else "tail_lines shows more"
         head += f" (truncated: {part.left_out} lines before these; {more})"
-    return text_reply(f"{head}:\n{part.text}" if part.text else f"job {job_id} has no such log lines")
+    return text_reply(f"{head}:\n{part.text}" if part.text else f"job {job_id} has no matching log lines")
 
 
 async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopReply]:
