@@ -1,5 +1,5 @@
-"""The gateway in a box: Qiskit Serverless's API on this machine, with SQLite and processes.
+"""The gateway of one machine: Qiskit Serverless's API with SQLite and processes.
 
-Nothing imports this package until a client without an account needs it, or a supervisor, which needs no
-more than its own part: import from the modules.
+``python -m qiskit_functions_gateway`` is the program. Clients start it and import nothing of it; a supervisor imports
+only what it needs: import from the modules.
 """

@@ -121,10 +121,10 @@ class _Client:
         os.chdir(folder.path)  # not to hold on to the folder that a client was started in
 
     def _say(self, facts: dict[str, Any]) -> None:
-        with suppress(OSError):  # the client was ended while it waited
-            _to_nowhere(2)
+        _to_nowhere(2)
+        with suppress(OSError):  # the client was ended while it waited, or was told before
             os.write(self._stdout, json.dumps(facts).encode() + b"\n")
-        os.close(self._stdout)
+            os.close(self._stdout)
 
 
 def _to_nowhere(descriptor: int) -> None:

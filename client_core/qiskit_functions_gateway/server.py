@@ -172,9 +172,11 @@ class GatewayServer:
 
     def idle_seconds(self) -> float:
         """Return for how long nothing has asked and no job is active; 0.0 while something does or is."""
-        if self._activity.open or self._database.active_jobs():
-            return 0.0
-        return time.monotonic() - self._activity.last
+        try:
+            is_busy = self._activity.open or self._database.active_jobs()
+        except EmbeddedGatewayError:  # a full disk, say, which is no reason to end
+            is_busy = True
+        return 0.0 if is_busy else time.monotonic() - self._activity.last
 
     def _make_runner(self) -> Runner:
         if self._cluster is None:

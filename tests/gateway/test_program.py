@@ -224,6 +224,15 @@ async def test_a_file_that_no_living_gateway_wrote_is_not_trusted(home_with_a_to
     assert heard == []
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root gives files away")
+async def test_a_file_of_another_user_is_not_trusted(home: Path) -> None:
+    await start(home)
+    os.chown(home / "gateway.json", 12345, -1)
+    assert find_gateway(home) is None
+    os.chown(home / "gateway.json", 0, -1)
+    assert find_gateway(home)
+
+
 async def test_a_gateway_on_another_machine_that_shares_the_folder_is_told(home: Path) -> None:
     await start(home)
     pretend(home, node="login-node-2")

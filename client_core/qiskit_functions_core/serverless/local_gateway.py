@@ -1,8 +1,8 @@
 """The gateway of this machine: a program of its own, one for a data folder, which is started when it is needed.
 
 It says in ``gateway.json`` in the folder where it answers, and holds a lock on that file while it does. The token goes
-to no other program: the folder is the user's alone, so what holds the lock on the file has written it, and it has the
-address for as long as it holds the lock. That is looked at before every request, so a call never meets a gateway that
+to no other program: the file is the user's own, so what holds the lock on it has written it, and it has the address for
+as long as it holds the lock. That is looked at before every request, so a call never meets a gateway that
 has ended, either: it starts one.
 """
 
@@ -95,8 +95,9 @@ def find_gateway(folder: Path) -> RunningGateway | None:
     """Return the gateway that serves a data folder now, or None."""
     try:
         with open_regular(folder / "gateway.json", follow_links=False) as file:
-            if not _is_locked(file.fileno()):
-                return None  # of one that was killed
+            is_ours = os.fstat(file.fileno()).st_uid in (folder.stat().st_uid, getattr(os, "getuid", lambda: 0)())
+            if not is_ours or not _is_locked(file.fileno()):
+                return None  # another user's in a folder that is open to all, or one of a gateway that was killed
             facts = json.loads(file.read())  # which is nothing just before it is published
             token = facts.pop("token", None) or (folder / "token").read_text()
             return RunningGateway(**facts, token=token, file=_identity(file.fileno()))

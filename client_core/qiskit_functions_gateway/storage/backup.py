@@ -46,6 +46,7 @@ def backup(data_folder: DataFolder, target: Path) -> None:
 
 
 def _files(data_folder: DataFolder) -> Iterator[Path]:
+    yield from data_folder.path.glob("settings.json")
     yield from data_folder.artifacts.glob("*.tar")
     for name in _OF_A_JOB:
         yield from (data_folder.path / "jobs").glob(f"*/{name}")

@@ -139,9 +139,11 @@ def test_the_command_writes_a_backup_or_says_why_not(tmp_path: Path) -> None:
     assert failed.stderr.startswith(f"error: there is no data folder at {home.path}\n")
     home.prepare()
     Database(home.database_file).close()
+    (home.path / "settings.json").write_text("{}")
+    (home.path / "token").write_text("secret")
     subprocess.run([*command, str(home.path)], check=True, capture_output=True)
     with tarfile.open(tmp_path / "backup.tar") as members:
-        assert members.getnames() == ["gateway.db"]
+        assert members.getnames() == ["gateway.db", "settings.json"]
     assert (tmp_path / "backup.tar").stat().st_mode & 0o077 == 0
 
 
