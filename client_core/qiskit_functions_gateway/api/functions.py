@@ -206,7 +206,7 @@ def _dependencies(value: str) -> str:
 def _env_vars(value: str) -> str:
     variables = _decoded("env_vars", value)
     if not isinstance(variables, dict) or not all(isinstance(text, str) for text in variables.values()):
-        raise ApiError(400, "'env_vars' should be an object of texts.")
+        raise ApiError(400, "'env_vars' should be an object of strings.")
     if not all(
         name and "=" not in name and not re.search("[\0\ud800-\udfff]", name + text) for name, text in variables.items()
     ):

@@ -105,7 +105,10 @@ def resource(
         if request.method == "OPTIONS":
             return HTMLResponse(headers={"Allow": ", ".join([*handlers, "OPTIONS"])})
         await _authenticate(context, request, by_job=request.method in for_jobs)
-        _check_accept(request)
+        accepted = request.headers.get("accept", "*/*").split(",")
+        types = {part.partition(";")[0].strip().lower() for part in accepted}
+        if not types & _SHOWABLE and not request.scope["path"].endswith("/download"):
+            raise _Refused(406, "Could not satisfy the request Accept header.")
         return await handlers["GET" if request.method == "HEAD" else request.method](context, request)
 
     return Route(f"/api/v1/{path}", endpoint, methods=[*handlers, "OPTIONS"])
@@ -130,12 +133,6 @@ def _unauthorized(detail: str) -> _Refused:
 
 def _same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(errors="replace"), expected.encode())
-
-
-def _check_accept(request: Request) -> None:
-    wanted = {part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "*/*").split(",")}
-    if not wanted & _SHOWABLE and not request.scope["path"].endswith("/download"):
-        raise _Refused(406, "Could not satisfy the request Accept header.")
 
 
 class AnySlash:

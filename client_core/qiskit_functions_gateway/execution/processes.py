@@ -23,7 +23,14 @@ FindProcesses = Callable[[], list[psutil.Process]]
 
 def marked(marks: dict[str, str]) -> list[psutil.Process]:
     """Return all living processes that have these environment variables."""
-    return _living(process for process in psutil.process_iter() if _has(process, marks))
+    found = []
+    for process in psutil.process_iter():
+        # Another user's process, or one that has ended meanwhile, cannot be asked.
+        with suppress(psutil.Error, OSError):
+            environment = process.environ()
+            if all(environment.get(name) == value for name, value in marks.items()):
+                found.append(process)
+    return _living(found)
 
 
 def descendants() -> list[psutil.Process]:
@@ -77,20 +84,10 @@ def prefer_as_victim(pid: int) -> None:
             file.write("1000")
 
 
-def _has(process: psutil.Process, marks: dict[str, str]) -> bool:
-    try:
-        environment = process.environ()
-    except (psutil.Error, OSError):
-        return False  # another user's, or it has ended
-    return all(environment.get(name) == value for name, value in marks.items())
-
-
 def _living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    return [process for process in processes if not _is_dead(process)]
-
-
-def _is_dead(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return True
+    living = []
+    for process in processes:
+        with suppress(psutil.Error):  # it has ended meanwhile
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                living.append(process)
+    return living
