@@ -5,10 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from qiskit_functions_core.values.native import hold_qiskit
 from support.programs import end_gateways, gateways_under
-
-hold_qiskit()  # the official clients, too, run in threads here
 
 os.environ["QISKIT_FUNCTIONS_GATEWAY_IDLE_SECONDS"] = "60"
 """Of what a test run leaves behind that was killed, and could not end it itself."""

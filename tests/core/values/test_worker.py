@@ -287,7 +287,7 @@ async def test_values_from_strangers_end_in_a_summary_or_in_a_clear_error(kind: 
             try:
                 await reads(worker, text)
             except ValueTooCostly as error:
-                assert error.reason in ("cpu", "memory", "crash"), name
+                assert error.reason in ("cpu", "memory", "time", "crash"), name
         assert await reads(worker) == "list"
 
 
