@@ -30,3 +30,8 @@ def ends_all_gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """End those in folders that several tests have shared."""
     yield
     end_gateways(folder for shared in tmp_path_factory.getbasetemp().iterdir() for folder in gateways_under(shared))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what ``-n auto`` means: one worker more than processors, since tests often wait for other processes."""
+    return (os.cpu_count() or 1) + 1
