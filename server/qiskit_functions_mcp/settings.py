@@ -21,7 +21,7 @@ class Settings(BaseSettings):
         channel, host, instance, account: see ``qiskit_functions_core.resolve_account``; ``account`` is the
             name of an account saved by qiskit-ibm-runtime.
         home: the data folder of this machine's gateway; by default a folder of the user's.
-        local_usage_limit_seconds: quota of the embedded gateway, in seconds of running functions.
+        local_usage_limit_seconds: quota of this machine's gateway, in seconds of running functions.
         reply_characters: the longest reply; 20,000 is well below where hosts cut replies.
         allow_dirs: local folders that tools may read and write; the working directory by default.
         consent: how the person is asked before something is overwritten, deleted, uploaded to run on this machine,

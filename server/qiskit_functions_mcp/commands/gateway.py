@@ -11,6 +11,6 @@ from ..settings import Settings
 
 
 def main(options: argparse.Namespace, settings: Settings) -> int:
-    """Serve the data folder until the process is told to end. Returns the exit code."""
+    """Serve the data folder until the process is asked to end, and return the exit code."""
     options.home = settings.home or default_data_folder()
     return serve(options)
