@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 from ...errors import InputError
 from ...local_files import allowed_path, open_regular
+from .. import openqasm
 from ..families.arrays import file_chunks, read_npy
 from ..families.circuits import load_qpy
 from ..families.unpacking import Unpacker
-from . import openqasm
 from .context import LiteralContext, kind_of
 
 _ENDINGS = (".qasm", ".qpy", ".npy", ".json")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from . import openqasm
+from .. import openqasm
 from .context import LiteralContext, kind_of
 from .files import read_file
 from .numbers import array, complex_number, parameter_values

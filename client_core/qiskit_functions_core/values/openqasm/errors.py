@@ -1,0 +1,19 @@
+"""The error that all of OpenQASM's readers raise."""
+
+from __future__ import annotations
+
+# What a circuit can hold and OpenQASM cannot say, or the other way round, goes around OpenQASM.
+BY_QPY = 'Build the circuit in Python, save it with qiskit.qpy.dump and write {"$file": "circuit.qpy"}.'
+
+
+class OpenQASMError(ValueError):
+    """The text cannot be read as a circuit; `next_step` says how to write it instead."""
+
+    def __init__(self, message: str, next_step: str) -> None:
+        super().__init__(message)
+        self.next_step = next_step
+
+
+def position(line: int, column: int) -> str:
+    """Say where; `line` and `column` count from 1."""
+    return f"at line {line}, column {column}"
