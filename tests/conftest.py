@@ -5,10 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from qiskit_functions_core.values.native import hold_qiskit
 from support.programs import end_gateways, gateways_under
-
-hold_qiskit()  # the official clients, too, run in threads here
 
 os.environ["QISKIT_FUNCTIONS_GATEWAY_IDLE_SECONDS"] = "60"
 """Of what a test run leaves behind that was killed, and could not end it itself."""
@@ -33,3 +30,8 @@ def ends_all_gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """End those in folders that several tests have shared."""
     yield
     end_gateways(folder for shared in tmp_path_factory.getbasetemp().iterdir() for folder in gateways_under(shared))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what ``-n auto`` means: one worker more than processors, since tests often wait for other processes."""
+    return (os.cpu_count() or 1) + 1

@@ -12,6 +12,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 from pydantic import SecretStr
+from qiskit_ibm_runtime import QiskitRuntimeService
 
 from qiskit_functions_core import Account, Channel
 from qiskit_functions_core.concurrency import gather
@@ -62,8 +63,6 @@ def official() -> Any:
     with warnings.catch_warnings():
         # The library warns of its own defaults; what it answers is the point here.
         warnings.simplefilter("ignore")
-        from qiskit_ibm_runtime import QiskitRuntimeService
-
         return QiskitRuntimeService()
 
 

@@ -1,8 +1,4 @@
-"""Data from strangers, each with a name; and, run as a module, what reading each takes of a process.
-
-``python -m support.hostile`` prints a JSON object: for each name the seconds of CPU and the MiB by which the process
-grew at most, in one process.
-"""
+"""Hostile values, each with a name: those that a cheap check refuses, and those that only a process's limits bound."""
 
 from __future__ import annotations
 
@@ -11,19 +7,14 @@ import io
 import json
 import random
 import struct
-import sys
-import time
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit, qpy
 from qiskit.circuit import Parameter, ParameterVector
-
-from qiskit_functions_core.values import summarize
 
 MIB = 2**20
 QPY_VERSIONS = range(13, qpy.QPY_VERSION + 1)
@@ -144,7 +135,7 @@ HOSTILE = {
 
 
 def costly() -> Iterator[tuple[str, str]]:
-    """What is allowed, or just not, and takes the most; and changed QPY, as one text."""
+    """Yield what is allowed, or just not, and takes the most; and changed QPY, as one text."""
     yield "10^6 keys", json.dumps({str(number): [number] for number in range(10**6)})
     yield "numbers of 10^5 digits", f"[{','.join(['7' * 10**5] * 50)}]"
     yield "lone surrogates", '["\\ud800"' + ',"\\udfff"' * 10**5 + "]"
@@ -189,23 +180,3 @@ def _paulis(times: int) -> bytes:
     record = whole[start:-23]
     count = whole.index(struct.pack("!QI", 1, 0), 18)
     return whole[:count] + struct.pack("!Q", times) + whole[count + 8 : start] + record * times + whole[-23:]
-
-
-def _memory(field: str) -> float:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) / 1024
-
-
-def measure(text: str) -> tuple[float, float]:
-    """Seconds of CPU, and MiB of memory at most, to read and summarise a text."""
-    # Linux starts its high-water mark anew.
-    Path("/proc/self/clear_refs").write_text("5")
-    before, begun = _memory("VmRSS"), time.process_time()
-    summarize(text)
-    return time.process_time() - begun, _memory("VmHWM") - before
-
-
-if __name__ == "__main__":
-    # What is imported on first use is not what the data costs.
-    summarize(f"[{tagged('QuantumCircuit', packed(as_qpy(circuit(), 17)))},{','.join(list(HOSTILE.values())[:4])}]")
-    json.dump({name: measure(text) for name, text in (*HOSTILE.items(), *costly())}, sys.stdout)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AccountError
-from ..values.native import hold_qiskit
 
 SAVED_ACCOUNTS = Path("~/.qiskit/qiskit-ibm.json")
 """The file in which qiskit-ibm-runtime saves accounts."""
@@ -79,7 +78,6 @@ def save_account(
             "an account to save needs a token and an instance (a CRN), since quota and backends belong to it",
             next_step="https://quantum.cloud.ibm.com/instances shows the CRN.",
         )
-    hold_qiskit()
     from qiskit_ibm_runtime import QiskitRuntimeService  # seconds of imports
     from qiskit_ibm_runtime.accounts import AccountAlreadyExistsError, InvalidAccountError
 
@@ -115,7 +113,6 @@ def delete_account(name: str | None = None, *, channel: str | None = None, path:
     """
     if not read_entries(path):
         return False
-    hold_qiskit()
     from qiskit_ibm_runtime import QiskitRuntimeService  # seconds of imports
 
     file = (path or SAVED_ACCOUNTS).expanduser()

@@ -15,9 +15,6 @@ from .families.containers import Opaque
 from .families.registry import REGISTRY
 from .families.unpacking import Unpacker
 from .limits import Limits
-from .native import hold_qiskit
-
-hold_qiskit()
 
 REFUSED = {"QiskitRuntimeService": "a service carries credentials and a URL: it is never opened from data"}
 # The second is where results have been since qiskit-ibm-runtime 0.48; encoded values still name the first.

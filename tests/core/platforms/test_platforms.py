@@ -11,6 +11,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 from pydantic import SecretStr
+from qiskit_ibm_runtime import QiskitRuntimeService
 from starlette.responses import Response
 
 from qiskit_functions_core import Account, Backend, Channel, FunctionsClient, Instance
@@ -110,8 +111,6 @@ async def test_instances_are_the_librarys_in_fewer_requests(cloud: IBMCloud) -> 
     def official() -> list[dict[str, Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the library warns of its own defaults
-            from qiskit_ibm_runtime import QiskitRuntimeService
-
             return list(QiskitRuntimeService().instances())
 
     theirs = await anyio.to_thread.run_sync(official)

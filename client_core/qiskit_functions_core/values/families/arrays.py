@@ -39,6 +39,9 @@ EXTRAPOLATORS = frozenset(
     ("linear", "exponential", "double_exponential", "fallback", *(f"polynomial_degree_{n}" for n in range(1, 8)))
 )
 
+# Hashing a payload of megabytes to look it up would take a millisecond.
+_MAX_EXTRAPOLATOR = max(map(len, EXTRAPOLATORS))
+
 
 def read_npy(chunks: Chunks, unpacker: Unpacker) -> NDArray[Any]:
     """Return the array of a ``.npy`` file, whose bytes are counted; never an object array, never unpickled.
@@ -114,7 +117,7 @@ class Arrays(TypeSupport[NDArray[Any]]):
             return np.array(value, dtype=object) if self._holds_text(value) else np.array(value)
         if isinstance(value, int | float):
             return np.array(value)
-        if text(value) in EXTRAPOLATORS:
+        if len(text(value)) <= _MAX_EXTRAPOLATOR and value in EXTRAPOLATORS:
             return value
         return read_npy(Chunks(inflating(value)), unpacker)
 

@@ -102,7 +102,8 @@ class Worker:
         if kind == "json":
             return await run_in_thread(partial(json.dumps, arguments))
         if kind == "objects":
-            # Here, and not in a thread that ends: Qiskit's allocator must not be loaded there.
+            # Imports Qiskit, in the caller's thread and not in one that ends: see encode_arguments.
+            from .. import object_encoding  # noqa: F401
             from ..encoding import encode_arguments
 
             return await run_in_thread(partial(encode_arguments, dict(arguments), allowed_folders=allowed_folders))
