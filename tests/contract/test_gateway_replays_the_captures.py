@@ -53,6 +53,7 @@ DIFFERENCES: dict[str, Difference] = {
     **_each("050", "`env_vars` that are not a JSON object of strings are 400 and named, not 500.", 400, "env_vars"),
     **_each("055", "A runner other than `ray` is 400 and named: there is none here.", 400, "fleets"),
     **_each("190", "A `service` that is not JSON is 400 and named, and the job is left alone.", 400, "service"),
+    **_each("001", '`/version` also says `"idempotency_key": true`.', 200, "idempotency_key"),
     **_each(
         "002", "`/version`, `/liveness` and `/readiness` need no slash at the end and no redirect.", 200, "version"
     ),

@@ -80,7 +80,8 @@ async def _dependencies(_: Gateway, __: Request) -> Response:
 
 
 async def _version(_: Request) -> Response:
-    return Json({"version": f"qiskit-functions-mcp {version('qiskit-functions-mcp')}"})
+    # A client can rely on Idempotency-Key only where it knows that the gateway honours it.
+    return Json({"version": f"qiskit-functions-mcp {version('qiskit-functions-mcp')}", "idempotency_key": True})
 
 
 async def _alive(_: Request) -> Response:

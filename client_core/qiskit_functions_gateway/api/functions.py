@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import posixpath
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +19,7 @@ from qiskit_functions_core.serverless.arguments_schema import MAX_ARGUMENTS_CHAR
 
 from ..execution.environments import requirements
 from ..execution.lifecycle import JobLifecycle
-from ..storage.database import JobFilter, ProgramRow
+from ..storage.database import Idempotency, JobFilter, JobRow, KeyUsedOtherwise, ProgramRow
 from . import request_fields as fields
 from . import serializers as shapes
 from .context import Gateway
@@ -37,6 +39,7 @@ PROVIDERS = frozenset({"examples"})
 _MAX_TITLE = 255
 _TYPES = ("GENERIC", "APPLICATION", "CIRCUIT")
 _CONFIG_LIMITS = {"workers": 5, "min_workers": 2, "max_workers": 10}
+_IDEMPOTENCY_KEY = re.compile("[!-~]{1,255}")
 _ENTRYPOINT = re.compile(r"[A-Za-z0-9_./-]+\.py")
 _COMPUTE_PROFILE = re.compile(r"[a-z0-9]+-\d+x\d+(x\d+[a-z0-9]+)?")
 _VERSION = re.compile(r"v?\d+(\.\d+)*([-_.]?[A-Za-z]+[-_.]?\d*)*(\+[A-Za-z0-9.]+)?")
@@ -118,6 +121,29 @@ async def validate_arguments(gateway: Gateway, request: Request) -> Response:
 
 async def run(gateway: Gateway, request: Request) -> Response:
     body = await fields.body(request)
+    idempotency = _idempotency(request, body)
+    try:
+        # A request that is sent again is answered even if it would now be refused: the function may have changed.
+        job = await blocking(gateway.database.job_of_request, idempotency) if idempotency else None
+        job = job or await _queue(gateway, body, idempotency)
+    except KeyUsedOtherwise:
+        raise ApiError(422, "This Idempotency-Key was used for another request; use a new one.") from None
+    return Json(
+        {
+            "id": job.id,
+            "result": None,
+            "status": job.status,
+            "program": job.program_id,
+            "created": job.created,
+            "arguments": "{}",
+            "compute_profile": None,
+        },
+        headers={"Idempotency-Key": idempotency.key} if idempotency else None,
+    )
+
+
+async def _queue(gateway: Gateway, body: Fields, idempotency: Idempotency | None) -> JobRow:
+    """Check the request, and create its job."""
     title = clean_name(body.text("title", longest=_MAX_TITLE))
     arguments = body.text("arguments")
     _check_config(body)
@@ -127,22 +153,24 @@ async def run(gateway: Gateway, request: Request) -> Response:
     if await blocking(gateway.database.active_jobs) >= MAX_ACTIVE_JOBS:
         raise _too_many()
     await blocking(_check_arguments, program, arguments)
-    lifecycle = JobLifecycle(gateway.data_folder, gateway.database)
-    job = await blocking(lifecycle.queue, program, str(uuid4()), arguments, most_active=MAX_ACTIVE_JOBS)
+    queue = partial(JobLifecycle(gateway.data_folder, gateway.database).queue, idempotency=idempotency)
+    job = await blocking(queue, program, str(uuid4()), arguments, most_active=MAX_ACTIVE_JOBS)
     if job is None:
         raise _too_many()
     gateway.wake()
-    return Json(
-        {
-            "id": job.id,
-            "result": None,
-            "status": job.status,
-            "program": program.id,
-            "created": job.created,
-            "arguments": "{}",
-            "compute_profile": None,
-        }
-    )
+    return job
+
+
+def _idempotency(request: Request, body: Fields) -> Idempotency | None:
+    """Return what identifies the request, if its caller has given it a key."""
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
+        return None
+    if len(keys) > 1 or not _IDEMPOTENCY_KEY.fullmatch(keys[0]):
+        raise ApiError(400, "'Idempotency-Key' is one header of 1 to 255 visible ASCII characters without blanks.")
+    # Of the fields, so that the same request is recognised in another order or encoding.
+    content = json.dumps(dict(body.values), sort_keys=True)
+    return Idempotency(keys[0], hashlib.sha256(content.encode()).hexdigest())
 
 
 async def find(gateway: Gateway, title: str, provider: str) -> ProgramRow:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from ..storage.data_folder import DataFolder
-from ..storage.database import Database, JobRow, ProgramRow
+from ..storage.database import Database, Idempotency, JobRow, ProgramRow
 from ..storage.job_states import ACTIVE, EventContext, EventOrigin, JobStatus
 from ..storage.logs import append_message
 
@@ -72,13 +72,30 @@ class JobLifecycle:
         self._database = database
         self._patience = patience
 
-    def queue(self, program: ProgramRow, job_id: str, arguments: str, *, most_active: int) -> JobRow | None:
-        """Create a job, with its arguments as JSON; return None if ``most_active`` jobs are active already."""
-        # The arguments come first: no other process sees a job that lacks them.
-        self._data_folder.write_text(self._data_folder.job(job_id).arguments, arguments)
-        job = self._database.create_job(program, job_id, most_active=most_active)
-        if job is None:
-            shutil.rmtree(self._data_folder.job(job_id).path, ignore_errors=True)
+    def queue(
+        self,
+        program: ProgramRow,
+        job_id: str,
+        arguments: str,
+        *,
+        most_active: int,
+        idempotency: Idempotency | None = None,
+    ) -> JobRow | None:
+        """Create a job, with its arguments as JSON; return None if ``most_active`` jobs are active already.
+
+        If this request has created a job before, return that one.
+
+        Raises:
+            KeyUsedOtherwise: another request has used the key.
+        """
+        job = None
+        try:
+            # The arguments come first: no other process sees a job that lacks them.
+            self._data_folder.write_text(self._data_folder.job(job_id).arguments, arguments)
+            job = self._database.create_job(program, job_id, most_active=most_active, idempotency=idempotency)
+        finally:
+            if job is None or job.id != job_id:
+                shutil.rmtree(self._data_folder.job(job_id).path, ignore_errors=True)
         return job
 
     def schedule(self, job_id: str) -> bool:

@@ -53,6 +53,11 @@ _MIGRATIONS = (
     """,
     "ALTER TABLE jobs ADD COLUMN dependencies TEXT NOT NULL DEFAULT '[]';",
     "ALTER TABLE jobs ADD COLUMN runner TEXT NOT NULL DEFAULT 'process';",
+    """
+    ALTER TABLE jobs ADD COLUMN idempotency_key TEXT;
+    ALTER TABLE jobs ADD COLUMN request_digest TEXT;
+    CREATE UNIQUE INDEX jobs_by_idempotency_key ON jobs (idempotency_key);
+    """,
 )
 """Each brings the schema to its next version; ``user_version`` counts those that were applied."""
 
@@ -94,6 +99,23 @@ class JobRow:
     sub_status: str | None
     created: str
     token: str
+
+
+@dataclass(frozen=True)
+class Idempotency:
+    """A run request that its caller has named, so that sending it again starts no second job.
+
+    Attributes:
+        key: the name, which belongs to one request only.
+        digest: of the request's body.
+    """
+
+    key: str
+    digest: str
+
+
+class KeyUsedOtherwise(Exception):
+    """The key of this request was used before, by a request with another body."""
 
 
 @dataclass(frozen=True)
@@ -252,16 +274,27 @@ class Database:
             (active,) = connection.execute(_COUNT_ACTIVE).fetchone()
         return int(active)
 
-    def create_job(self, program: ProgramRow, job_id: str, *, most_active: int) -> JobRow | None:
-        """Create a queued job with a new token; return None if ``most_active`` jobs are active already."""
+    def create_job(
+        self, program: ProgramRow, job_id: str, *, most_active: int, idempotency: Idempotency | None = None
+    ) -> JobRow | None:
+        """Create a queued job with a new token; return None if ``most_active`` jobs are active already.
+
+        If this request has created a job before, return that one.
+
+        Raises:
+            KeyUsedOtherwise: another request has used the key.
+        """
         with self._writing() as connection:
+            if idempotency and (existing := _job_of_request(connection, idempotency)):
+                return existing
             (active,) = connection.execute(_COUNT_ACTIVE).fetchone()
             if active >= most_active:
                 return None
             connection.execute(
                 "INSERT INTO jobs"
-                " (id, program_id, entrypoint, artifact, dependencies, env_vars, status, created, token, runner)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " (id, program_id, entrypoint, artifact, dependencies, env_vars, status, created, token, runner,"
+                " idempotency_key, request_digest)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job_id,
                     program.id,
@@ -273,6 +306,8 @@ class Database:
                     self._now(),
                     new_token(),
                     self._runner,
+                    idempotency.key if idempotency else None,
+                    idempotency.digest if idempotency else None,
                 ),
             )
             self._add_event(
@@ -289,6 +324,15 @@ class Database:
         with self._reading() as connection:
             row = connection.execute(f"{_JOBS} WHERE j.id = ?", (job_id,)).fetchone()
         return _job(row) if row else None
+
+    def job_of_request(self, idempotency: Idempotency) -> JobRow | None:
+        """Return the job that this request has created before, or None.
+
+        Raises:
+            KeyUsedOtherwise: another request has used the key.
+        """
+        with self._reading() as connection:
+            return _job_of_request(connection, idempotency)
 
     def jobs(self, wanted: JobFilter, *, limit: int, offset: int) -> tuple[int, list[JobRow]]:
         """Return how many jobs match, and ``limit`` of them, newest first; a limit of 0 means all."""
@@ -437,6 +481,17 @@ class Database:
 def _job(row: Sequence[Any]) -> JobRow:
     status, *others = row
     return JobRow(JobStatus(status), *others)
+
+
+def _job_of_request(connection: sqlite3.Connection, idempotency: Idempotency) -> JobRow | None:
+    row = connection.execute(f"{_JOBS} WHERE j.idempotency_key = ?", (idempotency.key,)).fetchone()
+    if row is None:
+        return None
+    job = _job(row)
+    (digest,) = connection.execute("SELECT request_digest FROM jobs WHERE id = ?", (job.id,)).fetchone()
+    if digest != idempotency.digest:
+        raise KeyUsedOtherwise
+    return job
 
 
 def _conditions(wanted: JobFilter) -> tuple[str, list[str]]:
