@@ -93,7 +93,7 @@ class Decoder:
             return support.read(value, self._unpacker)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # broken data makes constructors raise anything; Rust's panics are no Exception
+        except BaseException as error:  # broken data raises anything; a Rust panic is not an Exception
             lines = str(error).strip().strip("'\"").splitlines()
             reason = (lines[0] if lines else type(error).__name__)[:300]
             return self._refuse(name, self._size(tree), reason, value if isinstance(value, dict | list) else None)

@@ -65,7 +65,7 @@ def draw(value: Any, pointer: str = "", *, theme: Theme = "light", form: Form = 
             data = render(figure, form)
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # drawers fail in their own ways; a panic of Qiskit's Rust code is no Exception
+    except BaseException as error:  # drawers fail in their own ways; a Rust panic is not an Exception
         raise InputError(
             f"{first_pointer or '/'} cannot be drawn: {error}"[:300], next_step="Read its summary instead."
         ) from error
