@@ -239,8 +239,8 @@ class Supervisor:
         from .api.app import calls_home_app
 
         app = calls_home_app(self._data_folder, self._database)
-        # Without a configuration of logging: a short function ends meanwhile, and two threads that shut logging down wait
-        # for each other.
+        # Without a configuration of logging: a short function may end meanwhile, and two threads that shut logging down
+        # wait for each other.
         config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off")
         uvicorn.Server(config).run(sockets=[listener])
 

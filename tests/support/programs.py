@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -15,17 +16,17 @@ from qiskit_functions_core.serverless.local_gateway import RunningGateway, find_
 _END_SECONDS = 30.0
 
 
-def end_gateways(folders: Iterable[Path]) -> list[int]:
-    """End the gateways that serve these data folders, and return which processes they were."""
-    running = [gateway for gateway in map(find_gateway, folders) if gateway]
-    for gateway in running:
-        end(gateway)
-    return [gateway.pid for gateway in running]
+def end_gateways(folders: Iterable[Path]) -> None:
+    """End the gateways that serve these data folders."""
+    for folder in folders:
+        if gateway := find_gateway(folder):
+            end(gateway)
 
 
 def end(gateway: RunningGateway, number: int = signal.SIGTERM) -> None:
     """Send a signal to a gateway, and wait until its process is gone."""
-    os.kill(gateway.pid, number)
+    with suppress(ProcessLookupError):  # it has ended by itself
+        os.kill(gateway.pid, number)
     give_up = time.monotonic() + _END_SECONDS
     while is_alive(gateway.pid):
         assert time.monotonic() < give_up, f"the gateway with process {gateway.pid} does not end"
