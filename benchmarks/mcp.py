@@ -41,6 +41,42 @@ MAX_REQUESTS = 2.0
 BLOCKING, ROUNDS = 45, 11
 MAX_DELAY_MS = 50.0
 
+RESULT_BYTES = 6_000_000
+JOB = "77d67d4f-dc19-4bc2-aa2b-7e83abdea163"
+
+SAVES = f"""
+import json, os, random
+values = [random.random() for _ in range({RESULT_BYTES} // 20)]
+with open(os.environ["RESULTS_PATH"], "w") as file:
+    json.dump({{"energies": values, "padding": "x" * ({RESULT_BYTES} // 20)}}, file)
+"""
+
+OTHER_GATEWAY = f"""
+import json, random, socket, sys
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+values = [random.random() for _ in range({RESULT_BYTES} // 20)]
+text = json.dumps({{"energies": values, "padding": "x" * ({RESULT_BYTES} // 20)}})
+envelope = json.dumps({{"result": text}}).encode()
+
+async def result(request):
+    if sys.argv[1] == "fleets":
+        return RedirectResponse(f"http://{{request.headers['host']}}/store", 302)
+    return Response(envelope, media_type="application/json")
+
+async def store(request):
+    return Response(text, media_type="application/json")
+
+listening = socket.create_server(("127.0.0.1", 0))
+print(listening.getsockname()[1], flush=True)
+routes = [Route("/api/v1/jobs/{{job_id}}/result/", result), Route("/store", store)]
+uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="error")).run([listening])
+"""
+"""Answers a job's result as a gateway on Ray does, or as one on Fleets, which points to an object store."""
+
 BARE = """
 from mcp.server import MCPServer
 server = MCPServer("bare")
@@ -171,6 +207,56 @@ async def in_each_others_way(home: Path) -> bool:
     return verdict("its delay in ms, at worst", max(beside) - least, MAX_DELAY_MS)
 
 
+async def large_results(home: Path) -> bool:
+    """A call that needs nothing, alone and beside 45 that read a result of 6 MB, from three kinds of gateway."""
+    met = []
+    async with spoken_to(*ours(home)) as client:
+        await call(client, "upload_function", title="saves", source=SAVES)
+        job = (await call(client, "run_function", function="saves", wait_seconds=50)).structured_content
+        assert isinstance(job, dict)
+        assert job["status"] == "DONE", job
+        met.append(await _beside_results(client, str(job["job_id"]), "this machine's gateway"))
+    for kind in ("ray", "fleets"):
+        async with await anyio.open_process([sys.executable, "-c", OTHER_GATEWAY, kind], stderr=None) as gateway:
+            assert gateway.stdout
+            port = (await gateway.stdout.receive()).decode().strip()
+            account = {"QISKIT_FUNCTIONS_HOST": f"http://127.0.0.1:{port}", "QISKIT_FUNCTIONS_TOKEN": "token"}
+            async with spoken_to("-m", "qiskit_functions_mcp", "--home", str(home), env=account) as client:
+                met.append(await _beside_results(client, JOB, f"a gateway on {kind}"))
+            gateway.terminate()
+    return all(met)
+
+
+async def _beside_results(client: Client, job_id: str, whose: str) -> bool:
+    async def trivial() -> None:
+        assert (await client.call_tool("get_job", {"job_id": "none"})).is_error
+
+    async def read() -> None:
+        await call(client, "get_job_result", job_id=job_id)
+        done.append(time.perf_counter() - begun)
+
+    done: list[float] = []
+    await trivial()
+    alone = [await milliseconds(trivial) for _ in range(ROUNDS)]
+    begun = time.perf_counter()
+    async with anyio.create_task_group() as reading:
+        for _ in range(BLOCKING):
+            reading.start_soon(read)
+        for _ in range(2):
+            await trivial()  # comes after them, so that they are under way once it is answered
+        beside = []
+        for _ in range(ROUNDS):
+            beside.append(await milliseconds(trivial))
+            await anyio.sleep(0.2)  # so that some come while bodies arrive, and some while results are read
+    most = max(beside)
+    print(
+        f"a trivial call: {statistics.median(alone):.1f} ms alone, {statistics.median(beside):.1f} ms beside "
+        f"{BLOCKING} results of {RESULT_BYTES / 1e6:g} MB from {whose}, {most:.1f} ms at worst; "
+        f"the first result after {done[0]:.1f} s, all after {done[-1]:.1f} s"
+    )
+    return verdict("its delay in ms, at worst", most - statistics.median(alone), MAX_DELAY_MS)
+
+
 def verdict(name: str, figure: float, bound: float) -> bool:
     met = figure <= bound
     print(f"{'ok    ' if met else 'MISSED'} {name}: {figure:.2f}, at most {bound:g}\n")
@@ -179,7 +265,9 @@ def verdict(name: str, figure: float, bound: float) -> bool:
 
 async def measured() -> bool:
     with tempfile.TemporaryDirectory() as folder:
-        return all([await measure(Path(folder)) for measure in (overhead, one_poller, in_each_others_way)])
+        return all(
+            [await measure(Path(folder)) for measure in (overhead, one_poller, in_each_others_way, large_results)]
+        )
 
 
 if __name__ == "__main__":
