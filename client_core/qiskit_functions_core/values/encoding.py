@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,12 @@ def encode_arguments(arguments: dict[str, Any], *, allowed_folders: Sequence[Pat
         InputError: an object that functions could not decode.
     """
     context = LiteralContext(_LIMITS, folders=tuple(allowed_folders))
-    return json.dumps(_resolve(arguments, context, 0), default=_encode_object)
+    resolved = _resolve(arguments, context, 0)
+    if "qiskit" in sys.modules:  # else there is no circuit
+        from .literals.parameters import settle
+
+        resolved = settle(resolved, context)
+    return json.dumps(resolved, default=_encode_object)
 
 
 def _encode_object(value: Any) -> Any:
@@ -53,8 +59,7 @@ def _resolve(value: Any, context: LiteralContext, depth: int) -> Any:
             for index, item in enumerate(value)
         ]
     if "__type__" in value:
-        _check_encoded(value, context)
-        return value
+        return _checked(value, context)
     # Python users may have other keys than text, which JSON turns into text.
     if any(str(key).startswith("$") for key in value):
         # Imports Qiskit, which plain arguments do not need.
@@ -64,9 +69,9 @@ def _resolve(value: Any, context: LiteralContext, depth: int) -> Any:
     return {key: _resolve(item, context.child(key), depth + 1) for key, item in value.items()}
 
 
-def _check_encoded(value: dict[str, Any], context: LiteralContext) -> None:
+def _checked(value: dict[str, Any], context: LiteralContext) -> Any:
     decoder = Decoder(context.limits)
-    decoder.value(value)
+    decoded = decoder.value(value)
     if decoder.refusals:
         refusal = decoder.refusals[0]
         raise LiteralError(
@@ -74,3 +79,7 @@ def _check_encoded(value: dict[str, Any], context: LiteralContext) -> None:
             f"the encoded value {refusal.type_name!r} is refused: {refusal.reason}.",
             next_step="Encode it with qiskit_ibm_runtime.RuntimeEncoder, or write a literal such as $circuit.",
         )
+    # Qiskit is imported by the decoder anyway.
+    from .literals.parameters import Encoded
+
+    return Encoded(value, decoded)

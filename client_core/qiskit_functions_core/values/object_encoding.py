@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from qiskit.exceptions import QiskitError
 from qiskit_ibm_runtime import QiskitRuntimeService, RuntimeEncoder
 
 from ..errors import InputError
 from .families.registry import REGISTRY
+from .literals.parameters import Encoded
 
 
 def encode_object(value: Any) -> Any:
@@ -16,6 +18,8 @@ def encode_object(value: Any) -> Any:
     Raises:
         InputError: functions could not decode it, or it must not be sent.
     """
+    if isinstance(value, Encoded):
+        return value.value
     support = REGISTRY.support_for(value)
     if support and (encoded := support.encode(value)) is not NotImplemented:
         return encoded
@@ -24,10 +28,18 @@ def encode_object(value: Any) -> Any:
             "The arguments hold a QiskitRuntimeService, which carries your token.",
             next_step="Leave it out: inside the function, get_runtime_service() gives one.",
         )
+    cls = type(value)
     try:
         return RuntimeEncoder().default(value)
+    except QiskitError as error:
+        raise InputError(
+            f"The arguments hold a {cls.__name__} that Qiskit's encoder cannot write: {error.message.rstrip('.')}.",
+            next_step="The condition of a circuit compares with at most 63 bits, so up to 9223372036854775807: use a "
+            "smaller register for it."
+            if "i64" in error.message
+            else "",
+        ) from error
     except TypeError as error:
-        cls = type(value)
         raise InputError(
             f"The arguments hold a {cls.__module__}.{cls.__name__}, which Qiskit's encoder does not know.",
             next_step="Give a circuit, an operator such as SparsePauliOp, a NumPy array, or plain JSON.",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import efficient_su2
+from qiskit.primitives.containers import BindingsArray
 from qiskit.providers import BackendV2
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit.quantum_info import SparsePauliOp
@@ -33,7 +34,7 @@ MAX_QUBITS_TO_DIAGONALISE = 10  # 1024 x 1024: about a second
 def run(
     observable: SparsePauliOp,
     ansatz: QuantumCircuit | None = None,
-    initial_parameters: ArrayLike | None = None,
+    initial_parameters: BindingsArray | ArrayLike | None = None,
     max_iterations: int = 60,
     precision: float = 0.02,
     seed: int | None = None,
@@ -128,11 +129,13 @@ def checked_ansatz(ansatz: QuantumCircuit | None, observable: SparsePauliOp, max
 
 
 def starting_point(
-    ansatz: QuantumCircuit, initial_parameters: ArrayLike | None, rng: np.random.Generator
+    ansatz: QuantumCircuit, initial_parameters: BindingsArray | ArrayLike | None, rng: np.random.Generator
 ) -> np.ndarray:
     """The given parameters, else small random ones: exactly zero is often a stationary point."""
     if initial_parameters is None:
         initial_parameters = rng.uniform(-0.1, 0.1, ansatz.num_parameters)
+    if isinstance(initial_parameters, BindingsArray):
+        initial_parameters = initial_parameters.as_array(ansatz.parameters)
     start = np.asarray(initial_parameters, dtype=float)
     if start.shape != (ansatz.num_parameters,):
         names = ", ".join(parameter.name for parameter in ansatz.parameters)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.primitives.containers.bindings_array import BindingsArray
 
 from .context import LiteralContext, kind_of
+from .parameters import NamedValues
 
 Options = dict[str, Any]
 
@@ -87,13 +87,10 @@ def _shape(value: Any, context: LiteralContext) -> tuple[int, ...]:
 
 
 def parameter_values(value: Any, options: Options, context: LiteralContext) -> Any:
-    """Return a BindingsArray for a mapping from parameter names, an array of floats for lists."""
+    """Return the values of a mapping from parameter names, an array of floats for lists."""
     if isinstance(value, list):
         return array(value, {"dtype": "float64"}, context)
     if not isinstance(value, dict):
         context.fail(f"parameter values are an object or a list, not {kind_of(value)}.")
     bindings = {name: array(item, {"dtype": "float64"}, context.child(name)) for name, item in value.items()}
-    try:
-        return BindingsArray(bindings, shape=options.get("shape"))
-    except (TypeError, ValueError) as error:
-        context.fail(f"{error}")
+    return NamedValues(bindings, options.get("shape"), context)

@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from ..limits import Limits
-from .errors import BY_QPY, OpenQASMError, position
+from .errors import BY_QPY, DECLARED, OpenQASMError, position
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
+    from qiskit.circuit import Parameter
 
-__all__ = ["OpenQASMError", "load"]
+__all__ = ["OpenQASMError", "declared_inputs", "load"]
 
 _COMMENT_OR_STRING = re.compile(r'"[^"\n]*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _VERSION = re.compile(r"\s*OPENQASM\b\s*(\d*)")
@@ -50,6 +51,12 @@ def load(text: str, limits: Limits) -> QuantumCircuit:
     from . import version3
 
     return version3.read(text, limits)
+
+
+def declared_inputs(circuit: QuantumCircuit) -> dict[str, Parameter]:
+    """Return the parameters of a circuit that `load` has read, by the names and in the order of the text's inputs."""
+    declared: dict[str, Parameter] = vars(circuit).get(DECLARED, {})
+    return declared
 
 
 def _blank_comment(found: re.Match[str]) -> str:

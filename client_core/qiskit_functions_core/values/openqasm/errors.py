@@ -1,9 +1,12 @@
-"""The error that all of OpenQASM's readers raise."""
+"""What all of OpenQASM's readers share."""
 
 from __future__ import annotations
 
 # What a circuit can hold and OpenQASM cannot say, or the other way round, goes around OpenQASM.
 BY_QPY = 'Build the circuit in Python, save it with qiskit.qpy.dump and write {"$file": "circuit.qpy"}.'
+
+# The attribute of a circuit that keeps its inputs as they were declared. Its metadata would be sent with it.
+DECLARED = "_declared_inputs"
 
 
 class OpenQASMError(ValueError):

@@ -9,26 +9,28 @@ importer is not used, because it knows none of the first, binds a gate's paramet
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import singledispatchmethod
 from typing import Any
 
 from openqasm3 import ast
-from qiskit.circuit import ClassicalRegister, Clbit, Parameter, QuantumCircuit, QuantumRegister, Qubit
+from qiskit.circuit import ClassicalRegister, Clbit, Parameter, ParameterVector, QuantumCircuit, QuantumRegister, Qubit
 from qiskit.circuit.classical import expr
 from qiskit.transpiler import Layout
 from qiskit.transpiler.layout import TranspileLayout
 
 from ..limits import Limits
 from . import expressions
-from .errors import BY_QPY
+from .errors import BY_QPY, DECLARED
 from .evaluation import Scope, Undecided, Variable
 from .expressions import Bits, Duration, Type
 from .gates import MAX_CALLS, Gates, qubits_of
 from .library import is_the_library_gate, library_gates
 from .parsing import Source, leaves, mentions, name_of, parse, too_long, walk
 
+_VECTOR_ELEMENT = re.compile(r"_(.+)_(0|[1-9]\d{0,3})_")
 _UNREADABLE = {
     ast.CalibrationGrammarDeclaration: "defcalgrammar",
     ast.CalibrationStatement: "cal",
@@ -72,7 +74,8 @@ class _Reader(Gates):
         # Bits that something is measured into, and those that something is assigned to.
         self.measured_names: set[str] = set()
         self.assigned_names: set[str] = set()
-        self.inputs: list[Parameter] = []
+        self.inputs: dict[str, Parameter] = {}
+        self.vectors: dict[str, Parameter] = {}
         # Of each subroutine that runs: the bits that its caller has for its value, and the name that it returns.
         self.targets: list[tuple[Any, str | None]] = []
 
@@ -84,6 +87,8 @@ class _Reader(Gates):
                 self.measured_names.add(name_of(node.target))
             elif isinstance(node, ast.ClassicalAssignment):
                 self.assigned_names.add(name_of(node.lvalue))
+        names = [node.identifier.name for node in program.statements if isinstance(node, ast.IODeclaration)]
+        self.vectors = _vector_elements(names)
         try:
             self.block(program.statements)
         except _End:
@@ -97,9 +102,10 @@ class _Reader(Gates):
                 final_layout=None,
             )
         # An input that nothing uses stays a parameter, since its value comes with the others.
-        for parameter in self.inputs:
+        for parameter in self.inputs.values():
             if parameter not in self.circuit.parameters:
                 self.circuit.global_phase += parameter - parameter
+        vars(self.circuit)[DECLARED] = self.inputs
         return self.circuit
 
     def call(self, node: ast.QASMNode, name: str, arguments: Sequence[Any], target: Any = None) -> Any:
@@ -342,8 +348,8 @@ class _Reader(Gates):
                 f"input {name!r} is {to}; the inputs of a circuit are float or angle",
                 f"Write its value into the text: const {to} {name} = …;.",
             )
-        self.inputs.append(Parameter(name))
-        self.declare(node, name, Variable(self.inputs[-1], to))
+        self.declare(node, name, Variable(self.vectors.get(name) or Parameter(name), to))
+        self.inputs[name] = self.scopes[-1].names[name].value
 
     @run.register
     def _(self, node: ast.ConstantDeclaration) -> None:
@@ -617,6 +623,19 @@ class _Reader(Gates):
         if isinstance(node.expression, ast.QuantumMeasurement):
             raise _Return(self.measured(node.expression, self.targets[-1][0]))
         raise _Return(None if node.expression is None else self.value(node.expression))
+
+
+def _vector_elements(names: Sequence[str]) -> dict[str, Parameter]:
+    """Return elements of vectors for names such as `_x_3_`, which is how Qiskit's exporter writes x[3].
+
+    OpenQASM has no vectors, and by name, `_x_10_` would come before `_x_3_`.
+    """
+    found = [(name, element[1], int(element[2])) for name in names if (element := _VECTOR_ELEMENT.fullmatch(name))]
+    sizes: dict[str, int] = {}
+    for _, vector, index in found:
+        sizes[vector] = max(sizes.get(vector, 0), index + 1)
+    vectors = {vector: ParameterVector(vector, size) for vector, size in sizes.items()}
+    return {name: vectors[vector][index] for name, vector, index in found}
 
 
 def _bits(value: Any) -> list[Clbit]:
