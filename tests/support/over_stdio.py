@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,9 @@ from typing import Any
 from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
+IDLE = "QISKIT_FUNCTIONS_GATEWAY_IDLE_SECONDS"
+"""A client over stdio passes on what it is told to, and nothing else."""
+
 
 @asynccontextmanager
 async def assistant(home: Path, mode: str = "auto", **environ: str) -> AsyncIterator[Assistant]:
@@ -19,7 +23,7 @@ async def assistant(home: Path, mode: str = "auto", **environ: str) -> AsyncIter
         command=sys.executable,
         args=["-m", "qiskit_functions_mcp", "--channel", "local", "--home", str(home), "--allow-dir", str(home.parent)],
         # What is asked, and when, has tests of its own.
-        env={"QISKIT_FUNCTIONS_CONSENT": "never", **environ},
+        env={"QISKIT_FUNCTIONS_CONSENT": "never", IDLE: os.environ[IDLE], **environ},
     )
     async with Client(parameters, mode=mode) as client:
         yield Assistant(client)
