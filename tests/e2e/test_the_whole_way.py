@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.over_stdio import Assistant, assistant
+from support.programs import end_gateways
 from support.serving import eventually
 
 ECHO = """\
@@ -154,6 +155,7 @@ async def test_a_used_up_quota_refuses_and_a_low_one_warns(tmp_path: Path, mode:
         assert job["status"] == "DONE"
         assert "s of quota left" in job["warnings"][0]
         assert (await user.ask("get_usage"))["consumed_seconds"] > 0
+    end_gateways([home])  # while it runs, its own limit holds
     async with assistant(home, mode, QISKIT_FUNCTIONS_LOCAL_USAGE_LIMIT_SECONDS="0") as user:
         before = await user.job_count()
         error = await user.refused("run_function", function="quick")
