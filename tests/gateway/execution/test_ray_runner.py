@@ -76,6 +76,7 @@ class FakeJobsApi:
         self.submitted: list[dict[str, Any]] = []
         self.says: dict[str, Any] = {"status": "PENDING"}
         self.refusal = ""
+        self.has_logs = True
         self.app = Starlette(
             routes=[
                 Route("/api/version", self._version),
@@ -102,6 +103,8 @@ class FakeJobsApi:
         return JSONResponse({"type": "SUBMISSION", "entrypoint": "", **self.says})
 
     async def _logs(self, _: Request) -> Response:
+        if not self.has_logs:
+            return Response("the node cannot be asked", 500)
         return JSONResponse({"logs": ""})
 
 
@@ -377,6 +380,32 @@ async def test_dependencies_are_rays_to_install_and_it_is_shown_no_secrets(home:
         assert await user.errors(job) == ["DEPENDENCIES"]
         assert await user.log(job) == "Ray ended the job: no such package\n"
     assert is_settled(home)
+
+
+async def test_a_failure_whose_log_ray_cannot_give_says_what_rays_record_says(home: Path, ray_api: FakeJobsApi) -> None:
+    record = "Job entrypoint command failed with exit code 1, last available logs:\nValueError: boom"
+    ray_api.has_logs = False
+    async with user_of(home, ray_api.cluster) as user:
+        await user.upload("failing", SAVE)
+        job = await user.run("failing")
+        await user.becomes(job, "PENDING")
+        ray_api.says = {"status": "FAILED", "driver_exit_code": 1, "message": record}
+        assert await user.ended(job) == "FAILED"
+        assert await user.errors(job) == ["CLUSTER"]
+        assert (await user.log(job)).endswith(f"{record}\n")
+    assert is_settled(home)
+
+
+async def test_a_gateway_comes_back_where_jobs_on_the_cluster_look_for_it(home: Path, tmp_path: Path) -> None:
+    with GatewayServer(home, cluster=nowhere()) as first:
+        pass
+    with GatewayServer(home, cluster=nowhere()) as second:
+        assert second.host == first.host
+        with GatewayServer(tmp_path / "other", cluster=nowhere()) as other:
+            assert other.host != first.host
+    (home / "ray-port.txt").write_text("no number")
+    with GatewayServer(home, cluster=nowhere()):
+        pass
 
 
 async def test_a_job_that_the_cluster_refuses_has_failed_and_says_why(home: Path, ray_api: FakeJobsApi) -> None:

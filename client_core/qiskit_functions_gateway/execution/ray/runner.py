@@ -188,7 +188,7 @@ class RayRunner:
         if report.never_had_its_turn and job.status == JobStatus.PENDING:
             self._queue_again(job, submission)
             return
-        self._mirror(api, job, submission)
+        is_logged = self._mirror(api, job, submission)
         keep_result(self._data_folder, job, only_if_json=report.status != JobStatus.SUCCEEDED)
         seconds = None
         if job.status == JobStatus.RUNNING:
@@ -200,7 +200,12 @@ class RayRunner:
         elif report.status == JobStatus.STOPPED:
             self._lifecycle.stopped_by_cluster(job.id, seconds=seconds)
         else:
-            self._fail(job, report.failure, seconds)
+            failure = report.failure
+            if failure is None and not is_logged:
+                # Without the log, Ray's record is all that says why: it has the exit code and the last lines.
+                message = f"The function failed, and Ray cannot give its log. Its record says: {report.message}"
+                failure = Failure(FailureCode.CLUSTER, message)
+            self._fail(job, failure, seconds)
         self._settle(job.id)
 
     def _queue_again(self, job: JobRow, submission: str) -> None:
@@ -228,14 +233,16 @@ class RayRunner:
             for job in self._database.jobs_in(STARTED):
                 self._fail(job, Failure(FailureCode.CLUSTER_GONE, message))
 
-    def _mirror(self, api: JobsApi, job: JobRow, submission: str) -> None:
-        """Replace the job's log by Ray's, and the gateway's own messages."""
+    def _mirror(self, api: JobsApi, job: JobRow, submission: str) -> bool:
+        """Replace the job's log by Ray's, and the gateway's own messages; return False if Ray cannot give it."""
         begun = time.monotonic()
         text = api.log(submission)
         known, _ = self._logs.get(job.id, (-1, 0.0))
         self._logs[job.id] = len(text or ""), time.monotonic() + _LOG_SHARE * (time.monotonic() - begun)
-        if text is None or len(text) == known:
-            return
+        if text is None:
+            return False
+        if len(text) == known:
+            return True
         messages = [
             event["data"]["message"]
             for event in reversed(self._database.events(job.id, EventType.ERROR))
@@ -243,6 +250,7 @@ class RayRunner:
         ]
         output = text.partition(f"{BEGIN}\n")[2]
         replace_log(self._data_folder.job(job.id).log, output, messages, self._limits.log_bytes)
+        return True
 
     def _fail(self, job: JobRow, failure: Failure | None, seconds: float | None = None) -> None:
         if job.status.is_active:

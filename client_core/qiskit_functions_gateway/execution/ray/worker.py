@@ -176,7 +176,7 @@ class FunctionData:
 def _run(entrypoint: str, variables: dict[str, str], data: FunctionData, stopping: threading.Event) -> int:
     """Return the function's exit code, once the processes that it left behind have ended too."""
     function = subprocess.Popen(  # noqa: S603 - running it is what we are for
-        [sys.executable, entrypoint],
+        [sys.executable, "--", entrypoint],  # no entry point is taken for an option of Python
         env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
