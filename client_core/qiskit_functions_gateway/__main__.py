@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from logging.handlers import RotatingFileHandler
@@ -27,7 +27,17 @@ from typing import TYPE_CHECKING, Any
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from .execution.runner import Cluster
-from .settings import USAGE_LIMIT, FolderSettings, add_arguments, data_folder_of, folder_settings, limits_of, refusal
+from .settings import (
+    PROVIDERS,
+    FolderSettings,
+    add_arguments,
+    data_folder_of,
+    folder_settings,
+    limits_of,
+    providers_of,
+    refusal,
+    usage_limit_of,
+)
 from .storage.data_folder import DataFolder
 from .storage.locks import Busy, locked
 
@@ -48,6 +58,32 @@ _TAKEOVER_SECONDS = 20.0
 
 _LOG_BYTES = 1024 * 1024
 """Of the log and of the one before it: enough for thousands of warnings."""
+
+
+class Sparing(logging.Filter):
+    """Lets a few records a minute through from each place in the code, so that no attack fills a disk or hides others.
+
+    Args:
+        most: how many.
+        seconds: in how long.
+    """
+
+    def __init__(self, most: int = 10, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most = most
+        self._seconds = seconds
+        self._clock = clock
+        self._seen: dict[tuple[str, int], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place, now = (record.pathname, record.lineno), self._clock()
+        since, count = self._seen.get(place, (now, 0))
+        if now - since >= self._seconds:
+            left_out, since, count = count - self._most, now, 0
+            if left_out > 0:
+                record.msg, record.args = f"{record.getMessage()} (and {left_out} more before this were left out)", None
+        self._seen[place] = since, count + 1
+        return count < self._most
 
 
 class AlreadyServed(EmbeddedGatewayError):
@@ -88,7 +124,10 @@ class _Person:
         print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)
 
     def log_to(self, folder: DataFolder) -> None:
-        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        handler.addFilter(Sparing())
+        logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 class _Client:
@@ -117,6 +156,7 @@ class _Client:
         except OSError as error:
             raise EmbeddedGatewayError(f"the log {path} cannot be written: {error.strerror}") from error
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.addFilter(Sparing())
         logging.basicConfig(level=logging.INFO, handlers=[handler])
         os.chdir(folder.path)  # not to hold on to the folder that a client was started in
 
@@ -175,14 +215,16 @@ def serve(options: argparse.Namespace, starter: _Person | _Client | None = None)
 
 
 def _serve(folder: DataFolder, options: argparse.Namespace, starter: _Person | _Client, end: _End) -> None:
-    settings = folder_settings(folder, os.environ)
+    asked = {**os.environ, **({PROVIDERS: ",".join(options.providers)} if options.providers else {})}
+    settings = folder_settings(folder, asked)
     # Not before this process has the folder: of many that are started at once, all others end sooner.
     from .server import Address, GatewayServer
 
     with GatewayServer(
         folder.path,
-        usage_limit_seconds=settings[USAGE_LIMIT],
+        usage_limit_seconds=usage_limit_of(settings),
         limits=limits_of(settings),
+        providers=providers_of(settings),
         address=Address(options.bind, options.port),
         token=options.token,
         cluster=_cluster(options),

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY, create_server, getaddrinfo, socket
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from .api.app import gateway_app
+from .api.connections import UVICORN
 from .api.context import Gateway
 from .api.routing import ApiError, Json, blocking, resource
 from .execution.limits import Limits
@@ -28,7 +29,7 @@ from .execution.process_runner import ProcessRunner
 from .execution.runner import Cluster, Runner
 from .storage.data_folder import DataFolder
 from .storage.database import Database
-from .storage.examples import seed
+from .storage.examples import PROVIDER, seed
 from .storage.incoming import discard_abandoned
 
 logger = logging.getLogger(__name__)
@@ -39,9 +40,7 @@ _DISPATCH_SECONDS = 1.0
 _START_SECONDS = 10.0
 
 _UVICORN: dict[str, Any] = {
-    "access_log": False,
-    "lifespan": "off",
-    "log_config": None,  # the program decides where its log goes
+    **UVICORN,
     "log_level": "warning",
     # The end of a gateway is waited for: what takes longer, such as stopping a job, goes on without it.
     "timeout_graceful_shutdown": 0.5,
@@ -106,6 +105,7 @@ class GatewayServer:
         folder: the data folder.
         usage_limit_seconds: the user's quota of function time; None is unlimited.
         limits: of jobs; the defaults of ``Limits`` if None.
+        providers: those for which the user may upload functions, besides ``examples``.
         address: where to listen.
         token: instead of the data folder's own.
         cluster: where jobs run, instead of on this machine.
@@ -121,6 +121,7 @@ class GatewayServer:
         *,
         usage_limit_seconds: float | None = None,
         limits: Limits | None = None,
+        providers: frozenset[str] = frozenset(),
         address: Address = Address(),
         token: str = "",
         cluster: Cluster | None = None,
@@ -129,6 +130,7 @@ class GatewayServer:
         self._data_folder = DataFolder(folder)
         self._usage_limit_seconds = usage_limit_seconds
         self._limits = limits or Limits()
+        self._providers = providers | {PROVIDER}
         self._address = address
         self._cluster = cluster
         self.token = token
@@ -149,7 +151,7 @@ class GatewayServer:
             opened.enter_context(closing(self._database))
             seed(self._data_folder, self._database)
             self.token = self.token or self._data_folder.token()
-            listener = opened.enter_context(_listen(self._address))
+            listener = opened.enter_context(self._listen())
             self.host = _url(listener)
             self._runner = self._make_runner()
             self._serve(listener)
@@ -178,6 +180,21 @@ class GatewayServer:
             is_busy = True
         return 0.0 if is_busy else time.monotonic() - self._activity.last
 
+    def _listen(self) -> socket:
+        """Listen where jobs on the cluster look for the gateway, if that is known and the port is free.
+
+        They were given the last gateway's address, and wait up to ten minutes for one there to give their files to.
+        """
+        if self._cluster is None or self._address.port:
+            return _listen(self._address)
+        noted = self._data_folder.path / "ray-port.txt"
+        listener = None
+        with suppress(OSError, ValueError, EmbeddedGatewayError):
+            listener = _listen(Address(self._address.host, int(noted.read_text())))
+        listener = listener or _listen(self._address)
+        self._data_folder.write_text(noted, str(listener.getsockname()[1]))
+        return listener
+
     def _make_runner(self) -> Runner:
         if self._cluster is None:
             return ProcessRunner(self._data_folder, self._database, self._limits)
@@ -187,7 +204,13 @@ class GatewayServer:
 
     def _serve(self, listener: socket) -> None:
         gateway = Gateway(
-            self._data_folder, self._database, self.token, self._runner, self._wake.set, self._usage_limit_seconds
+            self._data_folder,
+            self._database,
+            self.token,
+            self._runner,
+            self._wake.set,
+            self._usage_limit_seconds,
+            self._providers,
         )
         app = gateway_app(gateway)
         app.router.routes.append(resource(gateway, "gateway/end", POST=self._end))

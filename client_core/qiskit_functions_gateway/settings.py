@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,11 +26,17 @@ _JOB_SECONDS, _JOB_MEMORY_MB, _JOB_LOG_MB = (
     f"QISKIT_FUNCTIONS_JOB_{name}" for name in ("SECONDS", "MEMORY_MB", "LOG_MB")
 )
 
-FolderSettings = dict[str, float | None]
-"""Quota and limits of jobs by the names of their variables; None is unlimited."""
+PROVIDERS = "QISKIT_FUNCTIONS_PROVIDERS"
+
+_PROVIDER = re.compile(r"[A-Za-z0-9_-]{1,255}")
+"""Other characters would vanish from its name in requests, as they do in titles."""
+
+FolderSettings = dict[str, float | str | None]
+"""Quota, limits of jobs and providers by the names of their variables; None is unlimited, or no provider."""
 
 _DEFAULTS: FolderSettings = {
     USAGE_LIMIT: None,
+    PROVIDERS: None,
     _JOB_SECONDS: None,
     _JOB_MEMORY_MB: None,
     _JOB_LOG_MB: Limits.log_mb,
@@ -52,7 +59,7 @@ def folder_settings(folder: DataFolder, environ: Mapping[str, str]) -> FolderSet
         if not isinstance(kept, dict):
             raise ValueError("it is not a JSON object")
         asked = {name: environ[name] for name in _DEFAULTS if environ.get(name)}
-        settings = {name: _number(name, value) for name, value in {**kept, **asked}.items() if name in _DEFAULTS}
+        settings = {name: _checked(name, value) for name, value in {**kept, **asked}.items() if name in _DEFAULTS}
         if asked and settings != kept:
             with atomic_write(path, mode=0o600) as file:
                 file.write(json.dumps(settings, indent=2).encode())
@@ -67,10 +74,36 @@ def folder_settings(folder: DataFolder, environ: Mapping[str, str]) -> FolderSet
 def limits_of(settings: FolderSettings) -> Limits:
     """Return the limits of jobs among the settings."""
     return Limits(
-        seconds=settings[_JOB_SECONDS],
-        memory_mb=settings[_JOB_MEMORY_MB],
-        log_mb=settings[_JOB_LOG_MB] or Limits.log_mb,
+        seconds=_number(_JOB_SECONDS, settings[_JOB_SECONDS]),
+        memory_mb=_number(_JOB_MEMORY_MB, settings[_JOB_MEMORY_MB]),
+        log_mb=_number(_JOB_LOG_MB, settings[_JOB_LOG_MB]) or Limits.log_mb,
     )
+
+
+def usage_limit_of(settings: FolderSettings) -> float | None:
+    """Return the quota among the settings, in seconds; None is unlimited."""
+    return _number(USAGE_LIMIT, settings[USAGE_LIMIT])
+
+
+def providers_of(settings: FolderSettings) -> frozenset[str]:
+    """Return the names of the providers among the settings."""
+    return frozenset(_names(settings[PROVIDERS]))
+
+
+def _checked(name: str, value: object) -> float | str | None:
+    return ",".join(_names(value)) or None if name == PROVIDERS else _number(name, value)
+
+
+def _names(providers: object) -> list[str]:
+    """Return the names in a text with commas between them."""
+    names = sorted({name.strip() for name in str(providers or "").split(",")} - {""})
+    for name in names:
+        if not _PROVIDER.fullmatch(name):
+            raise EmbeddedGatewayError(
+                f"{PROVIDERS} has {name[:100]!r}, which is not a provider's name",
+                next_step="Ask the person to use letters, digits, - and _, with commas between the names.",
+            )
+    return names
 
 
 def _number(name: str, value: object) -> float | None:
@@ -97,6 +130,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--token",
         default=os.environ.get(TOKEN_VARIABLE, ""),
         help=f"instead of the data folder's own; better in {TOKEN_VARIABLE}, which other users cannot see",
+    )
+    parser.add_argument(
+        "--provider",
+        dest="providers",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"a provider for which functions can be uploaded, once for each; also {PROVIDERS} with commas",
     )
     for name, what in (
         ("runner", "where jobs run: here (process, the default), or on a cluster (ray)"),

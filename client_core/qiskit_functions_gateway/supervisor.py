@@ -126,8 +126,8 @@ class Supervisor:
             signal.signal(signal.SIGTERM, self._on_terminate)
             self._started = self._booked = time.monotonic()
             port = listener.getsockname()[1]
-            # "./", so that no entry point is taken for an option of Python.
-            command = [str(environment.python) if environment else sys.executable, f"./{self._job.entrypoint}"]
+            # "--", so that no entry point is taken for an option of Python.
+            command = [str(environment.python) if environment else sys.executable, "--", self._job.entrypoint]
             variables = job_environment.for_function(self._data_folder, self._job, port, environment)
             function = start(command, self._job_folder.work, variables)
             threading.Thread(target=self._answer_calls, args=(listener,), daemon=True).start()
@@ -237,12 +237,13 @@ class Supervisor:
         import uvicorn
 
         from .api.app import calls_home_app
+        from .api.connections import UVICORN
 
         app = calls_home_app(self._data_folder, self._database)
-        # Without a configuration of logging: a short function may end meanwhile, and two threads that shut logging down
-        # wait for each other.
-        config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off")
-        uvicorn.Server(config).run(sockets=[listener])
+        # A warning is all that it takes to fill a disk with: uvicorn logs one for each request that is not HTTP.
+        # It configures no logging: a short function may end meanwhile, and two threads that shut logging down wait for
+        # each other.
+        uvicorn.Server(uvicorn.Config(app, **UVICORN, log_level="error")).run(sockets=[listener])
 
 
 if __name__ == "__main__":

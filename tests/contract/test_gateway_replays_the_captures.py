@@ -148,8 +148,8 @@ def is_form(exchange: Capture) -> bool:
 
 
 def here(world: World, value: Any) -> Any:
-    """With the ids and the provider of this world."""
-    text = json.dumps(value, ensure_ascii=False).replace("mockprovider", PROVIDER)
+    """With the ids of this world."""
+    text = json.dumps(value, ensure_ascii=False)
     for captured, own in (*world.ids.items(), *program_ids(world)):
         text = text.replace(captured, own)
     return json.loads(text)
@@ -210,7 +210,7 @@ def with_sub_status(world: World, captured_id: str, status: str, sub_status: str
 
 def prepare_files(world: World, exchange: Capture) -> None:
     """The files that were listed, downloaded or deleted, and no others."""
-    provider = "mockprovider" in str(exchange.params)
+    provider = PROVIDER in str(exchange.params)
     folder = world.gateway.data_folder.function_data(PROVIDER if provider else "", "p-fn").path
     if "/files/provider" in exchange.path:
         folder = world.gateway.data_folder.path / "data" / "of-providers" / PROVIDER / "p-fn"

@@ -249,6 +249,24 @@ def test_what_a_function_tells_of_its_failure_is_the_error_message(client: Any, 
         untold.provider_logs()
 
 
+def test_what_an_error_says_comes_without_the_white_space_around_it(client: Any, tmp_path: Path) -> None:
+    source = (
+        "from qiskit_serverless import send_error\nsend_error(1, 'ValueError: no\\n', 'ValueError')\nraise ValueError"
+    )
+    job = uploaded(client, "padded", directory(tmp_path, main=source)).run()
+    with pytest.raises(Exception, match="no"):
+        job.result(cadence=0.05)
+    assert job.error_message() == "\n| Message: ValueError: no\n| Code: 1\n| Exception: ValueError"
+
+
+def test_an_error_of_the_gateway_itself_names_a_kind(client: Any, tmp_path: Path) -> None:
+    source = "import os\nos.kill(os.getpid(), 9)"
+    job = uploaded(client, "killed", directory(tmp_path, main=source)).run()
+    with pytest.raises(Exception, match="ended by signal 9"):
+        job.result(cadence=0.05)
+    assert "| Code: KILLED\n| Exception: GatewayError" in job.error_message()
+
+
 def test_a_job_is_cancelled_and_keeps_its_log(client: Any, tmp_path: Path) -> None:
     waiting = uploaded(client, "waiting", directory(tmp_path, main=WAITING), env_vars={"A": "b"})
     job = waiting.run()

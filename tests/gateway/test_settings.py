@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
-from qiskit_functions_gateway.settings import USAGE_LIMIT, add_arguments, folder_settings, limits_of, refusal
+from qiskit_functions_gateway.settings import (
+    PROVIDERS,
+    USAGE_LIMIT,
+    add_arguments,
+    folder_settings,
+    limits_of,
+    providers_of,
+    refusal,
+)
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 
 LONG_TOKEN = "0123456789abcdef0123456789abcdef"
@@ -59,6 +67,19 @@ def test_what_is_not_a_limit_is_refused_by_name(folder: DataFolder, value: str) 
     (folder.path / "settings.json").write_text(json.dumps({SECONDS: value}))
     with pytest.raises(EmbeddedGatewayError, match=SECONDS):
         folder_settings(folder, {})
+
+
+def test_providers_are_kept_as_limits_are(folder: DataFolder) -> None:
+    assert providers_of(folder_settings(folder, {})) == frozenset()
+    assert providers_of(folder_settings(folder, {PROVIDERS: " acme, my-lab ,,acme"})) == {"acme", "my-lab"}
+    assert providers_of(folder_settings(folder, {SECONDS: "1"})) == {"acme", "my-lab"}
+    assert providers_of(folder_settings(folder, {PROVIDERS: "other"})) == {"other"}
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "é", "x" * 256, ".."])
+def test_what_is_not_a_providers_name_is_refused(folder: DataFolder, name: str) -> None:
+    with pytest.raises(EmbeddedGatewayError, match="which is not a provider's name"):
+        folder_settings(folder, {PROVIDERS: f"acme,{name}"})
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])

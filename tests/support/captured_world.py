@@ -17,8 +17,7 @@ from .captured import capture
 from .raw_http import encoded, multipart, send, tar_of
 from .still_gateway import TOKEN, StillGateway, still_gateway
 
-PROVIDER = "examples"
-"""Stands for the captures' ``mockprovider``."""
+PROVIDER = "mockprovider"
 
 ECHO = """\
 import base64, json, os, zlib
@@ -65,8 +64,8 @@ RUNS = {
     "dc58b84b-9a67-4218-929d-367f87904bdd": ("echo-fn", "{nope"),
     "d1af02c8-194f-4f0c-a022-d3a1d366ea9c": ("echo-fn", '{"arr": {"__type__": "ndarray", "__value__": "AAAA"}}'),
     "1ef6ec7f-84e6-4fab-b24b-cb6714dbffab": ("substatus-fn", "{}"),
-    "5badce4d-08c3-4c15-844d-22ac276ab85c": ("examples/p-fn", '{"a": 1}'),
-    "c0d7f463-1565-4ff8-adc7-6e937d8c4f1a": ("examples/img-fn", '{"a": 1}'),
+    "5badce4d-08c3-4c15-844d-22ac276ab85c": (f"{PROVIDER}/p-fn", '{"a": 1}'),
+    "c0d7f463-1565-4ff8-adc7-6e937d8c4f1a": (f"{PROVIDER}/img-fn", '{"a": 1}'),
 }
 """The captured jobs that came to an end by themselves: each runs here too."""
 
@@ -115,12 +114,12 @@ class World:
 def captured_world(folder: Path) -> Iterator[World]:
     """The captured functions, uploaded as they were, and their jobs, run to their ends."""
     ids = anyio.run(_run_all, folder)
-    with still_gateway(folder) as still:
+    with still_gateway(folder, providers=frozenset({PROVIDER})) as still:
         yield World(still, ids)
 
 
 async def _run_all(folder: Path) -> dict[str, str]:
-    with GatewayServer(folder, token=TOKEN) as gateway:
+    with GatewayServer(folder, token=TOKEN, providers=frozenset({PROVIDER})) as gateway:
         await anyio.to_thread.run_sync(upload_all, gateway.host)
         ids = {captured: run(gateway.host, *given) for captured, given in RUNS.items()}
         with anyio.fail_after(60):

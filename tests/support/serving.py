@@ -17,19 +17,19 @@ T = TypeVar("T")
 
 
 @contextmanager
-def serving(app: Any, tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+def serving(app: Any, tls: tuple[Path, Path] | None = None, **settings: Any) -> Iterator[str]:
     """An ASGI application on a free loopback port; gives its address.
 
     Args:
         tls: a certificate of 127.0.0.1 and its key.
+        settings: of uvicorn, in place of those here.
     """
     with socket(AF_INET, SOCK_STREAM) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()  # who comes before the server is up waits
         cert, key = tls or (None, None)
-        config = uvicorn.Config(
-            app, log_level="error", lifespan="off", access_log=False, ssl_certfile=cert, ssl_keyfile=key
-        )
+        given = {"log_level": "error", "lifespan": "off", "access_log": False, **settings}
+        config = uvicorn.Config(app, ssl_certfile=cert, ssl_keyfile=key, **given)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

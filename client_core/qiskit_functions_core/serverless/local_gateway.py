@@ -234,7 +234,8 @@ class LocalGateway:
     def _environment(self) -> dict[str, str]:
         """Return what the program and its jobs need; no account and no token is among it."""
         python = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
-        return {**basic_variables(), **installer_variables(), **python, **self._wanted}
+        providers = {name: value for name, value in os.environ.items() if name == "QISKIT_FUNCTIONS_PROVIDERS"}
+        return {**basic_variables(), **installer_variables(), **python, **providers, **self._wanted}
 
     def _differences(self, running: RunningGateway) -> str:
         """Return which settings hold that are others than were asked for here."""

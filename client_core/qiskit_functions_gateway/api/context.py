@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..execution.runner import Runner
 from ..storage.data_folder import DataFolder
 from ..storage.database import Database
+from ..storage.examples import PROVIDER
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Gateway(Context):
     Attributes:
         wake: makes the runner look at the queue soon.
         usage_limit_seconds: the user's quota of function time; None is unlimited.
+        providers: those for which the user of this machine may upload functions.
         max_file_bytes: of an uploaded file. The real gateway has no limit of its own; this one keeps a mistake
             from filling the disk.
     """
@@ -42,4 +44,5 @@ class Gateway(Context):
     runner: Runner
     wake: Callable[[], None]
     usage_limit_seconds: float | None = None
+    providers: frozenset[str] = frozenset({PROVIDER})
     max_file_bytes: int = 2 * 1024**3

@@ -33,10 +33,13 @@ _TYPES = mimetypes.MimeTypes()
 """Python's own table, so that a file has the same type on every machine."""
 
 _REFUSED_STARTS = (
-    *(b"#!", b"%PDF-", b"\x7fELF", b"MZ"),
+    *(b"#!", b"%PDF-", b"\x7fELF"),
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*"),
 )
 """Scripts, documents, programs and pictures, which the real gateway refuses too."""
+
+_DOS_HEADER_BYTES = 64
+"""A file of Windows or DOS is at least as long; a shorter one that begins with MZ is data, also to libmagic."""
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -64,7 +67,8 @@ async def upload(gateway: Gateway, request: Request) -> Response:
     async with uploaded(request, gateway.data_folder, "file", max_bytes=gateway.max_file_bytes) as (_, file):
         if file is None:
             raise ApiError(400, "A file should be uploaded.")
-        if not file.content.size or file.start.startswith(_REFUSED_STARTS):
+        is_program = file.start.startswith(b"MZ") and file.content.size >= _DOS_HEADER_BYTES
+        if not file.content.size or is_program or file.start.startswith(_REFUSED_STARTS):
             raise ApiError(400, "Uploaded file is not a valid type.")
         target = folder / stored_name(file.name)
         if await blocking(target.is_dir):
@@ -107,10 +111,11 @@ async def _folder(gateway: Gateway, request: Request) -> Path:
     """
     query = fields.query(request)
     for_provider = "/files/provider" in request.scope["path"]
-    title = clean_name(query.text("function"))
-    provider = clean_name((query.text("provider") if for_provider else query.optional("provider")) or "")
+    title = clean_name(query.text("function", longest=fields.MAX_NAME))
+    read_provider = query.text if for_provider else query.optional
+    provider = clean_name(read_provider("provider", longest=fields.MAX_NAME) or "")
     if for_provider:
-        check_provider(provider)
+        check_provider(gateway, provider)
     if await blocking(gateway.database.program, title, provider) is None:
         raise unknown(title, provider if for_provider else "")
     if for_provider:

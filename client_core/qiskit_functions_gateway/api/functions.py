@@ -33,16 +33,19 @@ MAX_ARTIFACT_BYTES = 64 * 1024 * 1024
 MAX_ACTIVE_JOBS = 50
 """The most active jobs of a user (the real gateway's ``LIMITS_ACTIVE_JOBS_PER_USER``)."""
 
-PROVIDERS = frozenset({"examples"})
-"""The providers for which the user of this machine may upload functions."""
-
-_MAX_TITLE = 255
 _TYPES = ("GENERIC", "APPLICATION", "CIRCUIT")
 _CONFIG_LIMITS = {"workers": 5, "min_workers": 2, "max_workers": 10}
 _IDEMPOTENCY_KEY = re.compile("[!-~]{1,255}")
 _ENTRYPOINT = re.compile(r"[A-Za-z0-9_./-]+\.py")
-_COMPUTE_PROFILE = re.compile(r"[a-z0-9]+-\d+x\d+(x\d+[a-z0-9]+)?")
-_VERSION = re.compile(r"v?\d+(\.\d+)*([-_.]?[A-Za-z]+[-_.]?\d*)*(\+[A-Za-z0-9.]+)?")
+_COMPUTE_PROFILE = re.compile(r"[a-z0-9]+-\d+x\d+(x\d[a-z0-9]+)?")
+_VERSION = re.compile(
+    r"v?(\d+!)?\d+(\.\d+)*"
+    r"([-_.]?(alpha|beta|preview|pre|a|b|c|rc)[-_.]?\d*)?"
+    r"(-\d+|[-_.]?(post|rev|r)[-_.]?\d*)?([-_.]?dev[-_.]?\d*)?"
+    r"(\+[a-z0-9]+([-_.][a-z0-9]+)*)?",
+    re.IGNORECASE | re.ASCII,
+)
+"""PEP 440, which no text can make slow: no part can match what the one before it could."""
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -88,15 +91,15 @@ async def get_jobs(gateway: Gateway, request: Request) -> Response:
 
 async def upload(gateway: Gateway, request: Request) -> Response:
     async with uploaded(request, gateway.data_folder, "artifact", max_bytes=MAX_ARTIFACT_BYTES) as (given, artifact):
-        title_given = given.text("title", longest=_MAX_TITLE)
+        title_given = given.text("title", longest=fields.MAX_NAME)
         changes = _changes(given)
         if artifact is not None:
             changes["artifact"] = _artifact_name(artifact)
-        provider, title = _name(title_given, given.optional("provider"))
+        provider, title = _name(title_given, given.optional("provider", longest=fields.MAX_NAME))
         if not title:
             raise ApiError(400, "'title' needs characters from A-Z, a-z, 0-9, _ and -.")
         _refuse_image(given)
-        if provider and provider not in PROVIDERS:
+        if provider and provider not in gateway.providers:
             raise unknown(title, provider)
         stored = await blocking(gateway.database.program, title, provider)
         if stored is None and "entrypoint" not in changes:
@@ -110,8 +113,8 @@ async def upload(gateway: Gateway, request: Request) -> Response:
 
 async def validate_arguments(gateway: Gateway, request: Request) -> Response:
     body = await fields.body(request)
-    title, arguments = body.text("title", longest=_MAX_TITLE), body.text("arguments")
-    provider = body.optional("provider", null=True)
+    title, arguments = body.text("title", longest=fields.MAX_NAME), body.text("arguments")
+    provider = body.optional("provider", null=True, longest=fields.MAX_NAME)
     if not clean_name(title):
         raise ApiError(400, "Invalid title.")
     provider, title = _name(title, provider)
@@ -125,7 +128,9 @@ async def run(gateway: Gateway, request: Request) -> Response:
     try:
         # A request that is sent again is answered even if it would now be refused: the function may have changed.
         job = await blocking(gateway.database.job_of_request, idempotency) if idempotency else None
-        job = job or await _queue(gateway, body, idempotency)
+        if job is None:
+            instance = request.headers.get("service-crn") or "local"
+            job = await _queue(gateway, body, instance, idempotency)
     except KeyUsedOtherwise:
         raise ApiError(422, "This Idempotency-Key was used for another request; use a new one.") from None
     return Json(
@@ -142,18 +147,20 @@ async def run(gateway: Gateway, request: Request) -> Response:
     )
 
 
-async def _queue(gateway: Gateway, body: Fields, idempotency: Idempotency | None) -> JobRow:
+async def _queue(gateway: Gateway, body: Fields, instance: str, idempotency: Idempotency | None) -> JobRow:
     """Check the request, and create its job."""
-    title = clean_name(body.text("title", longest=_MAX_TITLE))
+    title = clean_name(body.text("title", longest=fields.MAX_NAME))
     arguments = body.text("arguments")
     _check_config(body)
-    provider = clean_name(body.optional("provider", null=True) or "")
-    _check_compute_profile(body.optional("compute_profile", null=True))
+    provider = clean_name(body.optional("provider", null=True, longest=fields.MAX_NAME) or "")
+    _check_compute_profile(body.optional("compute_profile", null=True, longest=fields.MAX_NAME))
     program = await find(gateway, title, provider)
     if await blocking(gateway.database.active_jobs) >= MAX_ACTIVE_JOBS:
         raise _too_many()
     await blocking(_check_arguments, program, arguments)
-    queue = partial(JobLifecycle(gateway.data_folder, gateway.database).queue, idempotency=idempotency)
+    queue = partial(
+        JobLifecycle(gateway.data_folder, gateway.database).queue, instance=instance, idempotency=idempotency
+    )
     job = await blocking(queue, program, str(uuid4()), arguments, most_active=MAX_ACTIVE_JOBS)
     if job is None:
         raise _too_many()
@@ -185,9 +192,9 @@ def unknown(title: str, provider: str = "") -> ApiError:
     return ApiError(404, f"Qiskit Function {name} doesn't exist.")
 
 
-def check_provider(provider: str) -> None:
+def check_provider(gateway: Gateway, provider: str) -> None:
     """Raise ApiError 404 if the user is not an author for this provider."""
-    if provider not in PROVIDERS:
+    if provider not in gateway.providers:
         raise ApiError(404, f"Provider {provider} doesn't exist.")
 
 
@@ -205,9 +212,12 @@ def _changes(given: Fields) -> dict[str, str | None]:
     """Return the columns that a form gives, checked; the others keep their values."""
     changes: dict[str, str | None] = {}
     for name, check in _CHECKS.items():
-        value = given.optional(name, null=name in _NULLABLE, blank=name == "description")
+        longest = fields.MAX_NAME if name in _NAMES else None
+        value = given.optional(name, null=name in _NULLABLE, blank=name == "description", longest=longest)
         if value is not None:
             changes[name] = check(value)
+    if kind := given.choice("type", _TYPES):
+        changes["type"] = kind
     return changes
 
 
@@ -242,12 +252,6 @@ def _env_vars(value: str) -> str:
     return value
 
 
-def _type(value: str) -> str:
-    if value not in _TYPES:
-        raise ApiError(400, f'"{value}" is not a valid choice.')
-    return value
-
-
 def _version(value: str) -> str:
     if not _VERSION.fullmatch(value):
         raise ApiError(400, "Invalid version - expected format x.y.z")
@@ -273,11 +277,12 @@ _CHECKS: dict[str, Callable[[str], str]] = {
     "dependencies": _dependencies,
     "env_vars": _env_vars,
     "description": str,
-    "type": _type,
     "version": _version,
     "runner": _runner,
     "arguments_schema": _arguments_schema,
 }
+
+_NAMES = ("entrypoint", "version", "runner")
 
 _NULLABLE = ("description", "version")
 

@@ -17,6 +17,9 @@ from .routing import ApiError, Handler, Json, blocking, resource
 
 JOB = "jobs/{job_id:lower_uuid}"
 
+_MAX_ARGS_DEPTH = 100
+"""Of an event's JSON: one as deep as Python can just read would make every listing of the job's events fail."""
+
 SUB_STATUSES = ("MAPPING", "OPTIMIZING_HARDWARE", "WAITING_QPU", "EXECUTING_QPU", "POST_PROCESSING")
 
 
@@ -44,10 +47,13 @@ async def add_event(context: Context, request: Request) -> Response:
     body = await fields.body(request)
     event_type(body.text("type"))
     data = {name: body.text(name) for name in ("exception", "code", "message")}
+    args = body.values.get("args")
+    if fields.is_nested_deeper(args, _MAX_ARGS_DEPTH):
+        raise ApiError(400, f"'args' is nested deeper than {_MAX_ARGS_DEPTH} levels.")
     job = await find(context, request)
     if job.status.is_finished:
         raise ApiError(403, "You can create events on active jobs only")
-    await blocking(context.database.add_error, job.id, {"args": body.values.get("args"), **data})
+    await blocking(context.database.add_error, job.id, {"args": args, **data})
     return Response(status_code=200)
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..storage.database import JobFilter, JobRow
-from ..storage.job_states import STARTED, JobStatus
+from ..storage.job_states import JobStatus
 from ..storage.logs import private_lines, public_lines, read_log, without_prefixes
 from ..storage.results import is_json, result_of
 from . import request_fields as fields
@@ -62,14 +62,12 @@ class _Query:
     @classmethod
     def of(cls, request: Request) -> Self:
         query = fields.query(request)
-        kind = query.optional("filter") or ""
-        if kind not in ("", "serverless", "catalog"):
-            raise ApiError(400, f'"{kind}" is not a valid choice.')
+        kind = query.choice("filter", ("serverless", "catalog"))
         return cls(
-            title=clean_name(query.optional("function") or ""),
-            provider=clean_name(query.optional("provider") or ""),
+            title=clean_name(query.optional("function", longest=fields.MAX_NAME) or ""),
+            provider=clean_name(query.optional("provider", longest=fields.MAX_NAME) or ""),
             kind=kind,
-            status=query.optional("status") or "",
+            status=clean_name(query.optional("status") or ""),
             created_after=query.moment("created_after"),
             limit=query.integer("limit", PAGE),
             offset=query.integer("offset", 0),
@@ -98,7 +96,7 @@ async def list_provider_jobs(gateway: Gateway, request: Request) -> Response:
     wanted = _Query.of(request)
     if not wanted.provider:
         raise ApiError(400, "'provider' not provided or is not valid")
-    check_provider(wanted.provider)
+    check_provider(gateway, wanted.provider)
     if wanted.title and await blocking(gateway.database.program, wanted.title, wanted.provider) is None:
         raise unknown(wanted.title, wanted.provider)
     return await _page(gateway, request, wanted, {})
@@ -154,7 +152,7 @@ async def get_provider_logs(gateway: Gateway, request: Request) -> Response:
 def _log(gateway: Gateway, job: JobRow, part: Callable[[str], str]) -> dict[str, str]:
     log = read_log(gateway.data_folder.job(job.id))
     if log is None:
-        return {"logs": "" if job.status in STARTED else "No logs yet."}
+        return {"logs": "No logs yet." if job.status == JobStatus.QUEUED else ""}
     return {"logs": part(log)}
 
 

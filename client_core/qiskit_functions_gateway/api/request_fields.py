@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -22,6 +22,12 @@ MAX_BODY_BYTES = 2_621_440
 
 _DRAINED_BYTES = 32 * 1024 * 1024
 """How much of a body that is too large is read, so that its sender gets an answer instead of a broken connection."""
+
+MAX_NAME = 255
+"""The longest name of anything, in characters: the length of the real gateway's columns."""
+
+_SHOWN_CHARACTERS = 100
+"""How much of a wrong value an error shows."""
 
 _MAX_INTEGER = 2**63 - 1
 """SQLite's largest integer."""
@@ -41,22 +47,30 @@ class Fields:
         self._form = form
 
     def text(self, name: str, *, longest: int | None = None) -> str:
-        """Return a field that is required and must not be blank."""
+        """Return a field that is required and must not be blank, without the white space around it."""
         if name not in self.values:
             raise ApiError(400, "This field is required.")
         return _text(_not_null(self.values[name]), longest=longest)
 
-    def optional(self, name: str, *, null: bool = False, blank: bool = False) -> str | None:
-        """Return a field, or None if it was left out.
+    def optional(self, name: str, *, null: bool = False, blank: bool = False, longest: int | None = None) -> str | None:
+        """Return a field without the white space around it, or None if it was left out.
 
         Args:
             null: whether null means the same.
             blank: whether the field may be empty.
+            longest: how many characters it may have.
         """
         value = self.values.get(name)
         if name not in self.values or (value is None and null) or (value == "" and self._form and not blank):
             return None
-        return _text(_not_null(value), blank=blank)
+        return _text(_not_null(value), blank=blank, longest=longest)
+
+    def choice(self, name: str, choices: Collection[str]) -> str:
+        """Return a field that is one of ``choices`` to the letter; empty when left out."""
+        value = self.values.get(name, "")
+        if value != "" and value not in choices:
+            raise ApiError(400, f'"{str(value)[:_SHOWN_CHARACTERS]}" is not a valid choice.')
+        return str(value)
 
     def integer(self, name: str, default: int) -> int:
         """Return a field that is 0 or greater, at most SQLite's largest integer."""
@@ -74,7 +88,7 @@ class Fields:
 
     def moment(self, name: str) -> str:
         """Return a time as the database writes it, so that the two compare as texts; empty when left out."""
-        text = self.optional(name)
+        text = str(self.values.get(name, ""))
         return _moment(text) if text else ""
 
 
@@ -141,6 +155,19 @@ def boolean(value: Any) -> bool:
     return word in _TRUE
 
 
+def is_nested_deeper(value: Any, levels: int) -> bool:
+    """Return whether a JSON value has containers in containers to more than this depth."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            child
+            for container in level
+            if isinstance(container, dict | list)
+            for child in (container.values() if isinstance(container, dict) else container)
+        ]
+    return any(isinstance(value, dict | list) for value in level)
+
+
 def clean_name(text: str) -> str:
     """Return a title or a provider without other characters, which the real gateway drops silently too."""
     return re.sub(r"[^A-Za-z0-9_/-]", "", text)
@@ -155,8 +182,8 @@ def _not_null(value: Any) -> Any:
 def _text(value: Any, *, blank: bool = False, longest: int | None = None) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ApiError(400, "Not a valid string.")
-    text = str(value)
-    if not blank and not text.strip():
+    text = str(value).strip()
+    if not blank and not text:
         raise ApiError(400, "This field may not be blank.")
     if longest and len(text) > longest:
         raise ApiError(400, f"Ensure this field has no more than {longest} characters.")

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -169,6 +169,11 @@ async def _on_storage_error(_: Request, error: Exception) -> Response:
     return Json({"message": error.message}, 503)
 
 
+async def _on_disconnect(_: Request, __: Exception) -> Response:
+    """End quietly when the caller has gone in the middle of its request."""
+    return Response(status_code=400)
+
+
 async def _on_fault(_: Request, __: Exception) -> Response:
     """Answer for a defect of this gateway, which uvicorn logs."""
     return Json({"message": "Internal server error"}, 500)
@@ -178,5 +183,6 @@ HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     ApiError: _on_api_error,
     HTTPException: _on_http_error,
     EmbeddedGatewayError: _on_storage_error,
+    ClientDisconnect: _on_disconnect,
     Exception: _on_fault,
 }

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ..storage.database import JobRow, ProgramRow
+from ..storage.job_states import JobStatus
 
 
 def function(program: ProgramRow) -> dict[str, Any]:
@@ -42,7 +43,8 @@ def job(row: JobRow) -> dict[str, Any]:
         "status": row.status,
         "program": {"id": row.program_id, "title": row.title, **_provider(row)},
         "created": row.created,
-        "sub_status": row.sub_status,
+        # The real gateway clears it at the end, but not when a job is stopped.
+        "sub_status": None if row.status in (JobStatus.SUCCEEDED, JobStatus.FAILED) else row.sub_status,
     }
 
 

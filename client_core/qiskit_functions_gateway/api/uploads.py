@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _START_BYTES = 2048
 
+_MAX_DISPOSITION_BYTES = 16 * 1024
+"""Of the header with a part's names, each of which a file system takes up to 255 bytes of."""
+
 
 @dataclass(frozen=True)
 class UploadedFile:
@@ -121,6 +124,8 @@ class _Form:
     def _on_header_value(self, data: bytes, start: int, end: int) -> None:
         if self._header == b"content-disposition":
             self._disposition += data[start:end]
+            if len(self._disposition) > _MAX_DISPOSITION_BYTES:
+                raise _malformed("a header of a part is too long")
 
     def _on_header_end(self) -> None:
         self._header = b""
@@ -128,7 +133,7 @@ class _Form:
     def _on_part(self) -> None:
         options = parse_options_header(self._disposition)[1]
         self._disposition = b""
-        name = options.get(b"name", b"").decode(errors="replace")
+        name = options.get(b"name", b"").decode(errors="replace").strip()
         # Old browsers send whole paths.
         file_name = re.split(r"[/\\]", options.get(b"filename", b"").decode(errors="replace"))[-1]
         if b"filename" not in options:

@@ -55,14 +55,16 @@ def of_job(job: JobRow, host: str) -> dict[str, str]:
         "ENV_JOB_ID_GATEWAY": job.id,
         "ENV_JOB_GATEWAY_HOST": host,
         "ENV_JOB_GATEWAY_TOKEN": job.token,
-        "ENV_JOB_GATEWAY_INSTANCE": "local",
+        "ENV_JOB_GATEWAY_INSTANCE": job.instance,
+        "ENV_JOB_ARGUMENTS": "{}",  # where old clients looked for them; empty on the real gateway too
         "ENV_GATEWAY_PROVIDER_VERSION": "v1",
         "ENV_ACCESS_TRIAL": "False",
         "ENV_JOB_FUNCTION_SIZE": "",
         "ENV_JOB_COMPUTE_PROFILE": "",
         "QISKIT_IBM_CHANNEL": "local",
         "QISKIT_IBM_TOKEN": "local",
-        "QISKIT_IBM_INSTANCE": "local",
+        "QISKIT_IBM_URL": "https://cloud.ibm.com",
+        "QISKIT_IBM_INSTANCE": job.instance,
     }
 
 

@@ -79,11 +79,15 @@ class JobLifecycle:
         arguments: str,
         *,
         most_active: int,
+        instance: str = "local",
         idempotency: Idempotency | None = None,
     ) -> JobRow | None:
         """Create a job, with its arguments as JSON; return None if ``most_active`` jobs are active already.
 
         If this request has created a job before, return that one.
+
+        Args:
+            instance: the one that the user has named, which the function sees.
 
         Raises:
             KeyUsedOtherwise: another request has used the key.
@@ -92,7 +96,9 @@ class JobLifecycle:
         try:
             # The arguments come first: no other process sees a job that lacks them.
             self._data_folder.write_text(self._data_folder.job(job_id).arguments, arguments)
-            job = self._database.create_job(program, job_id, most_active=most_active, idempotency=idempotency)
+            job = self._database.create_job(
+                program, job_id, most_active=most_active, instance=instance, idempotency=idempotency
+            )
         finally:
             if job is None or job.id != job_id:
                 shutil.rmtree(self._data_folder.job(job_id).path, ignore_errors=True)
@@ -143,7 +149,7 @@ class JobLifecycle:
         error: dict[str, object] | None = None
         if failure:
             message = f"{failure.message}\n{failure.excerpt}".rstrip()
-            error = {"code": failure.code, "message": message, "exception": None, "args": None}
+            error = {"code": failure.code, "message": message, "exception": "GatewayError", "args": None}
         deadline = time.monotonic() + self._patience
         while True:
             try:

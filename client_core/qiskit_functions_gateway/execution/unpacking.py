@@ -71,6 +71,8 @@ def _extract(members: tarfile.TarFile, target: Path) -> None:
         count, size = count + 1, size + member.size
         if count > MAX_MEMBERS or size > MAX_UNPACKED_BYTES:
             raise _too_much()
+        if _parts(member.name)[:1] == (".git",):
+            continue  # Ray leaves the repository out too, which may be larger than the program
         for name in (member.name, member.linkname if member.islnk() else ""):
             parts = _parts(name)
             if ".." in parts or any(parts[:length] in links for length in range(1, len(parts) + 1)):

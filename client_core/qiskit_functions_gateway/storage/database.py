@@ -58,6 +58,7 @@ _MIGRATIONS = (
     ALTER TABLE jobs ADD COLUMN request_digest TEXT;
     CREATE UNIQUE INDEX jobs_by_idempotency_key ON jobs (idempotency_key);
     """,
+    "ALTER TABLE jobs ADD COLUMN instance TEXT NOT NULL DEFAULT 'local';",
 )
 """Each brings the schema to its next version; ``user_version`` counts those that were applied."""
 
@@ -99,6 +100,7 @@ class JobRow:
     sub_status: str | None
     created: str
     token: str
+    instance: str
 
 
 @dataclass(frozen=True)
@@ -275,11 +277,20 @@ class Database:
         return int(active)
 
     def create_job(
-        self, program: ProgramRow, job_id: str, *, most_active: int, idempotency: Idempotency | None = None
+        self,
+        program: ProgramRow,
+        job_id: str,
+        *,
+        most_active: int,
+        instance: str = "local",
+        idempotency: Idempotency | None = None,
     ) -> JobRow | None:
         """Create a queued job with a new token; return None if ``most_active`` jobs are active already.
 
         If this request has created a job before, return that one.
+
+        Args:
+            instance: the one that the user has named, which the function sees.
 
         Raises:
             KeyUsedOtherwise: another request has used the key.
@@ -293,8 +304,8 @@ class Database:
             connection.execute(
                 "INSERT INTO jobs"
                 " (id, program_id, entrypoint, artifact, dependencies, env_vars, status, created, token, runner,"
-                " idempotency_key, request_digest)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " instance, idempotency_key, request_digest)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job_id,
                     program.id,
@@ -306,6 +317,7 @@ class Database:
                     self._now(),
                     new_token(),
                     self._runner,
+                    instance,
                     idempotency.key if idempotency else None,
                     idempotency.digest if idempotency else None,
                 ),

@@ -207,10 +207,10 @@ def test_the_51st_active_job_is_refused_and_leaves_nothing(gateway: StillGateway
 
 
 def test_arguments_and_results_are_kept_to_the_letter(gateway: StillGateway) -> None:
-    arguments = ' {"text": "\\ud83d\\ude00 é 结果", "n": 1.0} '
+    arguments = '{ "text": "\\ud83d\\ude00 é 结果",  "n": 1.0}'
     job_id = run(gateway, arguments=arguments).body["id"]
     assert gateway.gateway.data_folder.job(job_id).arguments.read_text(encoding="utf-8") == arguments
-    result = ' not json é \u2028 "" '
+    result = 'not json é  \u2028 ""'
     assert post(gateway, f"jobs/{job_id}/result/", {"result": result}).body["result"] == result
     assert gateway.send("GET", f"jobs/{job_id}/result/").body == {"result": result}
     assert gateway.send("GET", f"jobs/{job_id}/", params={"with_result": "yes"}).body["result"] == result
@@ -365,3 +365,124 @@ def test_no_body_whatever_it_is_makes_the_gateway_fail(gateway: StillGateway, pa
 def test_the_data_folder_is_nobody_elses(gateway: StillGateway, tmp_path: Path) -> None:
     with still_gateway(tmp_path / "private"):
         assert (tmp_path / "private").stat().st_mode & 0o077 == 0
+
+
+def test_the_white_space_around_a_text_is_dropped(gateway: StillGateway) -> None:
+    uploaded = upload(gateway, title=" padded ", entrypoint=" main.py\n", version=" 1.2.3", description=" d ").body
+    assert [uploaded[name] for name in ("title", "entrypoint", "version", "description")] == [
+        "padded",
+        "main.py",
+        "1.2.3",
+        "d",
+    ]
+    content, content_type = multipart({" title ": " padded ", "entrypoint": " other.py "}, {})
+    form = gateway.send("POST", "programs/upload/", headers={"Content-Type": content_type}, content=content)
+    assert (form.body["title"], form.body["entrypoint"]) == ("padded", "other.py")
+    job_id = run(gateway, title=" padded ", arguments=" {} ").body["id"]
+    assert gateway.gateway.data_folder.job(job_id).arguments.read_text() == "{}"
+    event = {"type": " error ", "code": "  c1 ", "message": "  padded  \n", "exception": " E "}
+    assert post(gateway, f"jobs/{job_id}/event/", event).status == 200
+    (given,) = gateway.send("GET", f"jobs/{job_id}/events/", params={"type": " error "}).body
+    assert given["data"] == {"args": None, "code": "c1", "message": "padded", "exception": "E"}
+    post(gateway, f"jobs/{job_id}/runtime_jobs/", {"runtime_job": " rj1 ", "runtime_session": " s "})
+    assert gateway.send("GET", f"jobs/{job_id}/runtime_jobs/").body == {
+        "runtime_jobs": [{"runtime_job": "rj1", "runtime_session": "s"}]
+    }
+    listed = gateway.send("GET", "jobs/", params={"status": " QUEUED ", "function": " padded "}).body
+    assert [job["id"] for job in listed["results"]] == [job_id]
+
+
+@pytest.mark.parametrize("fields", [{"type": " GENERIC "}, {"title": " \t "}])
+def test_a_choice_is_not_trimmed_and_a_blank_text_is_blank(gateway: StillGateway, fields: dict[str, str]) -> None:
+    assert upload(gateway, **fields).status == 400
+
+
+@pytest.mark.parametrize(("status", "kept"), [("SUCCEEDED", None), ("FAILED", None), ("STOPPED", "MAPPING")])
+def test_a_sub_status_ends_with_the_job_unless_it_was_stopped(
+    gateway: StillGateway, status: str, kept: str | None
+) -> None:
+    job, lifecycle = gateway.put_job("mine", "", "RUNNING"), gateway.lifecycle
+    assert (
+        gateway.send("PATCH", f"jobs/{job.id}/sub_status/", headers=JSON, content=b'{"sub_status": "MAPPING"}').body[
+            "job"
+        ]["sub_status"]
+        == "MAPPING"
+    )
+    {"SUCCEEDED": lifecycle.succeed, "FAILED": lifecycle.fail, "STOPPED": lifecycle.stop}[status](job.id)
+    shown = gateway.send("GET", f"jobs/{job.id}/").body
+    listed = gateway.send("GET", "jobs/", params={"limit": "1"}).body["results"][0]
+    assert [(each["status"], each["sub_status"]) for each in (shown, listed)] == [(status, kept)] * 2
+
+
+@pytest.mark.parametrize("status", ["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"])
+def test_only_a_job_that_waits_has_no_logs_yet(gateway: StillGateway, status: str) -> None:
+    waiting, job = gateway.put_job("mine", "", "QUEUED"), gateway.put_job("mine", "", status)
+    assert gateway.send("GET", f"jobs/{waiting.id}/logs/").body == {"logs": "No logs yet."}
+    assert gateway.send("GET", f"jobs/{job.id}/logs/").body == {"logs": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("version", "1" + "a" * 60 + "!"),
+        ("version", "1" + ".1" * 120 + "!"),
+        ("version", "1" + "-1" * 120 + "!"),
+        ("version", "1+" + "a.1-" * 60 + "!"),
+        ("version", "1" * 300),
+        ("entrypoint", "a/" * 200_000 + "b"),
+        ("entrypoint", "./" * 120 + "!"),
+        ("dependencies", json.dumps(["a" + "-." * 100_000 + "!"])),
+        ("dependencies", json.dumps(["a==" + "1,==" * 100_000 + "!"])),
+        ("dependencies", json.dumps(["a[" + ", " * 100_000])),
+        ("type", "A" * 1_000_000),
+        ("runner", "r" * 1_000_000),
+        ("provider", "p" * 1_000_000),
+        ("title", "a/" * 1_000_000),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_no_text_stalls_the_gateway_or_comes_back_at_length(gateway: StillGateway, name: str, value: str) -> None:
+    answer = upload(gateway, **{name: value})
+    assert answer.status == 400
+    assert len(answer.content) < 1000
+
+
+@pytest.mark.parametrize(
+    "version", ["1", "1.2.3", "v1.0", "1.0rc1", "1.0.post2", "1.0.dev3", "1!2.0", "1.0+a.b-1", "1-1"]
+)
+def test_what_pep_440_calls_a_version_is_accepted(gateway: StillGateway, version: str) -> None:
+    assert upload(gateway, version=version).body["version"] == version
+
+
+@pytest.mark.parametrize("profile", ["a-1x1x" + "1" * 100_000 + "!", "a" * 100_000 + "-", "a-" + "1" * 250 + "!"])
+def test_no_compute_profile_stalls_the_gateway(gateway: StillGateway, profile: str) -> None:
+    answer = run(gateway, compute_profile=profile)
+    assert (answer.status, len(answer.content) < 1000) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "[" * 101 + "]" * 101,
+        '{"a": ' * 101 + "1" + "}" * 101,
+        "[" * 900 + "]" * 900,
+        "[" * 100_000,
+        "1" * 6000,
+        "NaN",
+        "-Infinity",
+        "1e999",
+    ],
+    ids=lambda text: text[:5],
+)
+def test_json_that_could_not_be_given_back_is_refused(gateway: StillGateway, args: str) -> None:
+    job = gateway.put_job("mine", "", "RUNNING")
+    event = f'{{"type": "ERROR", "code": "1", "message": "m", "exception": "E", "args": {args}}}'
+    answer = gateway.send("POST", f"jobs/{job.id}/event/", headers=JSON, content=event.encode())
+    assert answer.status == 400, answer
+    assert gateway.send("GET", f"jobs/{job.id}/events/", params={"type": "ERROR"}).body == []
+
+
+@pytest.mark.parametrize("value", ["9" * 6000, '"' + "9" * 6000 + '"', "9" * 4000, '"x"', "[[1]]", "1.5"])
+def test_a_number_that_is_none_is_refused_wherever_one_is_expected(gateway: StillGateway, value: str) -> None:
+    content = f'{{"title": "mine", "arguments": "{{}}", "config": {{"workers": {value}}}}}'.encode()
+    assert gateway.send("POST", "programs/run/", headers=JSON, content=content).status == 400

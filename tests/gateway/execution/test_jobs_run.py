@@ -164,7 +164,9 @@ print(call("PATCH", f"{{job}}/sub_status", "wrong", sub_status="EXECUTING_QPU"),
         assert await user.status(job) == "SUCCEEDED"
         assert await user.log(job) == "200\n401\n"
         assert await user.result(job) == {"saved": True}
-        assert (await user.http.get(f"/api/v1/jobs/{job}/")).json()["sub_status"] == "MAPPING"
+        events = (await user.http.get(f"/api/v1/jobs/{job}/events/")).json()
+        sub_statuses = [event["data"] for event in events if event["event_type"] == "SUB_STATUS_CHANGE"]
+        assert sub_statuses == [{"sub_status": "MAPPING"}]
 
 
 async def test_the_queue_is_bounded_and_first_in_is_first_out(home: Path, tmp_path: Path, gate: Gate) -> None:
@@ -230,6 +232,7 @@ async def test_nothing_of_the_servers_environment_reaches_a_function(
             "PYTHONUNBUFFERED",
             "ENV_ACCESS_TRIAL",
             "ENV_GATEWAY_PROVIDER_VERSION",
+            "ENV_JOB_ARGUMENTS",
             "ENV_JOB_COMPUTE_PROFILE",
             "ENV_JOB_FUNCTION_SIZE",
             "ENV_JOB_GATEWAY_HOST",
@@ -238,8 +241,35 @@ async def test_nothing_of_the_servers_environment_reaches_a_function(
             "ENV_JOB_ID_GATEWAY",
             "QISKIT_IBM_CHANNEL",
             "QISKIT_IBM_INSTANCE",
+            "QISKIT_IBM_URL",
             "LC_CTYPE",
         }
+
+
+async def test_a_function_is_started_as_the_real_gateway_starts_it(home: Path) -> None:
+    source = (
+        "import json, os, pathlib, sys\n"
+        "names = ('QISKIT_IBM_URL', 'QISKIT_IBM_INSTANCE', 'ENV_JOB_GATEWAY_INSTANCE', 'ENV_JOB_ARGUMENTS')\n"
+        "told = {'argv': sys.argv, 'files': sorted(path.name for path in pathlib.Path().iterdir())}\n"
+        "told.update({name: os.environ[name] for name in names})\n"
+        "pathlib.Path(os.environ['RESULTS_PATH']).write_text(json.dumps(told))\n"
+    )
+    files = {"-odd.py": source.encode(), ".git/config": b"[core]", "./.git/HEAD": b"ref", ".gitignore": b"*"}
+    async with user_of(home) as user:
+        await user.upload_archive("shows", archive(files), entrypoint="-odd.py")
+        jobs = [await user.run("shows")]
+        user.http.headers["Service-CRN"] = "crn:v1:bluemix:public:quantum-computing:us-east:a/1:2::"
+        jobs.append(await user.run("shows"))
+        for job, instance in zip(jobs, ("local", user.http.headers["Service-CRN"]), strict=True):
+            assert await user.ended(job) == "SUCCEEDED"
+            assert await user.result(job) == {
+                "argv": ["-odd.py"],
+                "files": ["-odd.py", ".gitignore"],
+                "QISKIT_IBM_URL": "https://cloud.ibm.com",
+                "QISKIT_IBM_INSTANCE": instance,
+                "ENV_JOB_GATEWAY_INSTANCE": instance,
+                "ENV_JOB_ARGUMENTS": "{}",
+            }
 
 
 async def test_a_functions_time_is_booked(home: Path, gate: Gate) -> None:

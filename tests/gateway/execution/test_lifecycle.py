@@ -93,7 +93,7 @@ def test_a_failure_is_in_the_log_and_the_event_comes_with_the_status(world: Worl
     assert error["data"] == {
         "code": "TIME_LIMIT",
         "message": f"{TOO_LONG.message}\nlast line",
-        "exception": None,
+        "exception": "GatewayError",
         "args": None,
     }
 
