@@ -141,7 +141,7 @@ class FunctionsClient:
         self._stack.push_async_callback(self._transport.aclose)
         self._stack.push_async_callback(self._worker.aclose)
         self.functions = Functions(self._transport, self.gateway)
-        self.jobs = Jobs(self._transport, self.platform, self._worker)
+        self.jobs = Jobs(self._transport, self.platform, self._worker, self.gateway)
         self.files = Files(self._transport, self.gateway)
         self._submissions = Submissions(self._transport, self.jobs)
         return self

@@ -6,6 +6,7 @@ A log can have 50 MB and a result 250 MB: they arrive in files, and the worker p
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from .local_files import open_regular
 StoredKind = Literal["result", "logs", "events"]
 
 _ERROR_LINES = 20
-"""Enough for a Python traceback's last frames and its message."""
+"""Of a log without a traceback: enough to see what happened last."""
+
+_CHAINED = re.compile(r"was the direct cause of the following exception|another exception occurred:")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class LogQuery:
         include, exclude: regular expressions of the lines to read; empty ones filter nothing.
         tail: at most so many lines, from the end of what is left; None for all.
         characters: at most so many characters, from the end of that; None for all.
-        only_error: from the last traceback on, at most 20 lines; else the last 20 lines.
+        only_error: from the last traceback on, with those of its causes; without one, the last 20 lines.
     """
 
     include: str = ""
@@ -171,8 +174,11 @@ def lines_of(text: str) -> list[str]:
 
 
 def error_lines(log: str) -> str:
-    """Return what follows the last traceback's beginning, else the last lines."""
+    """Return what follows the beginning of the last traceback, or of those that led to it, else the last lines."""
     lines = lines_of(log.rstrip())
     starts = [number for number, line in enumerate(lines) if "Traceback (most recent call last)" in line]
-    tail = lines[starts[-1] :] if starts else lines
-    return "\n".join(tail[-_ERROR_LINES:])
+    if not starts:
+        return "\n".join(lines[-_ERROR_LINES:])
+    while len(starts) > 1 and any(_CHAINED.search(line) for line in lines[max(starts[-1] - 2, 0) : starts[-1]]):
+        starts.pop()
+    return "\n".join(lines[starts[-1] :])

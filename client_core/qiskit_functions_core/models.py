@@ -210,6 +210,26 @@ class RuntimeJob(Wire):
     runtime_session: str | None = None
 
 
+class JobUsage(Wire):
+    """What a job has used of this machine's quota, in seconds."""
+
+    usage_seconds: float
+
+
+class RuntimeJobState(Wire):
+    """How far a Qiskit Runtime job is, as IBM Quantum tells it.
+
+    Attributes:
+        status: such as Queued, Running, Completed, Failed or Cancelled.
+        reason: why it failed.
+        quantum_seconds: of the quota; None until they are settled.
+    """
+
+    status: str | None = None
+    reason: str | None = None
+    quantum_seconds: float | None = None
+
+
 class Usage(Wire):
     """Quota of an instance, in seconds.
 

@@ -6,6 +6,7 @@ extension gets a task for a job that has not ended, and polls it; other clients 
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from qiskit_functions_core.errors import QiskitFunctionsError
 from .replies.call_results import reply
 from .replies.jobs import job_reply, status_text
 from .session import Session
+from .tools.waiting import seconds_left
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
@@ -80,7 +82,7 @@ async def _get(ctx: Request, params: TaskParams) -> HandlerResult:
     task = _task(job)
     if task["status"] == "completed":
         budget = ctx.lifespan_context.settings.reply_characters
-        result = reply(await job_reply(client, job, budget))
+        result = reply(await job_reply(client, job, budget, result_within=seconds_left(time.monotonic())))
         task["result"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {**task, "resultType": "complete"}
 

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import anyio
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from ..accounts.account import CLOUD_URL, Account
 from ..concurrency import gather
 from ..errors import BadRequest, NotFound, PlatformUnavailable, Unauthorized
 from ..http.transport import HeadersSource, RetryPolicy, Timeouts, Transport
-from ..models import Backend, Instance, Usage, Wire, crn_region, parsed, parsed_list
+from ..models import Backend, Instance, RuntimeJobState, Usage, Wire, crn_region, parsed, parsed_list
 from .ibm_instances import InstanceDirectory
 from .platform import Listing
 
@@ -73,6 +73,28 @@ class _Configuration(Wire):
     basis_gates: list[str] | None = None
     coupling_map: list[tuple[int, int]] | None = None
     max_shots: int | None = None
+
+
+class _State(Wire):
+    status: str | None = None
+    reason: str | None = None
+
+
+class _RuntimeJob(Wire):
+    state: _State | None = None
+
+
+class _JobUsage(Wire):
+    """As ``RuntimeJobV2.usage`` of qiskit-ibm-runtime reads it; the second name is the older one."""
+
+    status: str | None = None
+    seconds: float | None = Field(
+        default=None, validation_alias=AliasChoices("qpu_charge_time_seconds", "quantum_seconds")
+    )
+
+
+class _Metrics(Wire):
+    usage: _JobUsage | None = None
 
 
 class IAMToken:
@@ -233,8 +255,8 @@ class IBMPlatform:
             }
         )
 
-    async def _get(self, path: str) -> dict[str, Any]:
-        answer = (await self._token.accepted(partial(self._api.get, path))).json()
+    async def _get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        answer = (await self._token.accepted(partial(self._api.get, path, params))).json()
         if not isinstance(answer, dict):
             raise PlatformUnavailable("IBM Quantum answered with something that is not an object")
         return answer
@@ -247,6 +269,19 @@ class IBMPlatform:
             for instance in await self._directory.instances()
             if name in ("", instance.name) and region in ("", instance.region) and plan.lower() in ("", instance.plan)
         ]
+
+    async def runtime_job(self, job_id: str) -> RuntimeJobState | None:
+        path = f"jobs/{quote(job_id, safe='')}"
+        # Its parameters are circuits, which can be large.
+        described, measured = await gather(
+            [partial(self._get, path, {"exclude_params": "true"}), partial(self._get, f"{path}/metrics")]
+        )
+        state, usage = parsed(_RuntimeJob, described).state or _State(), parsed(_Metrics, measured).usage or _JobUsage()
+        return RuntimeJobState(
+            status=state.status,
+            reason=state.reason,
+            quantum_seconds=None if usage.status == "pending" else usage.seconds,
+        )
 
     async def cancel_runtime_job(self, job_id: str) -> bool:
         return await self._end("POST", f"jobs/{quote(job_id, safe='')}/cancel")

@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from ..errors import PlatformUnavailable
-from ..models import Backend, Instance, Usage, parsed
+from ..models import Backend, Instance, RuntimeJobState, Usage, parsed
 from .platform import Listing
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ class LocalPlatform:
 
     async def instances(self, *, name: str = "", region: str = "", plan: str = "") -> list[Instance]:
         return []
+
+    async def runtime_job(self, job_id: str) -> RuntimeJobState | None:
+        return None
 
     async def cancel_runtime_job(self, job_id: str) -> bool:
         """Return False: a simulation ends with the function's process."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import PlatformUnavailable
-from ..models import Backend, Instance, Usage
+from ..models import Backend, Instance, RuntimeJobState, Usage
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,9 @@ class Platform(Protocol):
     async def instances(self, *, name: str = "", region: str = "", plan: str = "") -> list[Instance]:
         """Return the instances that the account's token can use, filtered by exact name, region and plan."""
 
+    async def runtime_job(self, job_id: str) -> RuntimeJobState | None:
+        """Return how far a Qiskit Runtime job is; None where such jobs are not known."""
+
     async def cancel_runtime_job(self, job_id: str) -> bool:
         """Cancel a Qiskit Runtime job, and return whether it was still active."""
 
@@ -105,6 +108,9 @@ class NoPlatform:
         raise self._error
 
     async def instances(self, *, name: str = "", region: str = "", plan: str = "") -> list[Instance]:
+        raise self._error
+
+    async def runtime_job(self, job_id: str) -> RuntimeJobState | None:
         raise self._error
 
     async def cancel_runtime_job(self, job_id: str) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -13,7 +13,7 @@ from uuid import UUID
 
 import anyio
 
-from ..concurrency import run_in_thread
+from ..concurrency import gather, run_in_thread
 from ..errors import (
     Forbidden,
     GatewayFault,
@@ -24,11 +24,13 @@ from ..errors import (
     ValueTooCostly,
 )
 from ..job_texts import LogPart, LogQuery, StoredKind, StoredText, read_log, unwrapped
-from ..models import Job, JobEvent, JobPage, JobStatus, RuntimeJob, parsed, parsed_list
+from ..models import Job, JobEvent, JobPage, JobStatus, JobUsage, RuntimeJob, RuntimeJobState, parsed, parsed_list
 from ..values.worker.handover import Handover
 from ..values.worker.worker import ReadResult, Worker
 from .functions import Kind, filters_of, split_name
 from .gateway import not_found_advice
+from .gateway_traits import ELSEWHERE, GatewayTraits
+from .job_failures import diagnose
 from .job_polling import Polling
 
 if TYPE_CHECKING:
@@ -50,8 +52,22 @@ _NO_RESULT = {
     ),
 }
 
+_NO_LOGS = "No logs yet."
+"""What gateways call the log of a job that has none."""
+
 _NO_SERVICE = "QiskitRuntimeService not found, cannot stop runtime jobs."
 """What the gateway says without a token in the request; the runtime jobs are stopped here."""
+
+_WHAT_CAN_BE_SAVED = (
+    "Let the function save a dictionary of JSON values, NumPy arrays and Qiskit objects. Objects of other classes, and "
+    "NumPy's own booleans, have to be converted first: bool(x), float(x), x.tolist(), vars(x)."
+)
+"""``QiskitObjectsEncoder`` of qiskit_serverless is ``RuntimeEncoder``, which knows these."""
+
+_MOST_RUNTIME_JOBS = 20
+"""How many are asked for their state, with two requests each; functions start one or a few."""
+
+_STOPPED_AGAIN = "Serverless job was running and has been stopped."
 
 LogScope = Literal["user", "provider"]
 JobScope = Literal["own", "provider"]
@@ -68,12 +84,19 @@ class Failure:
     """Why a job failed.
 
     Attributes:
-        message: the function's own error events, else the end of the log, from the last traceback on.
+        message: the function's own error events, else the exception of the log's last traceback, else its last line.
         source: where the message was found.
+        context: the function's own lines that led there, the innermost last; of a log without a traceback, the lines
+            before the last one.
+        causes: the exceptions that led to the message's, the first cause last.
+        advice: what to do about it; empty for a failure that is not known here.
     """
 
     message: str
     source: Literal["events", "logs", "nothing"]
+    context: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +105,8 @@ class Stopped:
 
     Attributes:
         message: what the gateway says that it did.
-        logs: the job's log, read before the stop, because some gateways forget it then.
+        logs: the job's log, read after its end too, for what the function wrote last; some gateways forget it then,
+            and what was read before the stop is returned.
         cancelled: ids of the Qiskit Runtime jobs and sessions that were ended with it.
         problems: what could not be read or ended, and why; the gateway accepted the stop itself.
     """
@@ -99,11 +123,19 @@ class Jobs:
 
     Args:
         platform: where the Qiskit Runtime jobs of a stopped job are cancelled; None leaves them running.
+        gateway: what the gateway does differently from others.
         worker: where large results and logs are read; None starts one when it is needed.
     """
 
-    def __init__(self, transport: Transport, platform: Platform | None = None, worker: Worker | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        platform: Platform | None = None,
+        worker: Worker | None = None,
+        gateway: GatewayTraits = ELSEWHERE,
+    ) -> None:
         self._transport = transport
+        self._gateway = gateway
         self._worker = worker or Worker()
         self._platform = platform
         self._polling = Polling(self.get, self._queued)
@@ -303,8 +335,18 @@ class Jobs:
                 reason, next_step = _NO_RESULT.get(
                     status, (f"it is {status}", "Wait for it with wait_for_job; do not run it again.")
                 )
+                if status is JobStatus.DONE and (refusal := await self._refusal_to_save(job_id)):
+                    reason, next_step = f"save_result refused the value; the log says: {refusal}", _WHAT_CAN_BE_SAVED
                 raise ResultNotReady(f"job {job_id} has no result: {reason}", next_step=next_step)
             yield stored
+
+    async def _refusal_to_save(self, job_id: str) -> str:
+        """Return what ``save_result`` of qiskit_serverless logged instead of saving; empty if it logged nothing."""
+        try:
+            query = LogQuery(include="not json serializable|Error saving results", tail=1, characters=500)
+            return (await self.log_part(job_id, query)).text.removeprefix("WARNING:root:")
+        except QiskitFunctionsError:
+            return ""
 
     @asynccontextmanager
     async def _stored(
@@ -356,16 +398,65 @@ class Jobs:
 
     async def failure(self, job: Job) -> Failure:
         """Return why this job failed: its error events, else the last error lines of its log."""
+        is_here = self._gateway.runs_code_here
         errors = await self.events(job.id, errors_only=True)
         if errors:
-            return Failure("\n".join(_event_text(event) for event in reversed(errors)), "events")
+            text = "\n".join(_event_text(event) for event in reversed(errors))
+            found = diagnose(text, is_on_this_machine=is_here)
+            if not found.frames:
+                return Failure(text, "events", advice=found.advice)
+            return Failure(found.message, "events", found.frames, found.causes, found.advice)
         text = await self._error_lines(job.id, "user")
         if not text and job.provider:
             try:
                 text = await self._error_lines(job.id, "provider")
             except (Forbidden, NotFound):
                 text = ""  # only the provider may read that log
-        return Failure(text, "logs") if text else Failure("the job left neither an error event nor a log", "nothing")
+        if not text:
+            return Failure("the job left neither an error event nor a log", "nothing")
+        found = diagnose(text, is_on_this_machine=is_here)
+        context = found.frames or tuple(text.splitlines()[:-1])
+        return Failure(found.message, "logs", context, found.causes, found.advice)
+
+    async def elapsed_seconds(self, job: Job) -> float | None:
+        """Return the seconds from the job's creation until its end, or until now; None if the end is not known."""
+        until = datetime.now(UTC)
+        if job.status.is_final:
+            changes = [event.created for event in await self.events(job.id) if event.event_type == "STATUS_CHANGE"]
+            if not changes:
+                return None
+            until = max(changes)
+        # The gateway's clock may be ahead of this one.
+        return max((until - job.created).total_seconds(), 0.0)
+
+    async def runtime_job_states(self, jobs: Sequence[RuntimeJob]) -> list[RuntimeJobState | None]:
+        """Return how far these Qiskit Runtime jobs are, in their order; None for those that cannot be read."""
+        platform = self._platform
+
+        async def state(job: RuntimeJob) -> RuntimeJobState | None:
+            with suppress(QiskitFunctionsError):
+                return await platform.runtime_job(job.runtime_job) if platform else None
+            return None
+
+        return await gather(partial(state, job) for job in jobs)
+
+    async def seconds_used(self, job: Job) -> float | None:
+        """Return the seconds of quota that the job has used; None where that is not known, or not yet.
+
+        On this machine they are in the gateway's ledger; on IBM Quantum they are those of the function's Qiskit
+        Runtime jobs.
+        """
+        if self._gateway.runs_code_here:
+            answer = await self._transport.get(f"jobs/{checked_id(job.id)}/usage/")
+            return parsed(JobUsage, answer.json()).usage_seconds
+        if self._platform is None:
+            return None
+        runtime_jobs = await self.runtime_jobs(job.id)
+        states = await self.runtime_job_states(runtime_jobs[:_MOST_RUNTIME_JOBS])
+        seconds = [state.quantum_seconds if state else None for state in states]
+        if not seconds or len(runtime_jobs) > len(seconds) or None in seconds:
+            return None
+        return sum(filter(None, seconds))
 
     async def _error_lines(self, job_id: str, scope: LogScope) -> str:
         query = LogQuery(characters=_FAILURE_CHARACTERS, only_error=True)
@@ -380,7 +471,7 @@ class Jobs:
             log_lines: how many lines of the log to return, from its end; None for all.
         """
         problems: list[str] = []
-        logs = await _or_problem(lambda: self.logs(job_id, tail=log_lines), "", "its log", problems)
+        before = await _or_problem(lambda: self.logs(job_id, tail=log_lines), "", "its log", problems)
         # "null" hands over no Qiskit Runtime account; some gateways refuse a request without the field.
         answer = await self._transport.send("POST", f"jobs/{checked_id(job_id)}/stop/", {"service": "null"})
         # Read after the stop, so that none is started later.
@@ -388,6 +479,9 @@ class Jobs:
         jobs = await _or_problem(lambda: self.runtime_jobs(job_id), none, "its runtime jobs", problems)
         cancelled = await self._end(jobs, problems)
         job, message = await self.get(job_id), _message(answer)
+        after = await _or_problem(lambda: self.logs(job_id, tail=log_lines), "", "its log", [])
+        # A log that was forgotten is empty, or says that there is none yet; one that could not be read is, too.
+        logs = after if after and not after.startswith(_NO_LOGS) else before
         if message is None and not job.status.is_final:
             problems.append(f"the gateway did not say that it stops the job, which is still {job.status}")
         return Stopped(job, message or "", logs, tuple(cancelled), tuple(problems))
@@ -488,4 +582,8 @@ def _message(answer: Answer) -> str | None:
         body = answer.json() if answer.body else {}
     except GatewayFault:
         return None
-    return str(body.get("message") or "").replace(_NO_SERVICE, "").strip() if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return None
+    message = " ".join(str(body.get("message") or "").replace(_NO_SERVICE, "").split())
+    # It says the same twice of a job that was running.
+    return message.removesuffix(_STOPPED_AGAIN).strip() if message.startswith("Job has been stopped.") else message

@@ -44,6 +44,7 @@ def routes(gateway: Gateway) -> list[Route]:
         resource(gateway, f"{JOB}/runtime_jobs", CALLS["runtime_jobs"], GET=get_runtime_jobs),
         resource(gateway, f"{JOB}/sub_status", CALLS["sub_status"]),
         resource(gateway, f"{JOB}/stop", POST=stop),
+        resource(gateway, f"{JOB}/usage", GET=get_usage),
     ]
 
 
@@ -186,6 +187,12 @@ async def get_events(gateway: Gateway, request: Request) -> Response:
     wanted = event_type(name) if name else None
     job = await find(gateway, request)
     return Json(await blocking(gateway.database.events, job.id, wanted))
+
+
+async def get_usage(gateway: Gateway, request: Request) -> Response:
+    """Answer what the job has used of this machine's quota, which no other gateway tells."""
+    job = await find(gateway, request)
+    return Json({"usage_seconds": await blocking(gateway.database.seconds_used, job.id)})
 
 
 async def get_runtime_jobs(gateway: Gateway, request: Request) -> Response:

@@ -466,9 +466,13 @@ class Database:
         with self._writing() as connection:
             connection.execute(_BOOK, (job_id, seconds))
 
-    def seconds_used(self) -> float:
+    def seconds_used(self, job_id: str | None = None) -> float:
+        """Return the seconds in the ledger, of one job or of all."""
+        query = "SELECT total(seconds) FROM ledger"
         with self._reading() as connection:
-            (seconds,) = connection.execute("SELECT total(seconds) FROM ledger").fetchone()
+            (seconds,) = (
+                connection.execute(f"{query} WHERE job_id = ?", (job_id,)) if job_id else connection.execute(query)
+            ).fetchone()
         return float(seconds)
 
     def _add_event(

@@ -2,41 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from pydantic import BaseModel, Field
 
 from qiskit_functions_core import Job, JobStatus
-from qiskit_functions_core.errors import QiskitFunctionsError
+from qiskit_functions_core.errors import QiskitFunctionsError, ResultNotReady
 
-from .truncation import Bounded, Listing, cut_start
+from .truncation import Bounded, Listing, cut, text_of
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
     from qiskit_functions_core.serverless.jobs import Failure
 
+T = TypeVar("T")
+
 _QUEUE_SECONDS = 1.0
 """The place in the queue is worth no longer wait."""
 
+_TIMES_SECONDS = 5.0
+"""Nor are the elapsed seconds and those used, which take several requests on IBM Quantum."""
+
+_RESULT_CHARACTERS = 6_000
+"""Of a result's summary beside the job: enough for most results, and a third of the longest reply."""
+
+_LEAST_RESULT_CHARACTERS = 2_000
+"""A summary's least budget."""
+
 _NEXT_STEPS = {
+    JobStatus.QUEUED: "It waits for its turn: call wait_for_job. Do not run the function again.",
+    JobStatus.INITIALIZING: "It is being started: call wait_for_job. Do not run the function again.",
+    JobStatus.RUNNING: "It has not ended: call wait_for_job, or read in its log with get_job_logs how far it is. "
+    "Do not run the function again.",
     JobStatus.DONE: "Read the result with get_job_result.",
-    JobStatus.ERROR: "Fix what the failure says; get_job_logs has the whole log.",
+    JobStatus.ERROR: "Correct what the failure says; get_job_logs has the whole log.",
     JobStatus.CANCELED: "It was stopped; get_job_logs has what it wrote.",
 }
-_STILL_RUNNING = "The job has not ended yet: call wait_for_job. Do not run the function again."
+_RESULT_IS_WHOLE = "Tell the person the result: it is complete here. get_job_result can draw it with view=plot."
+_RESULT_IS_CUT = "Read more of the result with get_job_result and the pointers in it."
 
 
 class FailureReply(BaseModel):
-    message: str = Field(description="written by the function")
-    source: str = Field(description="where it was found: error events or logs")
+    message: str = Field(description="the last line: the exception, or what the function reported")
+    context: list[str] | None = None
+    causes: list[str] | None = None
+    source: str = Field(description="events, logs or nothing")
 
     @classmethod
-    def of(cls, failure: Failure, budget: int) -> FailureReply:
-        """Return a failure, with the end of its message if the whole would take more than half of the budget."""
-        return cls(message=cut_start(failure.message, budget // 2), source=failure.source)
+    def of(cls, failure: Failure, budget: int) -> tuple[FailureReply, bool]:
+        """Return a failure that takes at most half of the budget, and whether something of it is left out."""
+        room = budget // 2
+        message = cut(failure.message, room // 2)
+        lines = (cut(line, room // 8) for line in (*reversed(failure.context), *failure.causes))
+        kept = list[str]()
+        for line in lines:
+            room -= len(line) + 10
+            if room < len(message):
+                break
+            kept.append(line)
+        context = kept[: len(failure.context)][::-1]
+        causes = kept[len(failure.context) :]
+        is_cut = message != failure.message or len(kept) < len(failure.context) + len(failure.causes)
+        return cls(message=message, context=context or None, causes=causes or None, source=failure.source), is_cut
 
 
 class EventLine(BaseModel):
@@ -48,6 +79,9 @@ class EventLine(BaseModel):
 class RuntimeJobLine(BaseModel):
     runtime_job: str
     runtime_session: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    quantum_seconds: float | None = None
 
 
 class JobLine(BaseModel):
@@ -73,27 +107,38 @@ class JobList(Listing):
     jobs: list[JobLine]
 
 
-class JobReply(JobLine, Bounded):
+class _Followed(Bounded):
+    """What is known of a job beside its line."""
+
     queue_position: int | None = Field(default=None, description="among this account's own jobs; 1 is next")
+    elapsed_seconds: float | None = Field(default=None, description="since its creation, until its end")
+    seconds_used: float | None = Field(default=None, description="of the quota")
     failure: FailureReply | None = None
-    events: list[EventLine] | None = None
-    runtime_jobs: list[RuntimeJobLine] | None = None
+    result: dict[str, Any] | None = Field(default=None, description="its summary, as get_job_result gives it")
+    no_result: str | None = Field(default=None, description="why a job that is DONE has none")
     next_step: str = ""
 
 
-class RunReply(Bounded):
-    """A job that was started, or why none was."""
+class JobReply(_Followed, JobLine):
+    events: list[EventLine] | None = None
+    runtime_jobs: list[RuntimeJobLine] | None = None
+
+
+class _Started(BaseModel):
+    """The line of a job that may not have been started."""
 
     job_id: str | None = None
     function: str
     status: JobStatus | None = None
     sub_status: str | None = None
     created: datetime | None = None
-    queue_position: int | None = None
-    failure: FailureReply | None = None
+
+
+class RunReply(_Followed, _Started):
+    """A job that was started, or why none was."""
+
     warnings: list[str] | None = None
     declined: str | None = Field(default=None, description="set if the person said no and nothing was done")
-    next_step: str = ""
 
 
 class StopReply(JobLine):
@@ -103,17 +148,74 @@ class StopReply(JobLine):
     log_tail: str = Field(description="the end of the job's log")
 
 
-async def job_reply(client: FunctionsClient, job: Job, budget: int, *, function: str | None = None) -> JobReply:
-    """Return a job, with its place in the queue, and the reason if it failed."""
+async def job_reply(
+    client: FunctionsClient, job: Job, budget: int, *, function: str | None = None, result_within: float | None = None
+) -> JobReply:
+    """Return a job: its place in the queue, its times, and when it has ended, why it failed or what it saved.
+
+    Args:
+        function: its function, where the gateway does not say.
+        result_within: seconds that reading the result may take; None does not read it.
+    """
     line = JobLine.of(job, function)
-    reply = JobReply(**line.model_dump(), next_step=_NEXT_STEPS.get(job.status, _STILL_RUNNING))
-    reply.queue_position = await queue_position(client, job)
-    if job.status is JobStatus.ERROR:
-        failure = await client.jobs.failure(job)
-        reply.failure = FailureReply.of(failure, budget)
-        if reply.failure.message != failure.message:
-            reply.left_out = "the beginning of the failure; get_job_logs may have it"
+    reply = JobReply(**line.model_dump(), next_step=_NEXT_STEPS[job.status])
+
+    async def add_times() -> None:
+        elapsed = await _within(_TIMES_SECONDS, lambda: client.jobs.elapsed_seconds(job))
+        reply.elapsed_seconds = None if elapsed is None else round(elapsed, 1)
+
+    async def add_use() -> None:
+        used = await _within(_TIMES_SECONDS, lambda: client.jobs.seconds_used(job)) if job.status.is_final else None
+        reply.seconds_used = None if used is None else round(used, 2)
+
+    async def add_end() -> None:
+        if job.status is JobStatus.ERROR:
+            await _add_failure(reply, client, job, budget)
+        elif job.status is JobStatus.DONE and result_within is not None:
+            await _add_result(reply, client, job, budget, result_within)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for add in (add_times, add_use, add_end):
+                group.start_soon(add)
+            reply.queue_position = await queue_position(client, job)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return reply
+
+
+async def _add_failure(reply: JobReply, client: FunctionsClient, job: Job, budget: int) -> None:
+    failure = await client.jobs.failure(job)
+    reply.failure, is_cut = FailureReply.of(failure, budget)
+    if is_cut:
+        reply.left_out = "a part of the failure; get_job_logs may have it"
+    if failure.advice:
+        reply.next_step = failure.advice
+    elif failure.source == "nothing":
+        reply.next_step = 'get_job with include=["events"] shows when it ended; let the function print what it does.'
+
+
+async def _add_result(reply: JobReply, client: FunctionsClient, job: Job, budget: int, result_within: float) -> None:
+    room = max(min(_RESULT_CHARACTERS, budget // 3), _LEAST_RESULT_CHARACTERS)
+    try:
+        with anyio.fail_after(result_within):
+            summary = (await client.jobs.read_result(job.id, budget=room)).summary
+    except ResultNotReady as error:
+        # It is done and yet has none: the function saved none.
+        reply.no_result, reply.next_step = error.message, error.next_step
+        return
+    except TimeoutError:
+        reply.left_out = f"the result, which could not be read within {result_within:.0f} s"
+        return
+    except QiskitFunctionsError as error:
+        reply.left_out = f"the result: {cut(error.message, 500)}"
+        return
+    if len(text_of(summary)) > budget // 2:
+        reply.left_out = "the result"
+        return
+    reply.result = summary.model_dump(mode="json", exclude_none=True)
+    is_cut = summary.truncated or summary.omitted_parts
+    reply.next_step = _RESULT_IS_CUT if is_cut else _RESULT_IS_WHOLE
 
 
 async def queue_position(client: FunctionsClient, job: Job) -> int | None:
@@ -121,8 +223,13 @@ async def queue_position(client: FunctionsClient, job: Job) -> int | None:
 
     The place is not worth failing a call or delaying it.
     """
-    with anyio.move_on_after(_QUEUE_SECONDS), suppress(QiskitFunctionsError):
-        return await client.jobs.queue_position(job)
+    return await _within(_QUEUE_SECONDS, lambda: client.jobs.queue_position(job))
+
+
+async def _within(seconds: float, ask: Callable[[], Awaitable[T | None]]) -> T | None:
+    """Return the answer, or None if there is none in time, or only an error."""
+    with anyio.move_on_after(seconds), suppress(QiskitFunctionsError):
+        return await ask()
     return None
 
 

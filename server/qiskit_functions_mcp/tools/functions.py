@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -23,7 +24,7 @@ from ..replies.truncation import cut, offset_of, page
 from ..session import Ctx, given_arguments, session_of
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
-from .waiting import SubmittedJobNotFollowed, wait_for_end
+from .waiting import SubmittedJobNotFollowed, seconds_left, wait_for_end
 
 if TYPE_CHECKING:
     from qiskit_functions_core import Artifact
@@ -124,7 +125,7 @@ async def run_function(
 
     if not agreed(answer):
         return reply(RunReply(function=function, declined=DECLINED))
-    session = session_of(ctx)
+    begun, session = time.monotonic(), session_of(ctx)
     client = await session.client()
     submission = await client.run(
         function,
@@ -137,7 +138,8 @@ async def run_function(
     try:
         if wait_seconds:
             job = await wait_for_end(ctx, client, job, wait_seconds)
-        followed = await job_reply(client, job, session.settings.reply_characters, function=function)
+        budget = session.settings.reply_characters
+        followed = await job_reply(client, job, budget, function=function, result_within=seconds_left(begun))
     except QiskitFunctionsError as error:
         raise SubmittedJobNotFollowed(job.id, error) from error
     facts = followed.model_dump(exclude={"function", "events", "runtime_jobs"})

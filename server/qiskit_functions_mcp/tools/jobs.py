@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,7 +23,10 @@ from ..replies.uris import SCHEME
 from ..session import Ctx, session_of
 from .inputs import MAX_NAME, MAX_PATH, Cursor, JobId, Limit, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
-from .waiting import wait_for_end
+from .waiting import seconds_left, wait_for_end
+
+_MOST_STATES = 20
+"""Of runtime jobs, which take two requests each; the others are shown without their state."""
 
 
 async def list_jobs(
@@ -90,7 +94,9 @@ async def get_job(
         answer.left_out = ", ".join(filter(None, (answer.left_out, older))) or None
     if "runtime_jobs" in include:
         jobs = await client.jobs.runtime_jobs(job_id)
-        lines = [RuntimeJobLine(**job.model_dump()) for job in jobs]
+        states = await client.jobs.runtime_job_states(jobs[:_MOST_STATES])
+        facts = [state.model_dump() if state else {} for state in states] + [{}] * len(jobs[_MOST_STATES:])
+        lines = [RuntimeJobLine(**job.model_dump(), **more) for job, more in zip(jobs, facts, strict=True)]
         room = budget - len(text_of(answer))
         answer.runtime_jobs, rest = page(lines, offset=0, total=len(lines), budget=room)
         left_out = f"{len(lines) - int(rest)} runtime jobs" if rest else None
@@ -101,17 +107,18 @@ async def get_job(
 async def wait_for_job(
     ctx: Ctx, job_id: JobId, timeout_seconds: WaitSeconds = 45
 ) -> Annotated[CallToolResult, JobReply]:
-    """Wait until a job has ended, at most timeout_seconds, and show it as get_job does.
+    """Wait until a job has ended, at most timeout_seconds; then show its result's summary, or why it failed.
 
     If it is still running, call this again; do not run the function again. Cancelling this call does not stop
     the job; stop_job does.
     """
-    session = session_of(ctx)
+    begun, session = time.monotonic(), session_of(ctx)
     client = await session.client()
     job = await client.jobs.recent(job_id)
     if not job.status.is_final:
         job = await wait_for_end(ctx, client, job, timeout_seconds)
-    return reply(await job_reply(client, job, session.settings.reply_characters))
+    budget = session.settings.reply_characters
+    return reply(await job_reply(client, job, budget, result_within=seconds_left(begun)))
 
 
 async def get_job_result(

@@ -14,9 +14,10 @@ from pydantic import SecretStr
 from qiskit_ibm_runtime import QiskitRuntimeService
 from starlette.responses import Response
 
-from qiskit_functions_core import Account, Backend, Channel, FunctionsClient, Instance
+from qiskit_functions_core import Account, Backend, Channel, FunctionsClient, Instance, Job
 from qiskit_functions_core.errors import Forbidden, GatewayFault, GatewayTimeout, PlatformAbsent, PlatformUnavailable
 from qiskit_functions_core.http.transport import RetryPolicy, Transport
+from qiskit_functions_core.models import RuntimeJobState
 from qiskit_functions_core.platforms.ibm import IBMPlatform
 from qiskit_functions_core.platforms.ibm_instances import InstanceDirectory
 from qiskit_functions_core.platforms.platform import Listing, NoPlatform, least_busy
@@ -261,6 +262,35 @@ async def test_stopping_a_job_ends_its_runtime_jobs_and_sessions_and_no_token_is
     assert not any(API_KEY.encode() in asked.body for asked in noting.asked)
 
 
+async def test_the_seconds_of_a_functions_runtime_jobs_are_added_when_all_are_settled(
+    cloud: IBMCloud, noting: NotingGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = "77d67d4f-dc19-4bc2-aa2b-7e83abdea163"
+    shown = {"id": job_id, "status": "SUCCEEDED", "created": "2026-11-22T22:57:12Z"}
+    noting.answers = {
+        f"GET jobs/{job_id}/runtime_jobs/": {"runtime_jobs": [{"runtime_job": "rj1"}, {"runtime_job": "rj2"}]}
+    }
+    completed = {"state": {"status": "Completed"}}
+    for name, usage in (("rj1", {"quantum_seconds": 2.5}), ("rj2", {"status": "pending", "quantum_seconds": 0})):
+        cloud.failures |= {
+            f"/api/v1/jobs/{name}?exclude_params=true": (200, completed, {}),
+            f"/api/v1/jobs/{name}/metrics": (200, {"usage": usage}, {}),
+        }
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    account = Account(channel=Channel.IBM_QUANTUM_PLATFORM, host=noting.host, token=SecretStr(API_KEY), instance=CRN)
+    async with FunctionsClient(account, retries=RetryPolicy(attempts=1)) as client:
+        job = Job.model_validate(shown)
+        states = await client.jobs.runtime_job_states(await client.jobs.runtime_jobs(job_id))
+        assert states == [
+            RuntimeJobState(status="Completed", quantum_seconds=2.5),
+            RuntimeJobState(status="Completed", quantum_seconds=None),
+        ]
+        assert await client.jobs.seconds_used(job) is None
+        settled = {"usage": {"status": "done", "qpu_charge_time_seconds": 1.0}}
+        cloud.failures["/api/v1/jobs/rj2/metrics"] = (200, settled, {})
+        assert await client.jobs.seconds_used(job) == 3.5
+
+
 async def test_this_machine_answers_the_same_questions(tmp_path: Path) -> None:
     async with FunctionsClient(Account.local(), home=tmp_path) as client:
         listing = await client.platform.backends()
@@ -280,6 +310,7 @@ async def test_without_a_platform_every_question_says_so() -> None:
         lambda: platform.backend("x"),
         lambda: platform.details("x"),
         lambda: platform.configured([]),
+        lambda: platform.runtime_job("x"),
         lambda: platform.cancel_runtime_job("x"),
         lambda: platform.close_session("x"),
     ]
