@@ -39,6 +39,9 @@ _DISPATCH_SECONDS = 1.0
 
 _START_SECONDS = 10.0
 
+_WAITING_CONNECTIONS = 128
+"""Those that are yet to be accepted; one more would wait a second before it tries again."""
+
 _UVICORN: dict[str, Any] = {
     **UVICORN,
     "log_level": "warning",
@@ -56,6 +59,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_WAITING_CONNECTIONS)  # asyncio has set it to how many it accepts in one turn
         self.is_up.set()
 
 

@@ -206,6 +206,16 @@ def test_files_go_in_and_come_out_of_the_functions_data_path(
     assert client.files(pattern) == ["input.csv"]
 
 
+def test_a_picture_is_no_valid_type_for_users_and_for_providers(client: Any, pattern: Any, tmp_path: Path) -> None:
+    from qiskit_serverless import QiskitServerlessException
+
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    for upload in (client.file_upload, client.provider_file_upload):
+        with pytest.raises(QiskitServerlessException, match="- message: Uploaded file is not a valid type"):
+            upload(str(picture), pattern)
+
+
 def test_a_providers_files_are_apart(client: Any, pattern: Any, tmp_path: Path) -> None:
     (tmp_path / "secret.json").write_text('{"key": 1}')
     client.provider_file_upload(str(tmp_path / "secret.json"), pattern)
@@ -265,6 +275,16 @@ def test_an_error_of_the_gateway_itself_names_a_kind(client: Any, tmp_path: Path
     with pytest.raises(Exception, match="ended by signal 9"):
         job.result(cadence=0.05)
     assert "| Code: KILLED\n| Exception: GatewayError" in job.error_message()
+
+
+def test_a_function_that_cannot_be_imported_says_so_in_the_error(client: Any, tmp_path: Path) -> None:
+    from qiskit_serverless import QiskitServerlessException
+
+    job = uploaded(client, "relative", directory(tmp_path, main="from . import nothing\n")).run()
+    with pytest.raises(QiskitServerlessException, match="ImportError: attempted relative import"):
+        job.result(cadence=0.05)
+    with pytest.raises(QiskitServerlessException, match=r"Type is not valid. Valid types: \['ERROR'\]"):
+        job.events(type="NoSuchType")
 
 
 def test_a_job_is_cancelled_and_keeps_its_log(client: Any, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ _PROGRESS_BYTES = 1024
 _MOST_CONNECTIONS = 200
 """More than all clients of one machine need; each takes a descriptor and some 20 KB."""
 
-_BACKLOG = 64
-"""How many connections asyncio accepts before any of them is counted."""
+_BACKLOG = 32
+"""How many connections asyncio accepts in one turn; three turns go by before the first of them is counted."""
 
 
 def _most_connections() -> int:
@@ -51,10 +51,11 @@ class BoundedConnection(H11Protocol):
         self._stage_before: tuple[object, bool] = None, False
         self._opened = self.loop.time()
         self._timer = self.loop.call_later(self.patience_seconds, self._check)
-        if len(self.connections) > self.most:
-            waiting = [
-                each for each in self.connections if isinstance(each, BoundedConnection) and not each._is_answering
-            ]
+        # Those that were told to close are still listed until the next turn of the loop.
+        ours = [each for each in self.connections if isinstance(each, BoundedConnection)]
+        still_open = [each for each in ours if not each.transport.is_closing()]
+        if len(still_open) > self.most:
+            waiting = [each for each in still_open if not each._is_answering]
             min(waiting or [self], key=lambda each: each._opened).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from qiskit_functions_gateway.__main__ import Sparing
 from qiskit_functions_gateway.api.connections import UVICORN, BoundedConnection
@@ -26,6 +28,7 @@ class Impatient(BoundedConnection):
 
 
 class Few(BoundedConnection):
+    patience_seconds = 3600.0
     most = 8
 
 
@@ -103,6 +106,24 @@ def test_a_connection_too_many_costs_one_that_waits_and_requests_are_answered(fe
         for _ in range(20):
             assert send(few, "GET", "/version").status == 200
         assert all(is_closed(connection) for connection in half[:80])
+
+
+def test_of_many_that_come_at_once_no_more_than_the_bound_stay(gateway: StillGateway) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    async def busy(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        release.wait(30)  # holds up the loop, as a busy machine does, so that what comes meanwhile comes at once
+        await gateway.app(scope, receive, send)
+
+    with serving(busy, **{**UVICORN, "http": Few}) as host, ExitStack() as opened:
+        working = opened.enter_context(connected(host))
+        working.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert begun.wait(30)
+        waiting = [opened.enter_context(connected(host)) for _ in range(30)]
+        release.set()
+        assert working.recv(65536).startswith(b"HTTP/1.1 200")
+        assert all(is_closed(connection) for connection in waiting[:20])
 
 
 def test_a_connection_that_answers_is_not_the_one_that_goes(few: str) -> None:

@@ -316,3 +316,10 @@ def test_a_form_with_two_files_or_without_a_boundary_is_refused(gateway: StillGa
 def test_content_that_is_no_form_is_no_file(gateway: StillGateway) -> None:
     answer = gateway.send("POST", "files/upload/", params=MINE, headers={"Content-Type": "text/plain"}, content=b"x")
     assert answer.status == 415
+
+
+@pytest.mark.parametrize(("size", "status"), [(40, 200), (64, 400)])
+def test_a_program_of_windows_is_refused_and_a_few_bytes_that_begin_like_one_are_not(
+    gateway: StillGateway, size: int, status: int
+) -> None:
+    assert upload(gateway, "program.dat", b"MZ" + bytes(size - 2)).status == status
