@@ -203,6 +203,19 @@ class JobEvent(Wire):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
+class StoredFile(Wire):
+    """A file in a function's data folder.
+
+    Attributes:
+        size: in bytes; None where the gateway does not say.
+        modified: when, by the gateway's clock; None where it does not say.
+    """
+
+    name: str
+    size: int | None = None
+    modified: AwareDatetime | None = None
+
+
 class RuntimeJob(Wire):
     """A Qiskit Runtime job that a function started."""
 

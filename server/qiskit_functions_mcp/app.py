@@ -18,9 +18,10 @@ from pydantic import ValidationError
 from qiskit_functions_core.errors import InputError, QiskitFunctionsError
 from qiskit_functions_core.suggestions import did_you_mean
 
+from .asking import Asked
 from .completions import add_completions
 from .confirmations import Confirmations
-from .consent import ConsentNeeded
+from .consent import ConsentNeeded, stale
 from .prompts import add_prompts
 from .replies.call_results import error_reply
 from .resources import add_resources
@@ -80,7 +81,7 @@ class FunctionsServer(MCPServer[Session]):
         tools = [spec.tool() for spec in specs]
         self.contracts = {tool.name: spec.contract(tool) for spec, tool in zip(specs, tools, strict=True)}
         self.shared_client = SharedClient(settings)
-        confirmations = Confirmations()
+        self.confirmations = Confirmations()
         super().__init__(
             "qiskit-functions",
             title="Qiskit Functions",
@@ -89,7 +90,7 @@ class FunctionsServer(MCPServer[Session]):
             version=version("qiskit-functions-mcp"),
             tools=tools,
             extensions=[Tasks()] if "jobs" in settings.toolsets else [],
-            lifespan=lambda _: Session.opened(self.shared_client, confirmations),
+            lifespan=lambda _: Session.opened(self.shared_client, self.confirmations),
             cache_hints={method: CacheHint(ttl_ms=_CACHE_MS, scope="public") for method in _CACHEABLE},
         )
 
@@ -108,11 +109,13 @@ class FunctionsServer(MCPServer[Session]):
         begun = time.perf_counter()
         result: CallToolResult | InputRequiredResult
         try:
-            self._refuse_unknown_arguments(name, arguments)
-            result = await super().call_tool(name, arguments, context)
+            result = await super().call_tool(name, self._whole_arguments(name, arguments), context)
         except ToolError as error:
-            result = error_reply(_core_error(name, error), self.reply_characters)
-        except InputError as error:
+            if isinstance(error.__cause__, Asked):
+                result = error.__cause__.result
+            else:
+                result = error_reply(_core_error(name, error), self.reply_characters)
+        except (InputError, ConsentNeeded) as error:
             result = error_reply(error, self.reply_characters)
         # The log gets no arguments: they are the person's own.
         content = result.structured_content if isinstance(result, CallToolResult) else None
@@ -145,14 +148,36 @@ class FunctionsServer(MCPServer[Session]):
             raise MCPError(code=INVALID_PARAMS, message=f"the prompt {name} {problem}")
         return await super().get_prompt(name, arguments, context)
 
-    def _refuse_unknown_arguments(self, name: str, arguments: dict[str, Any]) -> None:
-        """Raise ``InputError`` for a misspelled argument, which the SDK would drop without a word."""
+    def _whole_arguments(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments without nulls, which stand for what is left out; those of a confirmed call if this
+        one confirms it.
+
+        Raises:
+            InputError: an argument is misspelled, which the SDK would drop without a word.
+            ConsentNeeded: the token does not stand for this call.
+        """
         accepted = self.contracts[name].input_schema["properties"] if name in self.contracts else arguments
-        unknown = sorted(arguments.keys() - accepted.keys())
-        if unknown:
+        if unknown := sorted(arguments.keys() - accepted.keys()):
             raise InputError(
                 f"{name} has no argument {', '.join(unknown)}", next_step=f"Its arguments are: {', '.join(accepted)}."
             )
+        given = {key: value for key, value in arguments.items() if value is not None}
+        token = given.get("confirm")
+        if not token or self.shared_client.settings.consent == "never":
+            return given
+        call = self.confirmations.find(str(token))
+        if call is None or call.tool != name:
+            raise stale(name)
+        # Some hosts fill in defaults.
+        defaults = {key: part["default"] for key, part in accepted.items() if "default" in part}
+        asked = {**defaults, **call.arguments, "confirm": token}
+        missing = object()
+        if differing := sorted(key for key in given if given[key] != asked.get(key, missing)):
+            raise ConsentNeeded(
+                f"The confirmation token is for another call: {', '.join(differing)} differs. Nothing was done.",
+                next_step=f"Call {name} with confirm alone for what was agreed to, or without it for this call.",
+            )
+        return {**call.arguments, "confirm": token}
 
 
 def build_server(settings: Settings) -> FunctionsServer:
@@ -171,11 +196,6 @@ def _core_error(tool: str, error: ToolError) -> QiskitFunctionsError:
     if isinstance(cause, QiskitFunctionsError):
         return cause
     failure = tool_failure(error)
-    if failure == "invalid_answer":
-        return ConsentNeeded(
-            "the answer to the question was not understood, so nothing was done",
-            next_step=f"Ask the person, and call {tool} again if they agree.",
-        )
     if failure == "invalid_arguments" and isinstance(cause, ValidationError):
         problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in cause.errors()]
         message = f"{tool} was called with wrong arguments: {'; '.join(problems)}"

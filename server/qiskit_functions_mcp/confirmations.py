@@ -2,60 +2,65 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import secrets
 import time
-import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 LIFETIME_SECONDS = 300
 """Long enough for a person to read and answer, short enough that a forgotten token is useless."""
 
-_REMEMBERED = 10_000
-"""Used tokens that are remembered. They expire long before that many are redeemed."""
+MAX_CALLS = 100
+MAX_CHARACTERS = 64 * 1024**2
+"""Of the arguments of all calls that wait for an answer, as JSON; the oldest are forgotten first. The largest that a
+gateway takes has 50 MB."""
+
+
+@dataclass(frozen=True)
+class ConfirmableCall:
+    """A call that waits for the person's consent.
+
+    Attributes:
+        about: what the person was asked to agree to, with the digest of its content.
+        characters: size of the arguments.
+        expires: by the monotonic clock, which nobody can set back.
+    """
+
+    tool: str
+    arguments: Mapping[str, Any]
+    about: str
+    characters: int
+    expires: float
 
 
 class Confirmations:
-    """Issues tokens, and redeems each of them once.
+    """The calls that wait for consent; a token stands for one of them, and is good for one use.
 
-    A token is bound to a tool and its exact arguments. The key is random and kept in memory only, so a token that
-    another server process issued is never valid here.
+    They are kept in memory only, so a token of another server process is never valid here.
     """
 
     def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
-        # The call is referenced weakly: its arguments, which may be private and large, are freed when it ends.
-        self._redeemed: dict[str, weakref.ref[object]] = {}
+        self._calls: dict[str, ConfirmableCall] = {}
 
-    def issue(self, tool: str, arguments: Mapping[str, Any]) -> str:
+    def issue(self, tool: str, arguments: Mapping[str, Any], about: str) -> str:
         """Return a new token for a call of ``tool`` with these arguments. No two tokens are the same."""
-        head = f"{int(time.time()) + LIFETIME_SECONDS}-{secrets.token_hex(4)}"
-        return f"{head}-{self._signature(tool, arguments, head)}"
+        token = secrets.token_hex(8)
+        size = len(json.dumps(dict(arguments), default=str))
+        self._calls[token] = ConfirmableCall(tool, arguments, about, size, time.monotonic() + LIFETIME_SECONDS)
+        while len(self._calls) > MAX_CALLS or sum(call.characters for call in self._calls.values()) > MAX_CHARACTERS:
+            del self._calls[next(iter(self._calls))]
+        return token
 
-    def redeem(self, token: str, tool: str, arguments: Mapping[str, Any], call: object) -> bool:
-        """Return whether ``token`` is valid for this call, and mark it as used if it is.
+    def find(self, token: str) -> ConfirmableCall | None:
+        """Return the call that a token stands for; None if it was used, has expired or was never issued."""
+        now = time.monotonic()
+        self._calls = {token: call for token, call in self._calls.items() if call.expires > now}
+        return self._calls.get(token)
 
-        Args:
-            call: the object that represents the call. The SDK may run a resolver more than once in a call, so a
-                token that was redeemed for the same call is valid again.
-        """
-        head, _, signature = token.rpartition("-")
-        expires = head.partition("-")[0]
-        if not expires.isdecimal() or int(expires) < time.time():
-            return False
-        if not hmac.compare_digest(signature.encode(), self._signature(tool, arguments, head).encode()):
-            return False
-        redeemed_for = self._redeemed.get(token)
-        if redeemed_for and redeemed_for() is not call:
-            return False
-        self._redeemed[token] = weakref.ref(call)
-        while len(self._redeemed) > _REMEMBERED:
-            del self._redeemed[next(iter(self._redeemed))]
-        return True
-
-    def _signature(self, tool: str, arguments: Mapping[str, Any], head: str) -> str:
-        message = json.dumps([tool, dict(arguments), head], sort_keys=True, default=str).encode()
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:32]
+    def take(self, token: str) -> ConfirmableCall | None:
+        """Return the call as ``find`` does, and mark the token as used."""
+        call = self.find(token)
+        self._calls.pop(token, None)
+        return call

@@ -1,40 +1,43 @@
 """Asking the person before something is overwritten, deleted, run as code on this machine, or paid for.
 
 A client that can show a question is asked to show it (elicitation, in both protocol eras). Otherwise the call is
-refused with a token that is bound to its exact arguments, and the assistant is told to ask the person and to call
+refused with a token that stands for this call and its content, and the assistant is told to ask the person and to call
 again with that token. The setting ``consent`` can replace this: ``never`` asks nothing, and ``always`` refuses where
 the client cannot show a question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
-from mcp.server.mcpserver.resolve import Elicit
-from pydantic import BaseModel, Field
+import anyio.to_thread
+from pydantic import Field
 
-from qiskit_functions_core.errors import NotFound, QiskitFunctionsError
+from qiskit_functions_core.errors import QiskitFunctionsError
 
-from .session import Ctx, call_params, given_arguments, session_of
+from .asking import ask_person, can_ask, local_folders
+from .folders import WriteTarget, write_target
+from .session import Ctx, call_of, session_of
 
 Confirm = Annotated[
-    str, Field(description="Only after the person agreed: the token from the refusal that asked for it", max_length=200)
+    str,
+    Field(
+        description="If the person agreed: the token of the refusal. It repeats that call; leave out long arguments",
+        max_length=200,
+    ),
 ]
 """The argument of a tool that passes a token on."""
 
-DECLINED = "The person declined, or the client never showed the question. Nothing was done."
+DECLINED = "The person declined, or the client did so without showing the question. Nothing was done."
 
+AFTER_A_NO = (
+    "Do not try again unless the person wants it. If they saw no question: they can use a client that shows questions "
+    "(elicitation), or start the server with --consent never, which asks nothing."
+)
+"""The next step of a reply that says ``DECLINED``."""
 
-class Go(BaseModel):
-    """The form that the person sees."""
-
-    go_ahead: bool = Field(default=True, description="Do it")
-
-
-Consent = ElicitationResult[Go]
-"""The person's answer."""
+STALE = "The confirmation token was used, has expired, or is for another call. Nothing was done."
 
 
 class ConsentNeeded(QiskitFunctionsError):
@@ -44,93 +47,65 @@ class ConsentNeeded(QiskitFunctionsError):
     person = True
 
 
-async def consent(ctx: Ctx, question: str, rehearse: Callable[[], Awaitable[None]]) -> Go | Elicit[Go]:
-    """Return the person's consent, or the question to show to them.
+async def person_agrees(ctx: Ctx, question: str, confirm: str, about: str) -> bool:
+    """Return whether the person agrees to what this call is about to do.
+
+    Call it when all that can fail before is done, so that no question is asked in vain.
 
     Args:
-        question: it must depend on the arguments alone, because the protocol may ask it twice.
-        rehearse: raises the error that the call would end with after a yes, so that the person is not asked about
-            something that cannot be done.
+        confirm: the token that the call was given.
+        about: what is agreed to, with a digest of its content (not its path): consent holds for nothing else.
 
     Raises:
         ConsentNeeded: the client cannot show the question, and the call has no valid token.
+        Asked: the client has to be asked.
     """
     session = session_of(ctx)
     if session.settings.consent == "never":
-        return Go()
-    await rehearse()
+        return True
+    if confirm:
+        call = session.confirmations.take(confirm)
+        if call is None:
+            raise stale(call_of(ctx)[0])
+        if call.about == about:
+            return True
+        raise _needed(ctx, f"What the person agreed to has changed since. {question}", call.tool, call.arguments, about)
     if can_ask(ctx):
-        return Elicit(question, Go)
+        action = await ask_person(ctx, question, about)
+        # A client that has answered before shows its questions, so a cancelled one was put aside by the person. From
+        # one that never has, it may mean that nothing was shown: Codex and headless hosts cancel by themselves.
+        session.has_answered = session.has_answered or action != "cancel"
+        if session.has_answered:
+            return action == "accept"
     if session.settings.consent == "always":
         raise ConsentNeeded(
-            f"{question} This server asks before that, and this client cannot show a question. Nothing was done.",
-            next_step="Tell the person to use a client with elicitation, or to start the server with --consent auto.",
+            f"{question} This server asks before that, and this client shows no question. Nothing was done.",
+            next_step="Tell the person to use a client that shows questions (elicitation), or to start the server "
+            "with --consent auto, which asks through the assistant, or --consent never.",
         )
-    tool, arguments = str(call_params(ctx)["name"]), given_arguments(ctx)
-    token = str(arguments.pop("confirm", ""))
-    if token and session.confirmations.redeem(token, tool, arguments, ctx.request_context):
-        return Go()
-    stale = "The confirmation token was used, has expired, or is for another call. " if token else ""
-    fresh = session.confirmations.issue(tool, arguments)
-    raise ConsentNeeded(
-        f"{stale}{question} Nothing was done.",
-        next_step=f"Ask the person. If they agree, call {tool} with the same arguments and confirm={fresh!r}.",
+    raise _needed(ctx, question, *call_of(ctx), about)
+
+
+def _needed(ctx: Ctx, question: str, tool: str, arguments: Mapping[str, Any], about: str) -> ConsentNeeded:
+    token = session_of(ctx).confirmations.issue(tool, arguments, about)
+    return ConsentNeeded(
+        f"{question} Nothing was done.",
+        next_step=f"Ask the person. If they agree, call {tool} with confirm={token!r}; it stands for these arguments, "
+        "so send no long ones again. --consent never (a flag of this server) asks nothing.",
     )
 
 
-async def before_upload(ctx: Ctx, name: str, rehearse: Callable[[], Awaitable[None]]) -> Go | Elicit[Go]:
-    """Ask before code is uploaded that will run on this machine, or that replaces other code."""
-    session = session_of(ctx)
-    if session.settings.consent == "never":
-        return Go()
-    client = await session.client()
-    if client.gateway.runs_code_here:
-        where = "Its code will run on this machine, with your rights, when it is run."
-        question = f"Upload the function {name!r}? {where} If there is one of that name, it is replaced."
-        return await consent(ctx, question, rehearse)
-    if any(function.name == name for function in await client.functions.list()):
-        return await consent(ctx, f"Replace the function {name!r}?", rehearse)
-    return Go()
+def stale(tool: str) -> ConsentNeeded:
+    """Return the error for a token that is no longer, or never was, good for this call."""
+    return ConsentNeeded(STALE, next_step=f"Call {tool} again with all arguments and without confirm.")
 
 
-async def before_run(ctx: Ctx, function: str, arguments: dict[str, Any]) -> Go | Elicit[Go]:
-    """Ask before a run while the quota is low.
+async def new_local_file(ctx: Ctx, path: str) -> WriteTarget:
+    """Return where a tool writes the new local file that an assistant calls ``path``; see ``write_target``.
 
-    ``suppress_low_usage_warning`` changes nothing here: the assistant sets it, not the person.
+    Raises:
+        InputError: it may not be written, or exists.
+        Asked: the client has to be asked for its roots.
     """
-    session = session_of(ctx)
-    if session.settings.consent == "never":
-        return Go()
-    client = await session.client()
-    check, _ = await client.quota()
-    if check.code != "quota_low":
-        return Go()
-
-    async def rehearse() -> None:
-        (await client.check(function, arguments)).raise_for_refusal()
-
-    return await consent(ctx, f"The quota is low. Run {function!r} anyway?", rehearse)
-
-
-async def before_delete(ctx: Ctx, function: str, name: str, scope: Literal["user", "provider"]) -> Go | Elicit[Go]:
-    """Ask before a file is deleted."""
-    files = (await session_of(ctx).client()).files
-
-    async def rehearse() -> None:
-        # Hidden files can be deleted, but are not listed.
-        if not name.startswith(".") and name not in await files.list(function, scope=scope):
-            raise NotFound(f"there is no file {name!r}", status=404, next_step="Choose a name from list_files.")
-
-    return await consent(ctx, f"Delete the file {name!r} of {function!r} for good?", rehearse)
-
-
-def can_ask(ctx: Ctx) -> bool:
-    """Return whether the client shows forms. An empty elicitation capability means that it does."""
-    capabilities = ctx.client_capabilities
-    elicitation = capabilities.elicitation if capabilities else None
-    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
-
-
-def agreed(answer: Consent) -> bool:
-    """Return whether the answer is a yes."""
-    return isinstance(answer, AcceptedElicitation) and answer.data.go_ahead
+    folders = await local_folders(ctx)
+    return await anyio.to_thread.run_sync(write_target, path, folders, session_of(ctx).settings.home)

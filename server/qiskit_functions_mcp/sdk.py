@@ -10,11 +10,10 @@ from typing import Literal, TypeVar
 
 from mcp.server import MCPServer, Server
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from pydantic import ValidationError
 
 LifespanT = TypeVar("LifespanT")
 
-ToolFailure = Literal["unknown_tool", "invalid_arguments", "invalid_answer", "exception"]
+ToolFailure = Literal["unknown_tool", "invalid_arguments", "exception"]
 
 
 def lowlevel_server(server: MCPServer[LifespanT]) -> Server[LifespanT]:
@@ -30,11 +29,8 @@ def lowlevel_server(server: MCPServer[LifespanT]) -> Server[LifespanT]:
 def tool_failure(error: ToolError) -> ToolFailure:
     """Return why ``MCPServer.call_tool`` raised ``error``, which the SDK tells by its type and cause only.
 
-    "invalid_answer" is the client's answer to an elicitation that does not match the form. The tools raise no
-    ``ToolError`` themselves, so a deliberate one always comes from the SDK's handling of such an answer.
+    The tools raise no ``ToolError`` themselves, so a deliberate one always comes from the SDK.
     """
     if isinstance(error, UnexpectedToolError):
         return "exception"
-    if error.__cause__ is None:
-        return "unknown_tool"
-    return "invalid_arguments" if isinstance(error.__cause__, ValidationError) else "invalid_answer"
+    return "unknown_tool" if error.__cause__ is None else "invalid_arguments"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -90,12 +90,16 @@ class Session:
         confirmations: the tokens with which a person's consent is passed on, shared with other sessions.
         background: runs what goes on between calls; it is cancelled when the session ends.
         subscriptions: the cancel scope of each subscription, by the resource's URI.
+        has_answered: whether this client has answered a question, and so shows them.
+        free_uploads: by function, whether the person allowed uploads of it without a question, for this session.
     """
 
     shared_client: SharedClient
     confirmations: Confirmations
     background: TaskGroup
     subscriptions: dict[str, anyio.CancelScope] = field(default_factory=dict)
+    has_answered: bool = False
+    free_uploads: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
     @asynccontextmanager
@@ -135,11 +139,8 @@ def session_of(ctx: Ctx) -> Session:
     return ctx.request_context.lifespan_context
 
 
-def call_params(ctx: Ctx) -> Mapping[str, Any]:
-    """Return the params of the ``tools/call`` request as the client sent them: ``name`` and ``arguments``."""
-    return ctx.request_context.params or {}
-
-
-def given_arguments(ctx: Ctx) -> dict[str, Any]:
-    """Return the arguments of the tool call that the client sent, without defaults."""
-    return dict(call_params(ctx).get("arguments") or {})
+def call_of(ctx: Ctx) -> tuple[str, dict[str, Any]]:
+    """Return the tool and the arguments of a call as the client sent them, without defaults and nulls."""
+    params = ctx.request_context.params or {}
+    given = params.get("arguments") or {}
+    return str(params["name"]), {name: value for name, value in given.items() if value is not None}

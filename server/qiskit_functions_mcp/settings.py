@@ -8,6 +8,8 @@ from typing import Literal, get_args
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from .folders import is_too_broad
+
 Toolset = Literal["functions", "jobs", "platform", "files"]
 """A group of tools; each is a module in ``tools/``."""
 
@@ -23,7 +25,8 @@ class Settings(BaseSettings):
         home: the data folder of this machine's gateway; by default a folder of the user's.
         local_usage_limit_seconds: quota of this machine's gateway, in seconds of running functions.
         reply_characters: the longest reply; 20,000 is well below where hosts cut replies.
-        allow_dirs: local folders that tools may read and write; the working directory by default.
+        allow_dirs: local folders that tools may read; see ``folders`` for what they write. The working directory by
+            default, unless it is a home folder or holds one.
         consent: how the person is asked before something is overwritten, deleted, uploaded to run on this machine,
             or run with a low quota. ``auto`` asks through the client, or through the assistant where the client
             cannot show a question; ``always`` refuses in that case; ``never`` does not ask.
@@ -50,5 +53,5 @@ class Settings(BaseSettings):
 
     @property
     def folders(self) -> list[Path]:
-        """The local folders that tools may use."""
-        return self.allow_dirs or [Path.cwd()]
+        """The local folders that tools may use; none where the server was not started in a project."""
+        return self.allow_dirs or ([] if is_too_broad(Path.cwd()) else [Path.cwd()])

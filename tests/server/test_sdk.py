@@ -6,23 +6,18 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
-from mcp.client.context import ClientRequestContext
 from mcp.server import MCPServer, Server
-from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.mcpserver.resolve import Elicit, Resolve
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import (
     CallToolResult,
-    ElicitRequestParams,
-    ElicitResult,
     EmptyResult,
     InputRequiredResult,
     JSONRPCError,
@@ -30,7 +25,6 @@ from mcp_types import (
     SubscribeRequestParams,
     Tool,
 )
-from pydantic import BaseModel
 
 import qiskit_functions_mcp
 from qiskit_functions_mcp.sdk import ToolFailure, lowlevel_server, tool_failure
@@ -38,14 +32,6 @@ from support.over_stdio import structured
 
 SOURCE = Path(qiskit_functions_mcp.__file__).parent
 SDK = re.compile(r"mcp(_types)?(\.|$)")
-
-
-class Form(BaseModel):
-    go_ahead: bool
-
-
-async def ask() -> Elicit[Form]:
-    return Elicit("Go ahead?", Form)
 
 
 class RecordingServer(MCPServer[dict[str, Any]]):
@@ -79,10 +65,6 @@ def server() -> RecordingServer:
     @made.tool()
     async def count(number: int, ctx: Context) -> dict[str, Any]:
         return {"number": number, "sent": dict(ctx.request_context.params or {})["arguments"]}
-
-    @made.tool()
-    async def confirm(answer: Annotated[ElicitationResult[Form], Resolve(ask)]) -> dict[str, Any]:
-        return {"action": answer.action}
 
     return made
 
@@ -171,30 +153,6 @@ async def test_a_failed_call_says_why_by_its_type_and_cause(
     async with Client(server, mode=mode) as client:
         await client.call_tool(tool, arguments)
     assert server.failures == [failure]
-
-
-@pytest.mark.parametrize("content", [{"go_ahead": "banana"}, None])
-async def test_an_answer_that_does_not_match_the_form_is_a_failure_of_its_own_kind(
-    server: RecordingServer, mode: str, content: dict[str, Any] | None
-) -> None:
-    async def answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        return ElicitResult(action="accept", content=content)
-
-    async with Client(server, mode=mode, elicitation_callback=answer) as client:
-        await client.call_tool("confirm", {})
-    assert server.failures == [("invalid_answer", "ToolError")]
-
-
-@pytest.mark.parametrize("action", ["decline", "cancel"])
-async def test_a_tool_that_accepts_every_answer_gets_a_no_as_well(
-    server: RecordingServer, mode: str, action: Literal["decline", "cancel"]
-) -> None:
-    async def answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        return ElicitResult(action=action)
-
-    async with Client(server, mode=mode, elicitation_callback=answer) as client:
-        assert structured(await client.call_tool("confirm", {})) == {"action": action}
-    assert server.failures == []
 
 
 async def test_a_tool_can_read_the_arguments_as_the_client_sent_them(server: RecordingServer, mode: str) -> None:

@@ -45,6 +45,11 @@ class Artifact:
     content: bytes
     left_out: tuple[str, ...] = ()
 
+    def files(self) -> dict[str, int]:
+        """Return the size in bytes of each file in the archive, by name."""
+        with tarfile.open(fileobj=io.BytesIO(self.content)) as archive:
+            return {member.name: member.size for member in archive if member.isfile()}
+
     @classmethod
     def from_source(cls, source: str, entrypoint: str = "main.py") -> Artifact:
         """Return an archive of one script.

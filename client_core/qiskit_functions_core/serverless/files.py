@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Literal, TypeVar
@@ -12,9 +12,10 @@ from typing import IO, TYPE_CHECKING, Literal, TypeVar
 import anyio
 import anyio.to_thread
 
-from ..errors import GatewayFault, InputError
+from ..errors import GatewayFault, InputError, NotFound
 from ..http.forms import PART_BYTES, FormFile, bytes_in_parts
 from ..local_files import open_regular, replacing
+from ..models import StoredFile, parsed_list
 from .functions import split_name
 from .gateway_traits import GatewayTraits
 
@@ -55,12 +56,40 @@ class Files:
         Raises:
             NotFound: there is no such function.
         """
+        return [file.name for file in await self.details(function, scope=scope)]
+
+    async def details(self, function: str, *, scope: FileScope = "user") -> Sequence[StoredFile]:
+        """Return the files as ``list`` does, with their sizes and times where the gateway tells them.
+
+        Raises:
+            NotFound: there is no such function.
+        """
         answer = await self._transport.get(_path("", scope), _query(function, scope))
         body = answer.json()
         names = body.get("results") if isinstance(body, dict) else None
         if not isinstance(names, list):
             raise GatewayFault("the gateway answered without a list of files", status=answer.status)
-        return sorted(str(name) for name in names)
+        # Of this project's gateway alone; the real one answers with names.
+        files = parsed_list(StoredFile, body.get("files") or [{"name": str(name)} for name in names])
+        return sorted(files, key=lambda file: file.name)
+
+    async def find(self, function: str, name: str, *, scope: FileScope = "user") -> StoredFile | None:
+        """Return the file that has this name, or would be replaced by an upload under it; None if there is none.
+
+        Raises:
+            NotFound: there is no such function.
+        """
+        names = {name, stored_name(name)}
+        found = [file for file in await self.details(function, scope=scope) if file.name in names]
+        if found or not name.startswith("."):
+            return found[0] if found else None
+        # Hidden files are not listed.
+        query = {**_query(function, scope), "file": stored_name(name)}
+        try:
+            async with self._transport.download(_path("download/", scope), query) as download:
+                return StoredFile(name=stored_name(name), size=download.size)
+        except NotFound:
+            return None
 
     async def upload(
         self,
@@ -93,7 +122,7 @@ class Files:
                 raise InputError("the file is empty, and gateways refuse empty files")
             file = FormFile("file", wanted, size, _reported(parts, size, progress))
             answer = await self._transport.send_form(_path("upload/", scope), {}, file, query)
-        return _stored_name(answer.json())
+        return _name_in(answer.json())
 
     async def download(
         self, function: str, name: str, target: Path, *, scope: FileScope = "user", progress: Progress | None = None
@@ -166,6 +195,11 @@ class Files:
         return name
 
 
+def stored_name(name: str) -> str:
+    """Return the name that gateways give to an upload under this one, where it is not too long for them."""
+    return re.sub(r"[^0-9A-Za-z_.-]+", "_", name.replace("..", "_"))
+
+
 def _path(action: str, scope: FileScope) -> str:
     return f"files/{'provider/' if scope == 'provider' else ''}{action}"
 
@@ -179,7 +213,7 @@ def _query(function: str, scope: FileScope) -> dict[str, str]:
     return {"function": title} | ({"provider": provider} if provider else {})
 
 
-def _stored_name(answer: object) -> str:
+def _name_in(answer: object) -> str:
     """Return the name in the answer to an upload: the end of a path on the server (Ray), or all of it (Fleets)."""
     message = answer.get("message") if isinstance(answer, dict) else None
     if not isinstance(message, str) or not message:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -57,8 +58,12 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 async def list_files(gateway: Gateway, request: Request) -> Response:
-    """Answer with the names of the files, without hidden files and folders."""
-    return Json({"results": await blocking(_names, await _folder(gateway, request))})
+    """Answer with the names of the files, without hidden files and folders.
+
+    Unlike the real gateway's, the answer has their sizes and times as well.
+    """
+    files = await blocking(_listed, await _folder(gateway, request))
+    return Json({"results": [file["name"] for file in files], "files": files})
 
 
 async def upload(gateway: Gateway, request: Request) -> Response:
@@ -132,16 +137,20 @@ def _missing() -> ApiError:
     return ApiError(404, "Requested file was not found.")
 
 
-def _names(folder: Path) -> list[str]:
+def _listed(folder: Path) -> list[dict[str, str | int]]:
+    """Return name, size in bytes and time of change of each file, sorted by name."""
+    files: list[dict[str, str | int]] = []
     try:
         with os.scandir(folder) as entries:
-            return sorted(
-                entry.name
-                for entry in entries
-                if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False)
-            )
+            for entry in entries:
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
+                        status = entry.stat(follow_symlinks=False)
+                        modified = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
+                        files.append({"name": entry.name, "size": status.st_size, "modified": modified})
     except FileNotFoundError:
         return []
+    return sorted(files, key=lambda file: str(file["name"]))
 
 
 def _paths(folder: Path, name: str) -> list[Path]:

@@ -52,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-dir",
         dest="allow_dirs",
         action="append",
-        help="a folder that tools may use; repeat it for more (default: the working directory)",
+        help="a folder that tools may use; repeat it for more (default: the working directory, unless it is / or your "
+        "home folder)",
     )
     parser.add_argument(
         "--consent",

@@ -52,7 +52,7 @@ class FunctionReply(Bounded):
     default_size: str | None = None
     documentation_url: str | None = None
     not_uploaded: str | None = Field(default=None, description="files of the directory that were not uploaded")
-    declined: str | None = Field(default=None, description="set if the person said no and nothing was done")
+    declined: str | None = Field(default=None, description="set if the person said no")
     next_step: str = ""
 
     @classmethod
@@ -94,5 +94,6 @@ class CheckReply(BaseModel):
     function: str
     allowed: bool
     checks: list[CheckLine]
+    asks_first: str | None = Field(default=None, description="the question that the person will be asked")
     submitted: Submitted = "no"
     next_step: str

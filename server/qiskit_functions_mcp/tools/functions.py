@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anyio.to_thread
-from mcp.server.mcpserver.resolve import Elicit, Resolve
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from qiskit_functions_core.errors import InputError, QiskitFunctionsError
 from qiskit_functions_core.local_files import allowed_path
+from qiskit_functions_core.preflight import Check
 from qiskit_functions_core.serverless.functions import split_name
 
-from ..consent import DECLINED, Confirm, Consent, Go, agreed, before_run, before_upload
+from ..asking import local_folders
+from ..consent import AFTER_A_NO, DECLINED, Confirm, person_agrees
 from ..replies.call_results import reply
 from ..replies.functions import CheckLine, CheckReply, FunctionLine, FunctionList, FunctionReply
 from ..replies.jobs import RunReply, job_reply
 from ..replies.truncation import cut, offset_of, page
-from ..session import Ctx, given_arguments, session_of
+from ..session import Ctx, session_of
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
 from .waiting import SubmittedJobNotFollowed, seconds_left, wait_for_end
 
 if TYPE_CHECKING:
-    from qiskit_functions_core import Artifact
+    from qiskit_functions_core import Artifact, Function
+
+_FILES_SHOWN = 10
+"""Of a directory, in the question to the person; the first in the order of the archive."""
 
 Arguments = Annotated[
     dict[str, Any],
@@ -92,13 +98,28 @@ async def check_run(
     session = session_of(ctx)
     verdict = await (await session.client()).check(function, arguments)
     room = min(2_000, session.settings.reply_characters // 6)
+    low = next((check for check in verdict.checks if check.code == "quota_low"), None)
+    asks_first = None
+    next_step = cut(verdict.next_step, room) or "Run it with run_function and the same arguments."
+    if low and verdict.allowed and session.settings.consent != "never":
+        asks_first = cut(_run_question(function, low), room)
+        next_step = "Run it with run_function and the same arguments; the person is asked first, because quota is low."
     return reply(
         CheckReply(
             function=function,
             allowed=verdict.allowed,
             checks=[CheckLine.of(check, room) for check in verdict.checks],
-            next_step=cut(verdict.next_step, room) or "Run it with run_function and the same arguments.",
+            asks_first=asks_first,
+            next_step=next_step,
         )
+    )
+
+
+def _run_question(function: str, low: Check) -> str:
+    """Return what the person is asked before a run that the quota may not last for."""
+    return (
+        f"Run {function!r}? {low.message[:1].upper()}{low.message[1:]} What this run will use is not known before "
+        "it has ended."
     )
 
 
@@ -111,8 +132,6 @@ async def run_function(
     workers: Annotated[int, Field(ge=0, le=5, description="Worker nodes; 0: the gateway decides")] = 0,
     suppress_low_usage_warning: Annotated[bool, Field(description="Do not warn about a low quota")] = False,
     confirm: Confirm = "",
-    *,
-    answer: Annotated[Consent, Resolve(before_run)],
 ) -> Annotated[CallToolResult, RunReply]:
     """Start a job of a Qiskit Function and return its job_id.
 
@@ -123,10 +142,15 @@ async def run_function(
     """
     from qiskit_functions_core import RunConfig  # it comes with the client, and so with httpx
 
-    if not agreed(answer):
-        return reply(RunReply(function=function, declined=DECLINED))
     begun, session = time.monotonic(), session_of(ctx)
     client = await session.client()
+    if session.settings.consent != "never":
+        # suppress_low_usage_warning changes nothing here: the assistant sets it, not the person.
+        quota, _ = await client.quota()
+        if quota.code == "quota_low":
+            (await client.check(function, arguments)).raise_for_refusal()
+            if not await person_agrees(ctx, _run_question(function, quota), confirm, "run"):
+                return reply(RunReply(function=function, declined=DECLINED, next_step=AFTER_A_NO))
     submission = await client.run(
         function,
         arguments,
@@ -146,26 +170,12 @@ async def run_function(
     return reply(RunReply(function=function, warnings=submission.warnings or None, **facts))
 
 
-async def may_upload(
-    ctx: Ctx, title: str, provider: str, source: str, directory: str, image: str, entrypoint: str
-) -> Go | Elicit[Go]:
-    """Ask before the upload, once it is known that the input is a function."""
-    name = f"{provider}/{title}" if provider else title
-
-    async def rehearse() -> None:
-        split_name(name)
-        await _artifact(source, directory, image, entrypoint, session_of(ctx).settings.folders)
-
-    return await before_upload(ctx, name, rehearse)
-
-
 async def upload_function(
     ctx: Ctx,
     title: Annotated[str, Field(description="Letters, digits, - and _ only, for example my-vqe", max_length=MAX_NAME)],
     source: Annotated[str, Field(description="Python source of a function that is one script")] = "",
-    directory: Annotated[
-        str, Field(description="A local directory to upload, instead of source", max_length=MAX_PATH)
-    ] = "",
+    file: Annotated[str, Field(description="A local .py file, instead of source", max_length=MAX_PATH)] = "",
+    directory: Annotated[str, Field(description="A local directory, instead of source", max_length=MAX_PATH)] = "",
     entrypoint: Annotated[
         str, Field(description="The script to run, relative to the directory", max_length=MAX_PATH)
     ] = "main.py",
@@ -181,31 +191,49 @@ async def upload_function(
         Field(description='JSON Schema of the arguments: {"type": "object", "required": ["shots"], …}'),
     ] = {},  # noqa: B006 - as above
     version: Annotated[str, Field(description="x.y.z", max_length=MAX_NAME)] = "",
+    clear: Annotated[
+        list[Literal["dependencies", "env_vars", "arguments_schema"]],
+        Field(description="Stored values to remove. What is neither given nor cleared is kept"),
+    ] = [],  # noqa: B006 - as above
     confirm: Confirm = "",
-    *,
-    answer: Annotated[Consent, Resolve(may_upload)],
 ) -> Annotated[CallToolResult, FunctionReply]:
     """Create a Qiskit Function, or replace the one of the same title.
 
-    Give exactly one of source (a script), directory with entrypoint, or image. The script reads its arguments with
-    qiskit_serverless.get_arguments() and saves its result with save_result(). Omitted arguments keep their
-    stored values.
+    Give exactly one of source (a script), file, directory with entrypoint, or image. The script reads its arguments
+    with qiskit_serverless.get_arguments() and saves its result with save_result(). The person may be asked first.
     """
-    if not agreed(answer):
-        return reply(FunctionReply(name=title, declined=DECLINED))
     session = session_of(ctx)
+    name = f"{provider}/{title}" if provider else title
+    split_name(name)
+    # Empty values remove stored ones in the gateway, so here they count as not given.
+    given = {"dependencies": dependencies, "env_vars": env_vars, "arguments_schema": arguments_schema}
+    if both := [field for field in clear if given[field]]:
+        raise InputError(
+            f"{both[0]} is given and cleared at once; nothing was uploaded", next_step="Leave out one of them."
+        )
+    code = await _code(ctx, source, file, directory, image, entrypoint)
     functions = (await session.client()).functions
-    given = given_arguments(ctx)
-    artifact = await _artifact(source, directory, image, entrypoint, session.settings.folders)
+    if session.settings.consent != "never" and not session.free_uploads.get(name):
+        stored = next((function for function in await functions.list() if function.name == name), None)
+        runs_here = (await session.client()).gateway.runs_code_here
+        if runs_here or stored:
+            question = _upload_question(name, code, stored, given, clear, runs_here=runs_here)
+            kind = "replace" if stored else "create"
+            if not await person_agrees(ctx, question, confirm, f"{kind} {name} {code.digest}"):
+                return reply(FunctionReply(name=name, declined=DECLINED, next_step=AFTER_A_NO))
+            # A token opens no further call: only the person's own answer to this question does.
+            if not confirm and name not in session.free_uploads:
+                further = f"Upload {name!r} again in this session without asking, whatever its code is then?"
+                session.free_uploads[name] = await person_agrees(ctx, further, "", f"upload {name} freely")
+    artifact = code.artifact
     stored = await functions.upload(
-        f"{provider}/{title}" if provider else title,
+        name,
         artifact,
         image=image,
         description=description,
-        # An empty value that was given removes the stored one; a default keeps it.
-        dependencies=dependencies if "dependencies" in given else None,
-        env_vars=env_vars if "env_vars" in given else None,
-        arguments_schema=arguments_schema if "arguments_schema" in given else None,
+        dependencies=dependencies or (dependencies if "dependencies" in clear else None),
+        env_vars=env_vars or (env_vars if "env_vars" in clear else None),
+        arguments_schema=arguments_schema or (arguments_schema if "arguments_schema" in clear else None),
         version=version,
     )
     uploaded = FunctionReply.of(stored, session.settings.reply_characters - 1_000)
@@ -213,28 +241,86 @@ async def upload_function(
     return reply(uploaded)
 
 
-async def _artifact(
-    source: str, directory: str, image: str, entrypoint: str, folders: Sequence[Path]
-) -> Artifact | None:
-    """Return what to upload, None for an image.
+@dataclass(frozen=True)
+class _Code:
+    """What is to be uploaded.
+
+    Attributes:
+        artifact: None for an image.
+        shown: what it is, for the person.
+        digest: of its content.
+    """
+
+    artifact: Artifact | None
+    shown: str
+    digest: str
+
+
+async def _code(ctx: Ctx, source: str, file: str, directory: str, image: str, entrypoint: str) -> _Code:
+    """Return what to upload.
 
     Raises:
-        InputError: not exactly one of source, directory and image is given, or the directory is not allowed.
+        InputError: not exactly one of source, file, directory and image is given, or the path is not allowed.
         ArtifactError: it is not a function.
     """
-    if [bool(source), bool(directory), bool(image)].count(True) != 1:
+    if [bool(given) for given in (source, file, directory, image)].count(True) != 1:
         raise InputError(
-            "give exactly one of source, directory and image",
-            next_step="For a script, pass its text as source.",
+            "give exactly one of source, file, directory and image",
+            next_step="For a script, pass its text as source, or its path as file.",
         )
     if image:
-        return None
+        return _Code(None, f"the image {image}", image)
     from qiskit_functions_core import Artifact  # rarely needed, and it brings tarfile and pathspec
 
-    if source:
-        return await anyio.to_thread.run_sync(Artifact.from_source, source)
-    path = allowed_path(Path(directory), folders)
-    return await anyio.to_thread.run_sync(Artifact.from_directory, path, entrypoint)
+    path = allowed_path(Path(file or directory), await local_folders(ctx)) if file or directory else None
+
+    def pack() -> _Code:
+        if path is None:
+            artifact, shown = Artifact.from_source(source), "this script"
+        elif file:
+            artifact, shown = Artifact.from_file(path), f"the script {path}"
+        else:
+            artifact, shown = Artifact.from_directory(path, entrypoint), f"the directory {path}"
+        files = artifact.files()
+        size = f"{sum(files.values())} bytes"
+        if directory:
+            names = ", ".join(f"{name} ({files[name]})" for name in list(files)[:_FILES_SHOWN])
+            more = f" and {len(files) - _FILES_SHOWN} more" if len(files) > _FILES_SHOWN else ""
+            size = f"{len(files)} files, {size}: {names}{more}"
+        return _Code(artifact, f"{shown} ({size})", hashlib.sha256(artifact.content).hexdigest())
+
+    return await anyio.to_thread.run_sync(pack)
+
+
+def _upload_question(
+    name: str,
+    code: _Code,
+    stored: Function | None,
+    given: Mapping[str, Any],
+    clear: Sequence[str],
+    *,
+    runs_here: bool,
+) -> str:
+    """Return what the person is asked before an upload: what is created or replaced by what, and what is kept.
+
+    Args:
+        stored: the function that is replaced; None for a new one.
+        given: dependencies, env_vars and arguments_schema of the call.
+    """
+    version = f" (version {stored.version})" if stored and stored.version else ""
+    action = f"Replace the function {name!r}{version} by" if stored else f"Create the function {name!r} from"
+    parts = [f"{action} {cut(code.shown, 1_500)}?"]
+    if runs_here:
+        parts.append("Its code will run on this machine, with your rights, when it is run.")
+    if given["dependencies"]:
+        parts.append(f"It needs {cut(', '.join(given['dependencies']), 300)}.")
+    if stored:
+        # Gateways do not tell whether there are environment variables.
+        kept = [field for field in given if not given[field] and field not in clear and getattr(stored, field, True)]
+        parts.append(f"Kept are its jobs and data files{', and its ' + ', '.join(kept) if kept else ''}.")
+    if clear:
+        parts.append(f"Removed: {', '.join(clear)}.")
+    return " ".join(parts)
 
 
 TOOLS = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Literal
 
 from mcp_types import CallToolResult
@@ -14,8 +13,9 @@ from pydantic import Field
 from qiskit_functions_core import JobStatus
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.job_texts import LogQuery
-from qiskit_functions_core.local_files import allowed_path
 
+from ..consent import new_local_file
+from ..folders import RESULTS
 from ..replies.call_results import image_block, reply, text_reply
 from ..replies.jobs import EventLine, JobLine, JobList, JobReply, RuntimeJobLine, StopReply, job_reply
 from ..replies.truncation import cut, cut_start, offset_of, page, text_of
@@ -143,8 +143,8 @@ async def get_job_result(
     save_to: Annotated[
         str,
         Field(
-            description="Also save what is at the path to this new local file: .json (encoded), .csv (counts, "
-            "expectation values), .npy (arrays), .qasm or .qpy (circuits), .svg or .png (a picture)"
+            description="Also save what is at the path to this new file in qiskit-functions-results/: .json (encoded), "
+            ".csv (counts, expectation values), .npy (arrays), .qasm or .qpy (circuits), .svg or .png (a picture)"
         ),
     ] = "",
 ) -> CallToolResult:
@@ -154,7 +154,12 @@ async def get_job_result(
     what it leaves out; path selects a part. view=plot also draws it.
     """
     session = session_of(ctx)
-    target = allowed_path(Path(save_to), session.settings.folders) if save_to else None
+    target = await new_local_file(ctx, save_to) if save_to else None
+    if target and target.needs_consent and session.settings.consent != "never":
+        raise InputError(
+            f"a result is not saved as {target.path}: {target.needs_consent}",
+            next_step=f"Choose a relative path; it is written into {RESULTS}.",
+        )
     read = await (await session.client()).jobs.read_result(
         job_id,
         pointer=path,
@@ -162,7 +167,7 @@ async def get_job_result(
         limit=limit or None,
         budget=session.settings.reply_characters - 1_000,
         draw=theme if view == "plot" else None,
-        save_to=target,
+        save_to=target.path if target else None,
     )
     summary, picture = read.summary, read.picture
     summary.picture = picture.caption if picture else None

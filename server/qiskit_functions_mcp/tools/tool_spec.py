@@ -67,7 +67,6 @@ class ToolSpec:
             input_schema={**parameters, "properties": properties, "additionalProperties": False},
             output_schema=output,
             annotations=ToolAnnotations(
-                title=self.title,
                 read_only_hint=self.hints.read_only,
                 destructive_hint=self.hints.destructive,
                 idempotent_hint=self.hints.idempotent,

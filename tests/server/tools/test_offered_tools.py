@@ -18,11 +18,11 @@ async def offered(settings: Settings, mode: str) -> list[Tool]:
 async def test_a_read_only_server_offers_only_tools_that_change_nothing(mode: str) -> None:
     tools = await offered(Settings(read_only=True), mode)
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
-    assert {"check_run", "get_job_result", "download_file"} <= {tool.name for tool in tools}
+    assert {"check_run", "get_job_result", "read_file"} <= {tool.name for tool in tools}
 
 
 async def test_a_tool_that_can_write_says_so_unless_it_cannot(mode: str) -> None:
-    for name, argument in (("get_job_result", "save_to"), ("download_file", "path")):
+    for name, argument in (("get_job_result", "save_to"),):
         for read_only in (False, True):
             (tool,) = [t for t in await offered(Settings(read_only=read_only), mode) if t.name == name]
             assert tool.annotations is not None

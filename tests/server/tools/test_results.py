@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from qiskit_functions_mcp.app import build_server
+from qiskit_functions_mcp.folders import RESULTS
 from qiskit_functions_mcp.settings import Settings
 from support.serving import serving
 
@@ -96,10 +97,10 @@ async def test_a_plot_of_what_cannot_be_drawn_is_an_error_that_says_what_can(cli
 
 async def test_a_saved_file_is_reported_with_its_path_and_size(client: Client, tmp_path: Path) -> None:
     answer = await asked(client, path="/counts/pub_results/0/data/meas", save_to="bell.csv")
-    assert (tmp_path / "bell.csv").read_bytes() == b"outcome,count\r\n00,510\r\n11,490\r\n"
+    assert (tmp_path / RESULTS / "bell.csv").read_bytes() == b"outcome,count\r\n00,510\r\n11,490\r\n"
     assert answer.structured_content is not None
     assert answer.structured_content["saved"] == (
-        f"The counts at /counts/pub_results/0/data/meas: 31 bytes in {tmp_path / 'bell.csv'}"
+        f"The counts at /counts/pub_results/0/data/meas: 31 bytes in {tmp_path / RESULTS / 'bell.csv'}"
     )
 
 

@@ -25,6 +25,7 @@ NAMES = [
     "list_files",
     "list_functions",
     "list_jobs",
+    "read_file",
     "run_function",
     "stop_job",
     "upload_file",
