@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from qiskit_functions_core.errors import InputError, QiskitFunctionsError
 from qiskit_functions_core.suggestions import did_you_mean
 
-from .asking import Asked
 from .completions import add_completions
 from .confirmations import Confirmations
-from .consent import ConsentNeeded, stale
+from .consent.agreement import ConsentNeeded, stale
+from .consent.asking import Asked
 from .prompts import add_prompts
 from .replies.call_results import error_reply
 from .resources import add_resources

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.local_files import allowed_path
-from qiskit_functions_core.serverless.local_gateway import default_data_folder
 
 RESULTS = "qiskit-functions-results"
 """The folder for results, in the first allowed folder."""
@@ -100,6 +99,9 @@ def write_target(text: str, folders: Sequence[Path], data_folder: Path | None = 
         InputError: no folder is allowed, the path leads out of them or to a file that exists, or nothing may be
             written there.
     """
+    # It takes 60 ms, which a start need not wait for.
+    from qiskit_functions_core.serverless.local_gateway import default_data_folder
+
     if not folders:
         raise NoFolder
     given = Path(text)

@@ -98,7 +98,7 @@ async def test_a_bad_dependency_a_schema_and_variables_can_be_taken_back(tmp_pat
         kept = structured(await client.call_tool("upload_function", upload))
         assert kept["dependencies"] == wrong["dependencies"]
         assert kept["arguments_schema"] == wrong["arguments_schema"]
-        corrected = {**upload, "dependencies": [], "arguments_schema": {}, "env_vars": {}}
+        corrected = {**upload, "clear": ["dependencies", "arguments_schema", "env_vars"]}
         stored = structured(await client.call_tool("upload_function", corrected))
         assert not {"dependencies", "arguments_schema"} & stored.keys()
         run = structured(await client.call_tool("run_function", {"function": "f", "wait_seconds": 50}))

@@ -20,8 +20,8 @@ from qiskit_functions_core.errors import InputError, NotFound
 from qiskit_functions_core.local_files import allowed_path, open_regular, replacing
 from qiskit_functions_core.models import StoredFile
 
-from ..asking import local_folders
-from ..consent import AFTER_A_NO, DECLINED, Confirm, new_local_file, person_agrees
+from ..consent.agreement import AFTER_A_NO, DECLINED, Confirm, new_local_file, person_agrees
+from ..consent.asking import local_folders
 from ..folders import RESULTS
 from ..replies.call_results import reply
 from ..replies.files import MAX_FILE_BYTES, FileContent, FileLine, FileList, FileReply

@@ -18,8 +18,8 @@ from qiskit_functions_core.local_files import allowed_path
 from qiskit_functions_core.preflight import Check
 from qiskit_functions_core.serverless.functions import split_name
 
-from ..asking import local_folders
-from ..consent import AFTER_A_NO, DECLINED, Confirm, person_agrees
+from ..consent.agreement import AFTER_A_NO, DECLINED, Confirm, person_agrees
+from ..consent.asking import local_folders
 from ..replies.call_results import reply
 from ..replies.functions import CheckLine, CheckReply, FunctionLine, FunctionList, FunctionReply
 from ..replies.jobs import RunReply, job_reply

@@ -14,7 +14,7 @@ from qiskit_functions_core import JobStatus
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.job_texts import LogQuery
 
-from ..consent import new_local_file
+from ..consent.agreement import new_local_file
 from ..folders import RESULTS
 from ..replies.call_results import image_block, reply, text_reply
 from ..replies.jobs import EventLine, JobLine, JobList, JobReply, RuntimeJobLine, StopReply, job_reply

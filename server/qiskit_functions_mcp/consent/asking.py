@@ -27,8 +27,8 @@ from mcp_types import (
 )
 from pydantic import BaseModel, Field, ValidationError
 
-from .folders import NoFolder, is_too_broad
-from .session import Ctx, session_of
+from ..folders import NoFolder, is_too_broad
+from ..session import Ctx, session_of
 
 FORM: dict[str, Any] = {"type": "object", "properties": {}}
 """A form without fields: hosts then show the question with Accept and Decline, once. Codex cancels a form with a key

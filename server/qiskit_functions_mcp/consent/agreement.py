@@ -16,9 +16,9 @@ from pydantic import Field
 
 from qiskit_functions_core.errors import QiskitFunctionsError
 
+from ..folders import WriteTarget, write_target
+from ..session import Ctx, call_of, session_of
 from .asking import ask_person, can_ask, local_folders
-from .folders import WriteTarget, write_target
-from .session import Ctx, call_of, session_of
 
 Confirm = Annotated[
     str,
