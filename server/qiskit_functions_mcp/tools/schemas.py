@@ -10,17 +10,25 @@ _DEFINITIONS = "#/$defs/"
 
 def without_titles(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema without pydantic's titles, which only repeat the names. A property called title stays."""
+    return _without("title", schema)
 
+
+def without_descriptions(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema without descriptions: of replies, few hosts show one, and all of them pay for it."""
+    return _without("description", schema)
+
+
+def _without(keyword: str, schema: dict[str, Any]) -> dict[str, Any]:
     def nested(key: str, value: Any) -> Any:
         if key in ("properties", "$defs") and isinstance(value, dict):
-            return {name: without_titles(part) for name, part in value.items()}
+            return {name: _without(keyword, part) for name, part in value.items()}
         if isinstance(value, dict):
-            return without_titles(value)
+            return _without(keyword, value)
         if isinstance(value, list):
-            return [without_titles(item) if isinstance(item, dict) else item for item in value]
+            return [_without(keyword, item) if isinstance(item, dict) else item for item in value]
         return value
 
-    return {key: nested(key, value) for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+    return {key: nested(key, value) for key, value in schema.items() if not (key == keyword and isinstance(value, str))}
 
 
 def without_nulls(schema: Any) -> Any:

@@ -9,7 +9,7 @@ import mcp_types
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, ToolAnnotations
 
-from .schemas import inline_definitions, or_error, without_nulls, without_titles
+from .schemas import inline_definitions, or_error, without_descriptions, without_nulls, without_titles
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class ToolSpec:
         """Return the tool as clients see it, with slimmer schemas than those that the SDK derives."""
         parameters = without_titles(tool.parameters)
         properties = {name: schema for name, schema in parameters["properties"].items() if name not in self.hidden}
-        output = tool.output_schema and or_error(inline_definitions(without_nulls(without_titles(tool.output_schema))))
+        output = tool.output_schema and or_error(
+            inline_definitions(without_nulls(without_descriptions(without_titles(tool.output_schema))))
+        )
         return mcp_types.Tool(
             name=tool.name,
             title=self.title,
