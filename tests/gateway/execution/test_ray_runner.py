@@ -183,7 +183,8 @@ print("[PRIVATE] last")
         shown = (await user.http.get(f"/api/v1/jobs/{job}/")).json()
         events = (await user.http.get(f"/api/v1/jobs/{job}/events/")).json()
         statuses = [event["data"]["status"] for event in events if event["event_type"] == "STATUS_CHANGE"]
-        assert shown["sub_status"] == "MAPPING"
+        sub_statuses = [event["data"] for event in events if event["event_type"] == "SUB_STATUS_CHANGE"]
+        assert (shown["sub_status"], sub_statuses) == (None, [{"sub_status": "MAPPING"}])
         assert statuses == ["SUCCEEDED", "RUNNING", "PENDING", "QUEUED"]
         assert [event["data"]["message"] for event in events if event["event_type"] == "ERROR"] == ["a remark"]
         assert (await user.http.get("/api/v1/instances/usage")).json()["usage_consumed_seconds"] > 0
