@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -15,6 +16,15 @@ IBM_HOST = "https://qiskit-serverless.quantum.ibm.com"
 
 CLOUD_URL = "https://cloud.ibm.com"
 """IBM Cloud, from which the addresses of IAM and of IBM Quantum's REST API are derived."""
+
+
+def is_ibm_host(address: str) -> bool:
+    """Return whether the address is one of IBM Quantum's or IBM Cloud's, so that a token for it is one of theirs."""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return False
+    return host.endswith((".quantum.ibm.com", ".cloud.ibm.com"))
 
 
 class Channel(StrEnum):

@@ -14,8 +14,10 @@ from pydantic import SecretStr
 
 from ..addresses import is_web_address
 from ..errors import AccountError
-from .account import CLOUD_URL, IBM_HOST, Account, Channel
+from .account import CLOUD_URL, IBM_HOST, Account, Channel, is_ibm_host
 from .saved_accounts import SAVED_ACCOUNTS, choose, read_entries
+
+_OWN_VARIABLES = "QISKIT_FUNCTIONS_* variables"
 
 
 def resolve_account(
@@ -36,6 +38,9 @@ def resolve_account(
     saved by qiskit-ibm-runtime, and last this machine's own gateway. An instance given alone is added to the account
     that is found, if that has none.
 
+    Without a channel, an account is one of IBM's if its host is, or if its instance is a CRN; a token with another host
+    is for the gateway there, and goes nowhere else.
+
     Args:
         channel, host, token, instance, url, api_version: as in ``Account``; empty where the caller says nothing.
         name: of an account saved by qiskit-ibm-runtime; variables are not read then.
@@ -48,7 +53,12 @@ def resolve_account(
     env = os.environ if environ is None else environ
     given = {"channel": channel, "host": host, "token": token, "instance": instance}
     given |= {"url": url, "version": api_version}
-    sources = [_Source("arguments", given), *_variables(env)]
+    # The server passes on its settings, which may be flags or variables.
+    named = {field: value for field, value in given.items() if value}
+    are_variables = [env.get(f"QISKIT_FUNCTIONS_{field.upper()}") == value for field, value in named.items()]
+    origins = ["arguments"] if not all(are_variables) else []
+    origins += [_OWN_VARIABLES] if any(are_variables) else []
+    sources = [_Source(" and ".join(origins), given), *_variables(env)]
     deciding = None if name else next((source for source in sources if source.decides), None)
     chosen = deciding or _saved(saved_accounts, name or None)
     account = chosen.account() if chosen else Account.local()
@@ -71,10 +81,15 @@ def resolve_account(
 
 @dataclass(frozen=True)
 class _Source:
-    """What one source says; an empty string where it says nothing."""
+    """What one source says; an empty string where it says nothing.
+
+    Attributes:
+        needs_host: whether its token is never one of IBM's.
+    """
 
     name: str
     fields: dict[str, str]
+    needs_host: bool = False
 
     @property
     def decides(self) -> bool:
@@ -85,8 +100,10 @@ class _Source:
     def channel(self) -> Channel:
         name = self.fields.get("channel", "")
         if not name:
-            is_self_hosted = self.fields.get("host") and not self.fields.get("instance")
-            return Channel.LOCAL if is_self_hosted else Channel.IBM_QUANTUM_PLATFORM
+            host = self.fields.get("host", "")
+            # Elsewhere only a CRN says that the account is one of IBM's: other gateways have instances too.
+            is_ibms = not host or is_ibm_host(host) or self.fields.get("instance", "").startswith("crn:")
+            return Channel.IBM_QUANTUM_PLATFORM if is_ibms else Channel.LOCAL
         try:
             return Channel(name)
         except ValueError:
@@ -97,6 +114,11 @@ class _Source:
 
     def account(self) -> Account:
         channel, host = self.channel, self.fields.get("host", "")
+        if self.needs_host and not host:
+            raise AccountError(
+                "ENV_GATEWAY_PROVIDER_TOKEN is set, but not the gateway that it is for",
+                next_step="Set ENV_GATEWAY_PROVIDER_HOST too, or QISKIT_FUNCTIONS_TOKEN for an account of IBM.",
+            )
         if channel.is_ibm:
             host = host or IBM_HOST
         return Account(
@@ -111,11 +133,13 @@ class _Source:
 
 
 def _variables(env: Mapping[str, str]) -> Iterator[_Source]:
-    for prefix, fields in (
-        ("QISKIT_FUNCTIONS", ("channel", "host", "token", "instance")),
-        ("ENV_GATEWAY_PROVIDER", ("host", "token", "version")),
-    ):
-        yield _Source(f"{prefix}_* variables", {field: env.get(f"{prefix}_{field.upper()}", "") for field in fields})
+
+    def fields(prefix: str, *names: str) -> dict[str, str]:
+        return {name: env.get(f"{prefix}_{name.upper()}", "") for name in names}
+
+    yield _Source(_OWN_VARIABLES, fields("QISKIT_FUNCTIONS", "channel", "host", "token", "instance"))
+    gateways = fields("ENV_GATEWAY_PROVIDER", "host", "token", "version")
+    yield _Source("ENV_GATEWAY_PROVIDER_* variables", gateways, needs_host=True)
     official: dict[str, str] = {}
     if token := env.get("QISKIT_IBM_TOKEN", ""):  # without it, qiskit-ibm-runtime reads none of the others
         official = {
