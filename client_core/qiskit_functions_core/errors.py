@@ -136,7 +136,8 @@ class SubmissionUnknown(QiskitFunctionsError):
     """The run may or may not have started a job.
 
     Attributes:
-        candidates: ids of the account's jobs of that function that were created since just before the call.
+        candidates: ids of the account's jobs of that function that were created since just before the call, the
+            likely one first. Each may also have been started by another program.
     """
 
     code = "submission_unknown"
@@ -233,6 +234,7 @@ class PlatformAbsent(PlatformUnavailable):
     """This account has no platform, so there are no quota and no backends to read."""
 
     code = "platform_absent"
+    usual_next_step = "Go on without them: functions of this account run without quota and backends."
 
 
 class ResultNotReady(QiskitFunctionsError):

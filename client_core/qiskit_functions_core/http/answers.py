@@ -28,8 +28,18 @@ from .redaction import redact
 _MAX_MESSAGE = 2000
 """Characters of an error's text; the gateway's own are a sentence."""
 
-_MAX_PAGE = 100_000
-"""Bytes of a web page that are searched for words."""
+MAX_ERROR_BYTES = 64 * 1024
+"""Of the body of an error, which is a sentence or a proxy's page; the rest is not read."""
+
+_MAX_JSON_BYTES = 16 * 1024 * 1024
+_MAX_JSON_VALUES = 500_000
+"""Of an answer that is parsed in this process. The longest listings have some thousand entries; each value takes about
+a hundred bytes of memory, however short its text. Results and logs are parsed in the worker process."""
+
+_TAG = re.compile(r"<[^<>]*>")
+
+_MAX_DATE = 64
+"""Characters of a header that can be a date; a date has 29."""
 
 _REQUEST_IDS = ("x-request-id", "x-correlation-id", "x-global-transaction-id", "transaction-id", "cf-ray")
 """Headers in which gateways, IBM Cloud and the proxies before them send a request's id."""
@@ -65,6 +75,10 @@ class Answer:
             raise self._fault("redirected to another place instead of answering")
         if not self.body:
             raise self._fault(f"answered {self.status} with an empty body")
+        # Before it is parsed: 60 MB of "{}" would take gigabytes.
+        most_values = sum(map(self.body.count, (b",", b"[", b"{"))) if len(self.body) > _MAX_JSON_VALUES else 0
+        if len(self.body) > _MAX_JSON_BYTES or most_values > _MAX_JSON_VALUES:
+            raise self._fault(f"answered {self.status} with JSON that is too large to be read here")
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -109,12 +123,17 @@ class Answer:
 
     def _excerpt(self, length: int = 200) -> str:
         """Return the start of the body as one line, without HTML tags."""
-        text = redact(self.body[:_MAX_PAGE].decode(errors="replace"), self.secrets)
-        return " ".join(re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.S).split())[:length]
+        text = redact(self.body[:MAX_ERROR_BYTES].decode(errors="replace"), self.secrets)
+        for element in ("script", "style"):
+            before, *parts = text.split(f"<{element}")
+            text = " ".join([before, *(part.partition(f"</{element}>")[2] for part in parts)])
+        return " ".join(_TAG.sub(" ", text).split())[:length]
 
 
 def _message_and_path(body: bytes) -> tuple[str, list[str | int] | None]:
     """Return an error's message, in any of the JSON shapes, and the path of a schema violation; empty for a page."""
+    if len(body) > MAX_ERROR_BYTES:
+        return "", None
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -160,20 +179,26 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
     A cache adds how many seconds ago it got the answer, in ``Age`` (RFC 9111, 5.1).
     """
     date, age = _parsed_date(headers.get("date", "")), headers.get("age", "")
-    return date + timedelta(seconds=int(age)) if date and re.fullmatch(r"[0-9]{1,9}", age) else date
+    try:
+        return date + timedelta(seconds=int(age)) if date and re.fullmatch(r"[0-9]{1,9}", age) else date
+    except OverflowError:
+        return None
 
 
 def _retry_after(value: str, now: datetime | None) -> float | None:
     """Seconds or a date (RFC 9110, 10.2.3); the date is compared with the server's own clock."""
-    if value.isascii() and value.isdigit():
+    if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
     date = _parsed_date(value)
     return None if date is None else max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
 def _parsed_date(value: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+    if len(value) > _MAX_DATE:
         return None
-    return date if date.tzinfo else None  # "-0000" names no zone
+    try:
+        # In UTC, so that comparing it cannot overflow later; "-0000" names no zone.
+        date = parsedate_to_datetime(value)
+        return date.astimezone(UTC) if date.tzinfo else None
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import httpx
 
 from ..addresses import is_loopback
 from ..concurrency import run_in_thread
-from ..errors import GatewayTimeout, GatewayUnreachable
+from ..errors import NOT_A_GATEWAY, GatewayFault, GatewayTimeout, GatewayUnreachable, InputError
 from .redaction import redact_logs_of
 
 # httpcore logs the Location of every redirect.
@@ -36,7 +37,11 @@ _READ_BYTES = 1024 * 1024
 _SPARE_SECONDS = 0.05
 """How long before the caller's deadline the wait for a connection ends, so that there is time to report it."""
 
-_HEADERS = {"User-Agent": "qiskit-functions-mcp", "Accept-Encoding": "gzip, deflate"}
+_DECOMPRESSED_AT_ONCE = 1024 * 1024
+"""What is decompressed before the reader can say that it is too much: a part from the network may become a thousand
+times as large."""
+
+_HEADERS = {"User-Agent": "qiskit-functions-mcp", "Accept-Encoding": "gzip"}
 
 
 @dataclass(frozen=True)
@@ -103,15 +108,22 @@ class ConnectionPool:
             connection = self._idle.pop()
             try:
                 with _translated_errors(server):
-                    request = httpx.Request(
-                        method, url, headers={**_HEADERS, **headers}, extensions=self._extensions, **content
-                    )
+                    try:
+                        request = httpx.Request(
+                            method, url, headers={**_HEADERS, **headers}, extensions=self._extensions, **content
+                        )
+                    except (ValueError, TypeError, RecursionError) as error:
+                        # Such as half of a surrogate pair, or a number of more digits than Python prints.
+                        raise InputError(
+                            f"the request has a value that cannot be sent: {type(error).__name__}"
+                        ) from error
                     response = await connection.send(request, self._proxy(request.url))
                     try:
+                        _check_encoding(response, server)
                         parts = partial(self._parts, response)
                         yield Response(response.status_code, response.headers, _announced_size(response), parts)
                     finally:
-                        await response.aclose()
+                        await connection.end(response)
             finally:
                 self._idle.append(connection)
         finally:
@@ -147,7 +159,8 @@ class ConnectionPool:
         """
         size = _announced_size(response)
         if size is None or size <= _READ_BYTES:
-            async for part in response.aiter_bytes():
+            raw = response.aiter_raw()
+            async for part in _decompressed(raw) if "content-encoding" in response.headers else raw:
                 yield part
             return
         socket, arrived = response.extensions["network_stream"], 0
@@ -184,9 +197,50 @@ class _Connection:
             self._transports[secure, proxy] = transport
         return await self._transports[secure, proxy].handle_async_request(request)
 
+    async def end(self, response: httpx.Response) -> None:
+        """End a response; close its connection if more bytes came than belong to it.
+
+        httpcore would take them for the answer to the next request. What has not been read from the socket yet it sees
+        itself.
+        """
+        http11 = cast(Any, response.stream)._httpcore_stream._stream._connection
+        has_more = bool(http11._h11_state.trailing_data[0])
+        await response.aclose()
+        if has_more:
+            await http11.aclose()
+
     async def aclose(self) -> None:
         for transport in self._transports.values():
             await transport.aclose()
+
+
+def _check_encoding(response: httpx.Response, server: str) -> None:
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        response.headers.pop("content-encoding", None)
+    elif encoding not in ("gzip", "x-gzip"):
+        raise GatewayFault(
+            f"{server} answered in an encoding that was not asked for",
+            status=response.status_code,
+            from_gateway=False,
+            next_step=NOT_A_GATEWAY,
+        )
+
+
+async def _decompressed(raw: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Give the content of gzip (RFC 1952), never more than ``_DECOMPRESSED_AT_ONCE`` at once."""
+    decoder, is_empty = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS), True
+    try:
+        async for part in raw:
+            is_empty, rest = False, part
+            while rest and not decoder.eof:
+                yield decoder.decompress(rest, _DECOMPRESSED_AT_ONCE)
+                rest = decoder.unconsumed_tail
+        yield decoder.flush()
+    except zlib.error as error:
+        raise httpx.DecodingError(str(error)) from error
+    if not decoder.eof and not is_empty:
+        raise httpx.DecodingError("the end is missing")
 
 
 def _announced_size(response: httpx.Response) -> int | None:

@@ -40,7 +40,7 @@ class EncodedForm:
 def encode_form(fields: Mapping[str, str], file: FormFile | None) -> EncodedForm:
     """Return a form as browsers send it: ``multipart/form-data`` (RFC 7578) with a file, URL-encoded without one."""
     if file is None:
-        content = urlencode(fields).encode()
+        content = urlencode(fields, errors="replace").encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(content))}
         return EncodedForm(headers, bytes_in_parts(content))
     boundary = token_hex(16)

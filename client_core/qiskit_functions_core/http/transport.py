@@ -23,9 +23,10 @@ import anyio
 
 from ..concurrency import run_in_thread
 from ..errors import NOT_A_GATEWAY, GatewayError, GatewayFault, GatewayTimeout, GatewayUnreachable
-from .answers import Answer, date_of
+from .answers import MAX_ERROR_BYTES, Answer, date_of
 from .connections import ConnectionPool, Response
 from .forms import FormFile, encode_form
+from .redirects import check_target
 from .telemetry import span
 
 T = TypeVar("T")
@@ -157,11 +158,17 @@ class Transport:
         await self._pool.aclose()
 
     def server_now(self) -> datetime | None:
-        """Return the time by the server's clock, as its last answer told it (to the second); None before that."""
+        """Return the time by the server's clock, as its last answer told it (to the second); None before that.
+
+        It may be wrong, and jump: an answer may come from a cache, and a clock may be set.
+        """
         if self._clock is None:
             return None
         date, read_at = self._clock
-        return date + timedelta(seconds=time.monotonic() - read_at)
+        try:
+            return date + timedelta(seconds=time.monotonic() - read_at)
+        except OverflowError:  # the last second of the year 9999
+            return None
 
     async def get(
         self, path: str, params: Mapping[str, Any] | None = None, *, large_to: LargeBodyFile | None = None
@@ -183,8 +190,19 @@ class Transport:
         with span(path), self._deadline(self.timeouts.total):
             return await self._retrying(read, _may_pass)
 
-    async def send(self, method: str, path: str, body: Any, params: Mapping[str, Any] | None = None) -> Answer:
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        params: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Send JSON, or no body for None; retried only if it was certainly not sent.
+
+        Args:
+            headers: of this request, beside those of all.
 
         Raises:
             GatewayUnreachable: it was not sent.
@@ -193,7 +211,7 @@ class Transport:
         """
         with span(path), self._deadline(self.timeouts.total):
             return await self._retrying(
-                lambda: self._send(method, path, json=body, params=params),
+                lambda: self._send(method, path, more_headers=headers, json=body, params=params),
                 lambda error: isinstance(error, GatewayUnreachable),
             )
 
@@ -207,7 +225,7 @@ class Transport:
         """Send a form once, its file as it is read. Errors are as in ``send``."""
         form = encode_form(fields, file)
         with span(path), self._deadline(self.timeouts.transfer):
-            return await self._send("POST", path, params=params, content=form.body, form_headers=form.headers)
+            return await self._send("POST", path, params=params, content=form.body, more_headers=form.headers)
 
     async def retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Call what reads with ``download``, with retries."""
@@ -262,17 +280,15 @@ class Transport:
         method: str,
         path: str,
         *,
-        form_headers: Mapping[str, str] | None = None,
+        more_headers: Mapping[str, str] | None = None,
         large_to: LargeBodyFile | None = None,
         **content: Any,
     ) -> Answer:
-        headers = {"Accept": "application/json", **(form_headers or {}), **await self._headers()}
+        headers = {"Accept": "application/json", **(more_headers or {}), **await self._headers()}
         async with self._pool.stream(method, self._base() + path, self._server, headers=headers, **content) as response:
             answer = self._answer(response, *await self._body_or_file(response, large_to), headers)
         logger.debug("%s %s: %d", method, path, answer.status)
-        date, known = date_of(answer.headers), self.server_now()
-        # The clock never goes back: an answer may come from a cache, and old jobs must not look new.
-        if date is not None and (known is None or date > known):
+        if date := date_of(answer.headers):
             self._clock = date, time.monotonic()
         if answer.status >= HTTPStatus.BAD_REQUEST:
             raise answer.error()
@@ -290,13 +306,7 @@ class Transport:
         if not _is_redirect(answer.status):
             return answer
         target = answer.headers.get("location", "")
-        if not target.startswith(("http://", "https://")):
-            raise GatewayFault(
-                f"{self._server} redirected to something that is not a web address",
-                status=answer.status,
-                from_gateway=False,
-                next_step=NOT_A_GATEWAY,
-            )
+        await check_target(target, self._base(), self._server, status=answer.status)
         async with self._pool.stream("GET", target, _STORE, headers={}) as response:
             body, file = await self._body_or_file(response, large_to)
             stored = Answer(response.status, body, response.headers, redirected=True, file=file)
@@ -318,6 +328,13 @@ class Transport:
 
     async def _body_or_file(self, response: Response, large_to: LargeBodyFile | None) -> tuple[bytes, Path | None]:
         """Read the whole body, a large one into a file; its size counts decompressed."""
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            beginning = bytearray()
+            async for part in response.parts():
+                beginning += part
+                if len(beginning) >= MAX_ERROR_BYTES:
+                    break
+            return bytes(beginning[:MAX_ERROR_BYTES]), None
         to_file = large_to if response.status == HTTPStatus.OK else None
         most_in_memory = SMALL_BODY if to_file else self._max_answer_bytes
         body, size, path = bytearray(), 0, None

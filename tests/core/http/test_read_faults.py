@@ -153,7 +153,7 @@ async def test_a_login_page_behind_a_redirect_is_neither_a_result_nor_a_log(
 ) -> None:
     portal = FaultProxy(proxy.gateway, fault=FAULTS["200 page"])
     with fault_proxy.running(portal) as elsewhere:
-        proxy.fault = redirect_to(f"{elsewhere}/login", 302)
+        proxy.fault = redirect_to(f"{elsewhere}/login?Signature=s", 302)
         async with reading(shared[1]) as client:
             with pytest.raises(GatewayFault, match="web page"):
                 await getattr(client.jobs, read)(job_id)
@@ -176,14 +176,26 @@ async def test_a_job_from_a_server_behind_a_redirect_is_not_believed(
 ) -> None:
     stranger = FaultProxy(proxy.gateway, fault=answer(200, {**fault_proxy.STRANGER, "id": job_id}))
     with fault_proxy.running(stranger) as elsewhere:
-        proxy.fault = redirect_to(f"{elsewhere}/api/v1/jobs/{job_id}/", status)
+        proxy.fault = redirect_to(f"{elsewhere}/api/v1/jobs/{job_id}/?X-Amz-Signature=s", status)
         async with reading(shared[1]) as client:
             with pytest.raises(GatewayFault, match="redirected to another place"):
                 await client.jobs.get(job_id)
 
 
+async def test_a_redirect_to_what_is_not_an_object_store_is_not_followed(
+    shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str
+) -> None:
+    stranger = FaultProxy(proxy.gateway, fault=answer(200, b"SECRET=1"))
+    with fault_proxy.running(stranger) as elsewhere:
+        proxy.fault = redirect_to(f"{elsewhere}/latest/meta-data", 302)
+        async with reading(shared[1]) as client:
+            with pytest.raises(GatewayFault, match="not signed"):
+                await client.jobs.logs(job_id)
+    assert stranger.seen == []
+
+
 async def test_a_redirect_loop_ends(shared: tuple[FaultProxy, str], proxy: FaultProxy, job_id: str) -> None:
-    proxy.fault = redirect_to(f"{shared[1]}/again", 302)
+    proxy.fault = redirect_to(f"{shared[1]}/again?sig=s", 302)
     async with reading(shared[1]) as client:
         with pytest.raises(GatewayFault, match="redirected again"):
             await client.jobs.logs(job_id)
