@@ -206,6 +206,7 @@ class FaultProxy:
         matches: by method and path.
         acts: whether the gateway gets the request: never, before the fault, or after it.
         times: to how many requests the fault happens.
+        knows_keys: False makes of the gateway one that does not honour ``Idempotency-Key``.
         passed: methods and paths that reached the gateway.
         seen: all that arrived here.
     """
@@ -215,6 +216,7 @@ class FaultProxy:
     matches: Callable[[str, str], bool] = lambda method, path: True
     acts: Acts = "never"
     times: float = float("inf")
+    knows_keys: bool = True
     passed: list[tuple[str, str]] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
@@ -232,6 +234,10 @@ class FaultProxy:
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
         self.passed.append((method, path))
+        if not self.knows_keys:
+            headers = {name: value for name, value in headers.items() if name.lower() != "idempotency-key"}
+            if path.endswith("/version/"):
+                return Reply(body=b'{"version": "UNKNOWN"}')
         parts = urlsplit(self.gateway)
         connection = HTTPConnection(str(parts.hostname), parts.port, timeout=30)
         try:
@@ -243,7 +249,7 @@ class FaultProxy:
             connection.close()
 
 
-_KEPT = ("content-type", "date", "location", "retry-after", "www-authenticate")
+_KEPT = ("content-type", "date", "idempotency-key", "location", "retry-after", "www-authenticate")
 
 
 @contextmanager

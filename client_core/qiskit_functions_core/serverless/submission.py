@@ -1,13 +1,14 @@
-"""The request that starts a job and may cost quota: never sent twice, and its job is found if the answer is lost."""
+"""The request that starts a job and may cost quota: a job is claimed only if it is certainly this request's."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 import anyio
 
@@ -34,6 +35,10 @@ _ANSWER_SLACK = timedelta(minutes=5)
 _LOOKS = (0.0, 0.25, 0.75)
 """The pauses before each look for a lost job, as parts of ``Timeouts.late``."""
 
+_KEY = "Idempotency-Key"
+"""A header that the gateway of this project honours: requests with the same key start one job
+(draft-ietf-httpapi-idempotency-key-header)."""
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -47,21 +52,39 @@ class Submission:
     warnings: list[str] = field(default_factory=list)
 
 
-class Submissions:
-    """Starts jobs, and keeps count of the requests that may have started one.
+@dataclass(frozen=True)
+class _Request:
+    """A request for a run.
 
-    If an answer is lost, its job is the only new job of its function. That holds only while no other request for that
-    function is open, so after a request whose job was not found, no later one is identified either.
+    Attributes:
+        key: identifies it to a gateway that honours keys.
+        by_server: when it was sent by the gateway's clock, as the answers before it told it; None without one.
+        sent: the same by the monotonic clock of this process.
+    """
+
+    name: str
+    function: Function
+    body: dict[str, Any]
+    key: str
+    by_server: datetime | None
+    sent: float
+
+
+class Submissions:
+    """Starts jobs.
+
+    A gateway that honours ``Idempotency-Key`` is asked again with the same key if the answer is lost, and so tells for
+    certain which job it started. On any other, new jobs of the function may be another program's: they are named, and
+    none is claimed. No clock decides alone, since each may be set or be wrong.
     """
 
     def __init__(self, transport: Transport, jobs: Jobs) -> None:
         self._transport = transport
         self._jobs = jobs
         self._known: set[str] = set()
-        self._open: Counter[str] = Counter()
 
     async def submit(self, name: str, function: Function, body: dict[str, Any], warnings: list[str]) -> Submission:
-        """Send the request for a run of ``name``, once.
+        """Start a run of ``name``.
 
         Args:
             function: what the gateway has under that name.
@@ -70,89 +93,126 @@ class Submissions:
 
         Raises:
             GatewayUnreachable, GatewayError: nothing was submitted.
-            SubmissionUnknown: the answer was lost and the job could not be identified.
+            SubmissionUnknown: the answer was lost, and the gateway cannot tell which job it was for.
         """
-        self._open[name] += 1
-        # Before the request, by the gateway's own clock.
-        now = self._transport.server_now()
-        since = now - _CLOCK_SLACK if now else None
+        request = _Request(name, function, body, str(uuid4()), self._transport.server_now(), time.monotonic())
         try:
-            job = await self._start(function, since, body)
-        except GatewayUnreachable:
-            self._open[name] -= 1
-            raise
-        except (GatewayTimeout, GatewayError) as error:
-            # A proxy that answers 408 may have passed the request on, too.
-            is_lost = isinstance(error, GatewayTimeout | GatewayFault) or error.status == HTTPStatus.REQUEST_TIMEOUT
-            if not is_lost:
-                await self._check_refusal(name, since, error)
-                self._open[name] -= 1
-                raise
-            logger.warning("the answer to a run of %s was lost (%s); looking for its job", name, error.code)
-            job = await self._find(name, since, error)
-            found = f"The gateway's answer was lost; {job.id}, the only new job of {name}, is taken to be this run's."
-            warnings = [*warnings, found]
+            try:
+                job = await self._start(request)
+            except (GatewayTimeout, GatewayError) as error:
+                if not _is_lost(error) and not await self._new_jobs(request, by_any_clock=False):
+                    raise
+                logger.warning("the answer to a run of %s was lost (%s); looking for its job", name, error.code)
+                job = await self._find(request, error)
+                found = f"The gateway's answer was lost; asked again for the same request, it named {job.id}."
+                warnings = [*warnings, found]
         except anyio.get_cancelled_exc_class():
             logger.warning("a run of %s was cancelled while it was submitted; a job may have started", name)
             raise
         self._known.add(job.id)
-        self._open[name] -= 1
         return Submission(job, warnings)
 
-    async def _start(self, function: Function, since: datetime | None, body: dict[str, Any]) -> Job:
-        answer = await self._transport.send("POST", "programs/run/", body)
+    async def _start(self, request: _Request, *, again: bool = False) -> Job:
+        """Send the request, and return the job of a usable answer.
+
+        Args:
+            again: the gateway honours keys, so it says whose request it answers.
+
+        Raises:
+            GatewayFault: the answer is of another job.
+        """
+        answer = await self._transport.send("POST", "programs/run/", request.body, headers={_KEY: request.key})
         content = answer.json()
         job = parsed(Job, content)
+        echo = answer.headers.get(_KEY.lower())
         program = content.get("program")
         program_id = program.get("id") if isinstance(program, dict) else program
-        is_other = function.id is not None and program_id != function.id
-        # The answer came from a proxy's cache, or belongs to another request.
-        if is_other or job.id in self._known or (since and job.created < since - _ANSWER_SLACK):
+        is_other = (request.function.id is not None and program_id != request.function.id) or job.id in self._known
+        # A proxy's cache may have answered, or another request's answer came.
+        if is_other or ((echo or again) and echo != request.key) or not (echo or await self._is_recent(job, request)):
             raise GatewayFault("the gateway answered the run with another job", status=answer.status)
         return job
 
-    async def _check_refusal(self, name: str, since: datetime | None, refusal: Exception) -> None:
-        """Look for a new job: the refusal may come from a proxy, although the gateway has started the job.
+    async def _is_recent(self, job: Job, request: _Request) -> bool:
+        """Return whether a job is not older than the request, by some clock that can be trusted."""
+        if request.by_server is None or job.created >= request.by_server - _ANSWER_SLACK:
+            return True
+        # That clock was wrong, or has been set back since, or the answer is a replayed one. This answer is fresh.
+        with anyio.move_on_after(self._transport.timeouts.total):
+            try:
+                await self._jobs.get(job.id)
+            except QiskitFunctionsError:
+                return False
+        now = self._transport.server_now()
+        clocks = [datetime.now(UTC), *([now] if now else [])]
+        return any(job.created >= clock - _ANSWER_SLACK for clock in clocks)
+
+    async def _find(self, request: _Request, cause: Exception) -> Job:
+        """Ask again with the same key where that is honoured; elsewhere wait for the request to arrive.
 
         Raises:
-            SubmissionUnknown: there is a new job.
+            SubmissionUnknown: the gateway does not tell which job it started.
         """
-        try:
-            candidates = await self._new_jobs(name, since) if since else []
-        except QiskitFunctionsError:
-            return  # as after a refused token
-        if candidates:
-            raise _unknown(name, candidates) from refusal
-
-    async def _find(self, name: str, since: datetime | None, cause: Exception) -> Job:
-        candidates: list[Job] = []
+        candidates: list[str] = []
+        honours_keys: bool | None = None
         with anyio.move_on_after(self._transport.timeouts.total):
             for look in _LOOKS:
                 await anyio.sleep(look * self._transport.timeouts.late)
+                candidates = await self._new_jobs(request, by_any_clock=True) or candidates
                 try:
-                    candidates = await self._new_jobs(name, since)
-                except QiskitFunctionsError:
-                    continue  # the gateway that lost the answer may need a moment
-                if since and len(candidates) == 1 and self._open[name] == 1:
-                    return candidates[0]
-        raise _unknown(name, candidates) from cause
+                    honours_keys = await self._honours_keys() if honours_keys is None else honours_keys
+                    if honours_keys:
+                        return await self._start(request, again=True)
+                except (GatewayUnreachable, GatewayTimeout, GatewayError) as error:
+                    # Also a refusal: the lost request may still be on its way, and be accepted.
+                    logger.debug("the gateway does not tell the job (%s)", error.code)
+        likely = f"; {candidates[0]} is the likely one" if candidates else ""
+        raise SubmissionUnknown(
+            f"the gateway gave no usable answer to the run of {request.name}; a job may or may not have started"
+            f"{likely}",
+            candidates=candidates,
+            next_step="Do not resubmit before you have checked list_jobs for a new job of this function; another "
+            "program of this account may have started it.",
+        ) from cause
 
-    async def _new_jobs(self, name: str, since: datetime | None) -> list[Job]:
-        """Return the function's jobs that no known request started, newest first; without a clock, its newest ones."""
-        page = await self._jobs.page(function=name, created_after=since)
-        title = name.rpartition("/")[2]
-        return [
-            job
-            for job in page.jobs
-            if job.id not in self._known
-            and job.function_title in (None, title)
-            and (since is None or job.created >= since)
-        ]
+    async def _honours_keys(self) -> bool:
+        answer = await self._transport.get("../../version/")
+        said = answer.json()
+        return isinstance(said, dict) and said.get("idempotency_key") is True
+
+    async def _new_jobs(self, request: _Request, *, by_any_clock: bool) -> list[str]:
+        """Return the ids of the function's jobs that may be the request's, the likely one first.
+
+        It is empty if the gateway does not list them.
+
+        Args:
+            by_any_clock: whether it is enough that one clock calls a job new; else all must.
+        """
+        try:
+            page = await self._jobs.page(function=request.name)
+        except QiskitFunctionsError:
+            return []  # such as after a refused token
+        elapsed, now = timedelta(seconds=time.monotonic() - request.sent), self._transport.server_now()
+        starts = [start for start in (request.by_server, now - elapsed if now else None) if start]
+        here = datetime.now(UTC) - elapsed
+        title = request.name.rpartition("/")[2]
+        new: dict[str, timedelta] = {}
+        for job in page.jobs:
+            if job.id in self._known or job.function_title not in (None, title):
+                continue
+            # One from the future was created before the clock was set back.
+            fits = [-_CLOCK_SLACK <= job.created - start <= elapsed + _CLOCK_SLACK for start in (*starts, here)]
+            if by_any_clock:
+                is_later = (job.created - start >= -_CLOCK_SLACK for start in starts)
+                is_new = not starts or any(is_later) or any(fits)
+            else:
+                is_new = bool(starts) and all(fits[:-1])
+            if is_new:
+                new[job.id] = min(abs(job.created - start) for start in (*starts, here))
+        return sorted(new, key=new.__getitem__)
 
 
-def _unknown(name: str, candidates: list[Job]) -> SubmissionUnknown:
-    return SubmissionUnknown(
-        f"the gateway gave no usable answer to the run of {name}; a job may or may not have started",
-        candidates=[job.id for job in candidates],
-        next_step="Do not resubmit before you have checked list_jobs for a new job of this function.",
-    )
+def _is_lost(error: GatewayTimeout | GatewayError) -> bool:
+    """Whether a job may have started although the answer is an error."""
+    # A proxy that answers 408 may have passed the request on, too.
+    return isinstance(error, GatewayTimeout | GatewayFault) or error.status == HTTPStatus.REQUEST_TIMEOUT
