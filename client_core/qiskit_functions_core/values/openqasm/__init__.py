@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenQASMError", "declared_inputs", "load"]
 
-_COMMENT_OR_STRING = re.compile(r'"[^"\n]*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_COMMENT_OR_STRING = re.compile(r'"[^"\n]*"|//[^\n]*|/\*(?:.*?\*/|.*)', re.DOTALL)
 _VERSION = re.compile(r"\s*OPENQASM\b\s*(\d*)")
 _INCLUDE = re.compile(r'\binclude\s*"([^"]*)"')
 _LENGTH = re.compile(r"\[\s*([\d_]+)\s*\]")

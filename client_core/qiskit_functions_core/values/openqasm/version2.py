@@ -14,8 +14,8 @@ from ...suggestions import did_you_mean
 from .errors import BY_QPY, OpenQASMError, position
 from .library import is_the_library_gate, library_gates
 
-_GATE = re.compile(r"\bgate\s+([a-z]\w*)[^{;]*\{[^}]*\}")
-_OPAQUE = re.compile(r"\bopaque\s+([a-z]\w*)[^;]*;")
+_GATE = re.compile(r"\bgate\s+([a-z]\w*)(?:\s*\([^(){};]*\)\s*|\s+)\w+(?:\s*,\s*\w+)*\s*\{[^{}]*\}")
+_OPAQUE = re.compile(r"\bopaque\s+([a-z]\w*)")
 # "<input>:4,0: message"; lines count from 1 and columns from 0.
 _ERROR = re.compile(r"<input>:(\d+),(\d+): (.*)", re.DOTALL)
 _WORDS_OF_VERSION_3 = re.compile(r"(?:qubit|bit|input|const|def|let|for|while|int|uint|float|angle|bool)\b")
