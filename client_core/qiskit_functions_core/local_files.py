@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,13 +28,18 @@ def allowed_path(path: Path, folders: Sequence[Path]) -> Path:
         raise InputError("no local folder is allowed here")
     if "\0" in str(path):
         raise InputError("a path cannot hold a NUL character")
+    shown = f"{str(path)[:200]!r}"
     try:
         resolved = (folders[0].expanduser() / path.expanduser()).resolve()
-    except (OSError, RuntimeError) as error:  # the home of an unknown user, or a loop of links
-        raise InputError(f"{path} leads nowhere: {error}", next_step="Choose another path.") from error
+        # What no file can have is refused here: a name that is too long, or half of a surrogate pair.
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            resolved.lstat()
+    except (OSError, RuntimeError, ValueError) as error:  # also the home of an unknown user, or a loop of links
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise InputError(f"{shown} leads nowhere: {reason}", next_step="Choose another path.") from error
     if not any(resolved.is_relative_to(folder.expanduser().resolve()) for folder in folders):
         raise InputError(
-            f"{path} is outside the allowed folders",
+            f"{shown} is outside the allowed folders",
             next_step="Use a path relative to the first of them, or ask the person to allow its folder.",
         )
     return resolved
@@ -109,7 +114,6 @@ def replacing(path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
     try:
         with atomic_write(path, synced=synced) as file:
             yield file
-    except OSError as error:
-        raise InputError(
-            f"{path.name} cannot be written: {error.strerror or error}", next_step="Choose another file."
-        ) from error
+    except (OSError, UnicodeEncodeError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+        raise InputError(f"{path.name[:200]} cannot be written: {reason}", next_step="Choose another file.") from error

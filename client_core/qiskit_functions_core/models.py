@@ -79,6 +79,8 @@ _Status = BeforeValidator(lambda value: JobStatus.from_gateway(value) if isinsta
 _Provider = BeforeValidator(lambda value: None if isinstance(value, str) and _UUID.fullmatch(value) else value)
 """Listings send a provider's id in place of its name, and an id means nothing to a reader."""
 
+_ProviderId = BeforeValidator(lambda value: value if isinstance(value, str) and _UUID.fullmatch(value) else None)
+
 
 class Wire(BaseModel):
     """A frozen model that ignores fields which newer gateways add; built at its first use, as few are used in most
@@ -152,6 +154,7 @@ class Job(Wire):
         sub_status: what a running function says that it is doing (MAPPING, EXECUTING_QPU, …).
         created: when, by the gateway's clock.
         function_title: None in the gateway's answer to a run, which has only the function's id.
+        provider_id: the provider's id, where the gateway tells it in place of the name.
     """
 
     id: str = Field(pattern=f"^{_UUID.pattern}$")
@@ -160,6 +163,9 @@ class Job(Wire):
     created: AwareDatetime
     function_title: str | None = Field(default=None, validation_alias=AliasPath("program", "title"))
     provider: Annotated[str | None, _Provider] = Field(default=None, validation_alias=AliasPath("program", "provider"))
+    provider_id: Annotated[str | None, _ProviderId] = Field(
+        default=None, validation_alias=AliasPath("program", "provider"), repr=False
+    )
     compute_profile: str | None = None
     fleet_id: str | None = None
     business_model: str | None = None

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+_LONGEST = 200
+"""Characters that are compared, which takes a time that grows with their square."""
+
 
 def did_you_mean(name: str, others: Sequence[str]) -> str:
     """Return a question with up to three names like this one, to stand before another sentence; empty if none is.
@@ -12,5 +15,5 @@ def did_you_mean(name: str, others: Sequence[str]) -> str:
     A title without its provider is like that provider's function.
     """
     near = [other for other in others if other.rpartition("/")[2] == name.rpartition("/")[2]]
-    near += [other for other in get_close_matches(name, others) if other not in near]
+    near += [other for other in get_close_matches(name[:_LONGEST], others) if other not in near]
     return f"Did you mean {' or '.join(map(repr, near[:3]))}? " if near else ""

@@ -311,7 +311,7 @@ def _published(
         "node": platform.node(),
         "version": _version(),
         "ends_when_idle": not starter.is_person,
-        "settings": {name: value for name, value in settings.items() if name != PROVIDERS},
+        "settings": settings,
         **({"token": token} if token else {}),
     }
     path = folder.gateway_file

@@ -489,22 +489,3 @@ async def test_a_gateway_with_a_token_of_its_own_is_found_with_it(home: Path) ->
             asked = await user.http.post("/api/v1/gateway/end/")
             assert asked.status_code == 409
         person.send_signal(signal.SIGTERM)
-
-
-@pytest.mark.parametrize("is_flag", [True, False])
-async def test_functions_of_a_provider_that_was_named_can_be_uploaded(home: Path, is_flag: bool) -> None:
-    command = [sys.executable, "-m", "qiskit_functions_gateway", "--home", str(home), "--port", "0"]
-    named = ["--provider", "acme", "--provider", "my-lab"] if is_flag else []
-    environ = os.environ if is_flag else {**os.environ, "QISKIT_FUNCTIONS_PROVIDERS": "acme,my-lab"}
-    async with await anyio.open_process([*command, *named], stderr=subprocess.PIPE, env=environ) as person:
-        assert person.stderr
-        await person.stderr.receive()
-        gateway = running(home)
-        async with speaking(gateway.host, gateway.token) as user:
-            for provider in ("acme", "my-lab", "examples"):
-                await user.upload("theirs", "", provider=provider)
-            refused = await user.http.post(
-                "/api/v1/programs/upload/", json={"title": "nobody/theirs", "entrypoint": "main.py"}
-            )
-            assert (refused.status_code, "nobody/theirs doesn't exist" in refused.text) == (404, True)
-        person.send_signal(signal.SIGTERM)

@@ -7,6 +7,7 @@ reports an outage as "no backends".
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -19,7 +20,7 @@ from pydantic import AliasChoices, Field
 
 from ..accounts.account import CLOUD_URL, Account
 from ..concurrency import gather
-from ..errors import BadRequest, NotFound, PlatformUnavailable, Unauthorized
+from ..errors import AccountError, BadRequest, NotFound, PlatformUnavailable, Unauthorized
 from ..http.transport import HeadersSource, RetryPolicy, Timeouts, Transport
 from ..models import Backend, Instance, RuntimeJobState, Usage, Wire, crn_region, parsed, parsed_list
 from .ibm_instances import InstanceDirectory
@@ -30,6 +31,9 @@ API_VERSION = "2026-04-15"
 
 _RENEW_SECONDS = 300.0
 """How long before its end a token is renewed, so that no request carries one that ends on the way."""
+
+_REGION = re.compile(r"[a-z]{2}-[a-z]{2,5}")
+"""The names of IBM Cloud's regions, such as us-east, eu-de and jp-tok; one is a single label of a host name."""
 
 _CHECK_THE_KEY = "Ask the person to check the API key, which IBM Cloud does not accept."
 
@@ -310,9 +314,18 @@ class IBMPlatform:
 
 
 def runtime_url(url: str, instance: str) -> str:
-    """Return the address of an instance's REST API: the region in its CRN is a prefix, except for us-east."""
+    """Return the address of an instance's REST API: the region in its CRN is a prefix, except for us-east.
+
+    Raises:
+        AccountError: that is not the name of a region, and would lead elsewhere.
+    """
     parts = urlsplit(url)
     region = crn_region(instance)
+    if region and not _REGION.fullmatch(region):
+        raise AccountError(
+            "the instance's CRN does not name a region of IBM Cloud, such as us-east",
+            next_step="Copy the CRN from https://quantum.cloud.ibm.com/instances.",
+        )
     prefix = "" if region in ("", "us-east") else f"{region}."
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{prefix}quantum.{parts.hostname}{port}"

@@ -91,7 +91,7 @@ def _fake_backend(name: str) -> Backend | None:
     if name == AER:
         return next(iter(_aer()), None)
     family = name.removeprefix("fake_")
-    if family == name or not re.fullmatch(r"[a-z0-9_]+", family):
+    if family == name or not re.fullmatch(r"[a-z0-9_]{1,100}", family):
         return None
     file = _configurations() / family / f"conf_{family}.json"
     return _parsed(file) if file.is_file() else None

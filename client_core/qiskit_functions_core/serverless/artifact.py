@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import decode_source
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from ..errors import ArtifactError
+from ..local_files import open_regular
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -26,6 +29,19 @@ _LEFT_OUT = frozenset(
     {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints"}
     | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox", ".DS_Store", IGNORE_FILE}
 )
+
+_LONGEST_ENTRYPOINT = 255
+"""Characters, as gateways have it."""
+
+_MAX_IGNORE_BYTES = 64 * 1024
+"""Of an ignore file; a hundred lines have some thousand."""
+
+_MAX_ENTRIES = 100_000
+"""Files and folders that are looked at, some seconds' worth. A tar archive has half a kilobyte for each at least, so no
+more fit into 50 MB."""
+
+_MAX_CHECKED = 1024 * 1024
+"""Bytes of a script whose syntax is checked: that takes a second, in which no other call is answered."""
 
 _OFFICIAL_ARCHIVE = "artifact.tar"
 """The official client writes it into the directory that it archives, and leaves it there if it is killed."""
@@ -65,7 +81,8 @@ class Artifact:
     @classmethod
     def _of_script(cls, data: bytes, entrypoint: str) -> Artifact:
         try:
-            compile(decode_source(data), entrypoint, "exec", dont_inherit=True)
+            if len(data) <= _MAX_CHECKED:
+                compile(decode_source(data), entrypoint, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ArtifactError(f"the source of {entrypoint} is not valid Python: {error}") from None
         if not data.strip():
@@ -81,8 +98,9 @@ class Artifact:
             ArtifactError: the file cannot be read, or as in ``from_source``.
         """
         try:
-            data = script.read_bytes()
-        except OSError as error:
+            with open_regular(script) as file:
+                data = file.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
             raise ArtifactError(f"{script} cannot be read: {_reason(error)}") from None
         return cls._of_script(data, script.name)
 
@@ -96,8 +114,12 @@ class Artifact:
         Raises:
             ArtifactError: the directory or the entry point is missing, or the archive would be larger than 50 MB.
         """
-        root = directory.resolve()
-        if not root.is_dir():
+        try:
+            root = directory.resolve()
+            is_directory = root.is_dir()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ArtifactError(f"{str(directory)[:200]!r} cannot be read: {_reason(error)}") from None
+        if not is_directory:
             raise ArtifactError(f"{directory} is not a directory")
         name = _checked_entrypoint(entrypoint)
         found = _Tree(root, _ignored(root))
@@ -128,7 +150,7 @@ class _Member:
     @classmethod
     def of_file(cls, path: Path, name: str) -> _Member:
         status = path.stat()
-        return cls(name, status.st_size, lambda: path.open("rb"), bool(status.st_mode & 0o100))
+        return cls(name, status.st_size, partial(open_regular, path), bool(status.st_mode & 0o100))
 
 
 class _Tree:
@@ -140,8 +162,15 @@ class _Tree:
         self.left_out: list[str] = []
 
     def members(self) -> Iterator[_Member]:
+        entries = 0
         for folder, folders, names in os.walk(self._root, onerror=_raise):
             here = Path(folder)
+            entries += len(folders) + len(names)
+            if entries > _MAX_ENTRIES:
+                raise ArtifactError(
+                    f"the directory has more than {_MAX_ENTRIES} files and folders",
+                    next_step=f"Name a smaller one, or in {IGNORE_FILE} the folders that the function does not need.",
+                )
             folders[:] = [name for name in sorted(folders) if self._keeps(here / name, self._is_code)]
             for name in sorted(names):
                 if self._keeps(here / name, self._is_inside):
@@ -186,17 +215,26 @@ def _ignored(root: Path) -> GitIgnoreSpec | None:
     file = root / IGNORE_FILE
     if not file.is_file():
         return None
-    from pathspec import GitIgnoreSpec  # 20 ms, for the few directories with such a file
+    # 20 ms, for the few directories with such a file.
+    import re2
+    from pathspec import GitIgnoreSpec
 
     try:
-        return GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8").splitlines())
-    except (OSError, ValueError) as error:
+        with open_regular(file) as opened:
+            text = opened.read(_MAX_IGNORE_BYTES + 1)
+        if len(text) > _MAX_IGNORE_BYTES:
+            raise ArtifactError(f"{IGNORE_FILE} has more than {_MAX_IGNORE_BYTES // 1024} KB")
+        # re2 takes linear time for every pattern; with Python's own engine, *a*a*a*b can take hours for one name.
+        return GitIgnoreSpec.from_lines(text.decode().splitlines(), backend="re2")
+    except (OSError, ValueError, re.error, re2.error) as error:
         raise ArtifactError(f"{IGNORE_FILE} cannot be read: {_reason(error)}") from None
 
 
 def _checked_entrypoint(entrypoint: str) -> str:
     """Return the name that the archive has for it: without ``./`` and doubled slashes."""
     path = PurePosixPath(entrypoint)
+    if len(entrypoint) > _LONGEST_ENTRYPOINT:
+        raise ArtifactError(f"the entry point has more than {_LONGEST_ENTRYPOINT} characters")
     if path.suffix != ".py" or path.is_absolute() or ".." in path.parts or "\\" in entrypoint or "\0" in entrypoint:
         raise ArtifactError(
             f"the entry point {entrypoint!r} is not a relative path of a .py file",
@@ -217,8 +255,8 @@ def _archive(members: list[_Member]) -> bytes:
             try:
                 with member.open() as source:
                     archive.addfile(info, source)
-            except OSError as error:
-                raise ArtifactError(f"{member.name} cannot be read: {_reason(error)}") from None
+            except (OSError, UnicodeEncodeError) as error:  # the latter for a name that is not text
+                raise ArtifactError(f"{member.name!r} cannot be read: {_reason(error)}") from None
     if content.tell() > MAX_BYTES:  # headers and padding count too
         raise _too_large(members)
     return content.getvalue()

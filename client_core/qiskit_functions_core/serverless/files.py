@@ -17,6 +17,7 @@ from ..http.forms import PART_BYTES, FormFile, bytes_in_parts
 from ..local_files import open_regular, replacing
 from ..models import StoredFile, parsed_list
 from .functions import split_name
+from .gateway import may_have_happened
 from .gateway_traits import GatewayTraits
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ Progress = Callable[[int, int | None], Awaitable[None]]
 
 _AHEAD = 2
 """How many parts arrive while one is written."""
+
+_LONGEST_NAME = 255
+"""Bytes, as file systems have it."""
 
 _OTHER_CHARACTERS = re.compile(r"[^0-9A-Za-z_.-]|\.\.")
 
@@ -116,12 +120,16 @@ class Files:
         wanted = name or (source.name if isinstance(source, Path) else "")
         if not wanted:
             raise InputError("a file needs a name")
+        if len(wanted.encode(errors="replace")) > _LONGEST_NAME:
+            raise InputError(f"a file's name has at most {_LONGEST_NAME} bytes")
         query = _query(function, scope)
         async with _opened(source) as (size, parts):
             if not size:
                 raise InputError("the file is empty, and gateways refuse empty files")
             file = FormFile("file", wanted, size, _reported(parts, size, progress))
-            answer = await self._transport.send_form(_path("upload/", scope), {}, file, query)
+            may_be_there = f"{wanted} may be there, whole or cut off, or as it was before"
+            with may_have_happened(may_be_there, "Look with list_files, and upload it again, which replaces it."):
+                answer = await self._transport.send_form(_path("upload/", scope), {}, file, query)
         return _name_in(answer.json())
 
     async def download(
@@ -180,13 +188,15 @@ class Files:
             InputError: the gateway may take the name for another one.
         """
         query = {**_query(function, scope), "file": self._findable(name)}
-        answer = await self._transport.send("DELETE", _path("delete/", scope), None, query)
+        with may_have_happened(f"{name} may have been deleted", "Look with list_files."):
+            answer = await self._transport.send("DELETE", _path("delete/", scope), None, query)
         if answer.body:
             answer.json()  # raises for a proxy's web page, which is not a confirmation
 
     def _findable(self, name: str) -> str:
-        if not name or name in (".", "..") or re.search(r"[/\\\0]", name):
-            raise InputError(f"{name!r} is not a file's name", next_step="Take a name from list_files.")
+        is_long = len(name.encode(errors="replace")) > _LONGEST_NAME
+        if not name or is_long or name in (".", "..") or re.search(r"[/\\\0]", name):
+            raise InputError(f"{name[:100]!r} is not a file's name", next_step="Take a name from list_files.")
         if self._traits.drops_characters and _OTHER_CHARACTERS.search(name):
             raise InputError(
                 f"the gateway looks for {name!r} without some of its characters, and may find another file",
@@ -233,9 +243,10 @@ async def _opened(source: Path | bytes) -> AsyncIterator[tuple[int, AsyncIterato
         return
     try:
         file = await anyio.to_thread.run_sync(open_regular, source)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(
-            f"{source} cannot be read: {error.strerror or error}", next_step="Name a file that exists."
+            f"{source} cannot be read: {getattr(error, 'strerror', None) or error}",
+            next_step="Name a file that exists.",
         ) from error
     with file:
         size = os.fstat(file.fileno()).st_size

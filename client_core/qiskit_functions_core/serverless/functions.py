@@ -12,6 +12,7 @@ from ..errors import BadRequest, GatewayFault, InputError, NotFound, QiskitFunct
 from ..http.forms import FormFile, bytes_in_parts
 from ..models import ArgumentsSchema, Function, parsed, parsed_list
 from ..suggestions import did_you_mean
+from .gateway import may_have_happened
 from .gateway_traits import GatewayTraits
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ _FILTERS: dict[Kind, dict[str, str]] = {
     "own": {"filter": "serverless"},
     "catalog": {"filter": "catalog"},
 }
+_LONGEST_NAME = 512
+"""Characters: gateways take 255 for the title, and as many for the provider."""
+
 _TITLE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -41,6 +45,8 @@ def split_name(name: str) -> tuple[str | None, str]:
     Raises:
         InputError: it is not such a name. The gateway would silently drop other characters.
     """
+    if len(name) > _LONGEST_NAME:
+        raise InputError(f"a function's name has at most {_LONGEST_NAME} characters")
     provider, slash, title = name.rpartition("/")
     if not _TITLE.fullmatch(title) or (slash and not _TITLE.fullmatch(provider)):
         altered = re.sub(r"[^A-Za-z0-9_/-]", "", name).strip("/")
@@ -71,6 +77,8 @@ class Functions:
             kind: all, the account's own, or those of providers (the catalog).
             provider: only this provider's; filtered here, since older gateways ignore it.
         """
+        if provider:
+            split_name(f"{provider}/any")
         params = {**_FILTERS[kind], **({"provider": provider} if provider else {})}
         answer = await self._transport.get("programs/", params)
         functions = parsed_list(Function, answer.json())
@@ -172,7 +180,10 @@ class Functions:
         sent = {field: value for field, value in fields.items() if value is not None}
         content = artifact.content if artifact else b""
         archive = FormFile("artifact", "artifact.tar", len(content), bytes_in_parts(content), "application/x-tar")
-        answer = await self._transport.send_form("programs/upload/", sent, archive if artifact else None)
+        with may_have_happened(
+            f"{name} may have been uploaded", f"Look with get_function at {name}, or upload it again."
+        ):
+            answer = await self._transport.send_form("programs/upload/", sent, archive if artifact else None)
         if parsed(Function, answer.json()).title != title:
             raise GatewayFault(
                 "the gateway answered the upload with another function",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -10,10 +11,17 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from ..errors import QiskitFunctionsError
 from ..models import Job
+from .gateway import may_pass
+
+logger = logging.getLogger(__name__)
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
 """Seconds between polls: a tenth of the time waited so far, within these bounds."""
+
+_PATIENCE_SECONDS = 600.0
+"""How long a watch goes on while no poll succeeds: a gateway may be upgraded meanwhile."""
 
 _QUEUE_SECONDS = 2.0
 """How old the answer about the queue may be."""
@@ -45,19 +53,42 @@ class Polling:
         self._queue: list[Job] = []
         self._queue_asked = -math.inf
 
-    async def recent(self, job_id: str) -> Job:
-        """Return the job as another watcher has just seen it, else as it is now."""
+    async def recent(self, job_id: str, patience: float = 0.0) -> Job:
+        """Return the job as another watcher has just seen it, else as it is now.
+
+        Args:
+            patience: how many seconds to go on while the gateway cannot be asked.
+        """
+        deadline = time.monotonic() + patience
         with self._sharing(job_id) as shared:
-            return await self._no_older_than(shared, job_id, _SHORTEST_POLL)
+            while True:
+                try:
+                    return await self._no_older_than(shared, job_id, _SHORTEST_POLL)
+                except QiskitFunctionsError as error:
+                    pause = min(max(patience / 10, _SHORTEST_POLL), _LONGEST_POLL)
+                    if not may_pass(error) or time.monotonic() + pause >= deadline:
+                        raise
+                await anyio.sleep(pause)
 
     async def watch(self, job_id: str) -> AsyncIterator[Job]:
-        """Give the job now and at each change of its status or sub-status, up to a final one."""
-        begun = time.monotonic()
+        """Give the job now and at each change of its status or sub-status, up to a final one.
+
+        It goes on while the gateway cannot be asked, which may be starting again.
+        """
+        begun = answered = time.monotonic()
         last: Job | None = None
         with self._sharing(job_id) as shared:
             while True:
                 pause = min(max((time.monotonic() - begun) / 10, _SHORTEST_POLL), _LONGEST_POLL)
-                job = await self._no_older_than(shared, job_id, pause)
+                try:
+                    job = await self._no_older_than(shared, job_id, pause)
+                except QiskitFunctionsError as error:
+                    if not may_pass(error) or time.monotonic() - answered > _PATIENCE_SECONDS:
+                        raise
+                    logger.debug("job %s cannot be read now (%s)", job_id, error.code)
+                    await anyio.sleep(pause)
+                    continue
+                answered = time.monotonic()
                 if last is None or (job.status, job.sub_status) != (last.status, last.sub_status):
                     yield job
                 if job.status.is_final:

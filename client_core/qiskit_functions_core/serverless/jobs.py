@@ -28,7 +28,7 @@ from ..models import Job, JobEvent, JobPage, JobStatus, JobUsage, RuntimeJob, Ru
 from ..values.worker.handover import Handover
 from ..values.worker.worker import ReadResult, Worker
 from .functions import Kind, filters_of, split_name
-from .gateway import not_found_advice
+from .gateway import may_have_happened, not_found_advice
 from .gateway_traits import ELSEWHERE, GatewayTraits
 from .job_failures import diagnose
 from .job_polling import Polling
@@ -52,9 +52,6 @@ _NO_RESULT = {
     ),
 }
 
-_NO_LOGS = "No logs yet."
-"""What gateways call the log of a job that has none."""
-
 _NO_SERVICE = "QiskitRuntimeService not found, cannot stop runtime jobs."
 """What the gateway says without a token in the request; the runtime jobs are stopped here."""
 
@@ -74,6 +71,12 @@ JobScope = Literal["own", "provider"]
 
 _FAILURE_CHARACTERS = 100_000
 """The most characters of a log that explain a failure: 20 lines of 5,000."""
+
+_LARGEST = 2**31 - 1
+"""Of a limit or an offset, which gateways keep in 32 bits."""
+
+_NO_LOG = "No logs yet."
+"""What gateways say instead of a log that they do not have, also of a job that has ended."""
 
 _MOST_QUEUED = 100
 """How many queued jobs are read: twice what a gateway lets one account have."""
@@ -139,6 +142,7 @@ class Jobs:
         self._worker = worker or Worker()
         self._platform = platform
         self._polling = Polling(self.get, self._queued)
+        self._providers: dict[str, str | None] = {}
 
     async def page(
         self,
@@ -168,17 +172,32 @@ class Jobs:
             InputError: the filters contradict each other; nothing was sent.
             NotFound: there is no such function or provider.
         """
-        if limit < 1 or offset < 0:
-            raise InputError("a page needs a limit of at least 1 and an offset of at least 0")
-        params: dict[str, str | int] = {**filters_of(kind), "limit": limit, "offset": offset}
-        params |= _function_filter(function, provider, scope)
+        if not (1 <= limit <= _LARGEST and 0 <= offset <= _LARGEST):
+            raise InputError(f"a page needs a limit from 1 and an offset from 0, both up to {_LARGEST}")
+        named = _function_filter(function, provider, scope)
+        # By its title alone, gateways also list the jobs of a provider's function of that title.
+        kind = "own" if "function" in named and "provider" not in named and kind == "all" else kind
+        params: dict[str, str | int] = {**filters_of(kind), "limit": limit, "offset": offset, **named}
         if status:
             params["status"] = status.on_gateway
         if created_after:
-            params["created_after"] = created_after.isoformat()
+            try:
+                params["created_after"] = created_after.astimezone(UTC).isoformat()
+            except (OverflowError, OSError, ValueError):
+                raise InputError(f"{created_after} is too close to the first or last year that there can be") from None
         with not_found_advice("Choose a name from list_functions; a provider's function is provider/title."):
             answer = await self._transport.get("jobs/" if scope == "own" else "jobs/provider/", params)
-        return parsed(JobPage, answer.json())
+        listed = parsed(JobPage, answer.json())
+        # Listings have a provider's id only. A single job's answer has the name, so one job of each provider is read.
+        for provider_id, job_id in {job.provider_id: job.id for job in listed.jobs if job.provider_id}.items():
+            if provider_id not in self._providers:
+                with suppress(QiskitFunctionsError):  # the list is of use without it
+                    self._providers[provider_id] = named.get("provider") or (await self.get(job_id)).provider
+        jobs = [
+            job.model_copy(update={"provider": job.provider or self._providers.get(job.provider_id or "")})
+            for job in listed.jobs
+        ]
+        return listed.model_copy(update={"jobs": jobs})
 
     async def all(
         self,
@@ -230,9 +249,14 @@ class Jobs:
             raise GatewayFault("the gateway answered with another job", status=answer.status, next_step="Ask again.")
         return job
 
-    async def recent(self, job_id: str) -> Job:
-        """Return a job as another caller that waits for it has just seen it, else as ``get`` does."""
-        return await self._polling.recent(checked_id(job_id))
+    async def recent(self, job_id: str, *, patience: float = 0.0) -> Job:
+        """Return a job as another caller that waits for it has just seen it, else as ``get`` does.
+
+        Args:
+            patience: how many seconds to go on asking while the gateway does not answer, such as while it is started
+                again.
+        """
+        return await self._polling.recent(checked_id(job_id), patience)
 
     async def queue_position(self, job: Job) -> int | None:
         """Return the job's place among the account's queued jobs; 1 is started first. None if it is not queued.
@@ -394,7 +418,8 @@ class Jobs:
         async with self._stored(f"jobs/{checked_id(job_id)}/{name}/", "logs") as (_, stored):
             if stored.file:
                 return await self._worker.read_log(stored, query)
-            return await run_in_thread(partial(read_log, stored.text or "", query))
+            text = "" if stored.text == _NO_LOG and not stored.is_bare else stored.text or ""
+            return await run_in_thread(partial(read_log, text, query))
 
     async def failure(self, job: Job) -> Failure:
         """Return why this job failed: its error events, else the last error lines of its log."""
@@ -473,15 +498,16 @@ class Jobs:
         problems: list[str] = []
         before = await _or_problem(lambda: self.logs(job_id, tail=log_lines), "", "its log", problems)
         # "null" hands over no Qiskit Runtime account; some gateways refuse a request without the field.
-        answer = await self._transport.send("POST", f"jobs/{checked_id(job_id)}/stop/", {"service": "null"})
+        with may_have_happened("the job may have been stopped", f"Look with get_job at {job_id}, and stop it again."):
+            answer = await self._transport.send("POST", f"jobs/{checked_id(job_id)}/stop/", {"service": "null"})
         # Read after the stop, so that none is started later.
         none: list[RuntimeJob] = []
         jobs = await _or_problem(lambda: self.runtime_jobs(job_id), none, "its runtime jobs", problems)
         cancelled = await self._end(jobs, problems)
         job, message = await self.get(job_id), _message(answer)
         after = await _or_problem(lambda: self.logs(job_id, tail=log_lines), "", "its log", [])
-        # A log that was forgotten is empty, or says that there is none yet; one that could not be read is, too.
-        logs = after if after and not after.startswith(_NO_LOGS) else before
+        # A log that was forgotten is empty; one that could not be read is, too.
+        logs = after or before
         if message is None and not job.status.is_final:
             problems.append(f"the gateway did not say that it stops the job, which is still {job.status}")
         return Stopped(job, message or "", logs, tuple(cancelled), tuple(problems))
@@ -510,7 +536,8 @@ class Jobs:
     def watch(self, job_id: str) -> AsyncIterator[Job]:
         """Give the job now and at each change of its status or sub-status, up to a final one.
 
-        All watchers of a job share its polling.
+        All watchers of a job share its polling. While the gateway does not answer, such as while it is started again,
+        the watch goes on; after ten minutes it raises the error.
         """
         return self._polling.watch(checked_id(job_id))
 
@@ -521,8 +548,11 @@ class Jobs:
             timeout: seconds; None waits without a limit.
 
         Raises:
-            TimeoutError: the job has not ended by then; it goes on.
+            TimeoutError: the job has not ended by then, as far as the gateway could be asked; it goes on.
+            InputError: the time-out is not a number of seconds.
         """
+        if timeout is not None and not timeout >= 0:
+            raise InputError("a time-out is a number of seconds, 0 or more, or None")
         with anyio.fail_after(timeout):
             async for job in self.watch(job_id):
                 if job.status.is_final:
@@ -540,7 +570,7 @@ def checked_id(job_id: str) -> str:
         return str(UUID(job_id))
     except ValueError:
         raise InputError(
-            f"{job_id!r} is not a job id", next_step="Take a job_id from run_function or list_jobs."
+            f"{job_id[:100]!r} is not a job id", next_step="Take a job_id from run_function or list_jobs."
         ) from None
 
 

@@ -20,9 +20,6 @@ from .routing import ApiError
 MAX_BODY_BYTES = 2_621_440
 """Django's ``DATA_UPLOAD_MAX_MEMORY_SIZE``; files do not count."""
 
-_MAX_FORM_FIELDS = 1000
-"""Django's ``DATA_UPLOAD_MAX_NUMBER_FIELDS``."""
-
 _DRAINED_BYTES = 32 * 1024 * 1024
 """How much of a body that is too large is read, so that its sender gets an answer instead of a broken connection."""
 
@@ -218,8 +215,7 @@ def _finite(text: str) -> float:
 
 def _form(content: bytes) -> dict[str, str]:
     try:
-        text = content.decode()
-        return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS))
+        return dict(parse_qsl(content.decode(), keep_blank_values=True, errors="strict"))
     except ValueError as error:
         raise ApiError(400, f"The form is malformed: {error}") from None
 

@@ -40,7 +40,7 @@ _NEXT_STEPS = {
     "Do not run the function again.",
     JobStatus.DONE: "Read the result with get_job_result.",
     JobStatus.ERROR: "Correct what the failure says; get_job_logs has the whole log.",
-    JobStatus.CANCELED: "It was stopped; get_job_logs has what it wrote.",
+    JobStatus.CANCELED: "It was stopped. Some gateways then drop the log, whose end is in the reply of stop_job.",
 }
 _RESULT_IS_WHOLE = "Tell the person the result: it is complete here. get_job_result can draw it with view=plot."
 _RESULT_IS_CUT = "Read more of the result with get_job_result and the pointers in it."

@@ -289,7 +289,8 @@ async def _code(ctx: Ctx, source: str, file: str, directory: str, image: str, en
             size = f"{len(files)} files, {size}: {names}{more}"
         return _Code(artifact, f"{shown} ({size})", hashlib.sha256(artifact.content).hexdigest())
 
-    return await anyio.to_thread.run_sync(pack)
+    # Abandoned when cancelled: a file system can stall, and must not hold the server.
+    return await anyio.to_thread.run_sync(pack, abandon_on_cancel=True)
 
 
 def _upload_question(

@@ -68,9 +68,9 @@ def _time(text: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment if moment.tzinfo else moment.astimezone()
+    except (ValueError, OverflowError, OSError):  # the last two for times that this machine's zone does not have
         raise InputError(f"{text!r} is not an ISO 8601 time", next_step="Write it as 2026-11-22T08:00:00Z.") from None
-    return moment if moment.tzinfo else moment.astimezone()
 
 
 async def get_job(
@@ -114,9 +114,9 @@ async def wait_for_job(
     """
     begun, session = time.monotonic(), session_of(ctx)
     client = await session.client()
-    job = await client.jobs.recent(job_id)
+    job = await client.jobs.recent(job_id, patience=timeout_seconds)
     if not job.status.is_final:
-        job = await wait_for_end(ctx, client, job, timeout_seconds)
+        job = await wait_for_end(ctx, client, job, max(timeout_seconds - (time.monotonic() - begun), 0))
     budget = session.settings.reply_characters
     return reply(await job_reply(client, job, budget, result_within=seconds_left(begun)))
 

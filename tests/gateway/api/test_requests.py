@@ -486,9 +486,3 @@ def test_json_that_could_not_be_given_back_is_refused(gateway: StillGateway, arg
 def test_a_number_that_is_none_is_refused_wherever_one_is_expected(gateway: StillGateway, value: str) -> None:
     content = f'{{"title": "mine", "arguments": "{{}}", "config": {{"workers": {value}}}}}'.encode()
     assert gateway.send("POST", "programs/run/", headers=JSON, content=content).status == 400
-
-
-def test_a_form_of_too_many_fields_is_refused(gateway: StillGateway) -> None:
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = gateway.send("POST", "programs/upload/", headers=headers, content=b"a=1&" * 600_000)
-    assert (answer.status, "malformed" in answer.body["message"]) == (400, True)
