@@ -263,7 +263,15 @@ class FunctionsClient:
         backend: Check = answers[2]
         quota = self._check_usage(usage, suppress_low_usage_warning)
         checked = await run_in_thread(partial(check_arguments, function.arguments_schema, encoded))
-        return function, encoded, Verdict(checks=[checked, quota, backend])
+        checks = [checked, quota, backend]
+        if self.gateway.runs_code_here:
+            from .platforms.local_packages import PROBLEM, local_packages_command  # only needed here
+
+            if command := local_packages_command():
+                next_step = f"Ask the person to run: {command}"
+                missing = Check("installation", "refused", "local_packages_missing", f"{PROBLEM}.", next_step, True)
+                checks.insert(0, missing)
+        return function, encoded, Verdict(checks=checks)
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> Fact[T]:
         try:

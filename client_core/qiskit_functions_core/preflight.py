@@ -98,7 +98,7 @@ def _seconds(env: Mapping[str, str], variable: str, default: float) -> float:
     return seconds
 
 
-CheckName = Literal["arguments", "usage", "backend"]
+CheckName = Literal["installation", "arguments", "usage", "backend"]
 CheckCode = Literal[
     "ok",
     "arguments_invalid",
@@ -109,6 +109,7 @@ CheckCode = Literal[
     "backend_not_accessible",
     "no_backends",
     "backends_unknown",
+    "local_packages_missing",
     "not_checked",
 ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from itertools import islice
 from threading import Lock
 from typing import Any
@@ -29,17 +28,9 @@ def draw(value: Any, pointer: str = "", *, theme: Theme = "light", form: Form = 
     """Draw a decoded value that stands at ``pointer``: 800 pixels wide at most, or an SVG of that size.
 
     Raises:
-        InputError: the extra ``plots`` is not installed, or nothing in the value can be drawn.
+        InputError: nothing in the value can be drawn.
     """
-    # Qiskit's circuit drawer needs the second.
-    missing = [name for name in ("matplotlib", "pylatexenc") if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"Pictures need {' and '.join(missing)}, not installed here.",
-            next_step='Ask the person to install the extra: pip install "qiskit-functions-mcp[plots]". '
-            "The summary tells the same without a picture.",
-        )
-    # Matplotlib is an optional extra.
+    # Half a second and 40 MiB, which most results need not.
     from .drawing.figures import panels_figure, render
 
     colors = COLORS[theme]

@@ -50,7 +50,7 @@ class Result:
         """Draw the part.
 
         Raises:
-            InputError: the extra ``plots`` is not installed, or nothing in the part can be drawn.
+            InputError: nothing in the part can be drawn.
         """
         return draw(self.part, self.pointer, theme=theme, form=form)
 

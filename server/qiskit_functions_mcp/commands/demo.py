@@ -14,7 +14,10 @@ from typing import Any, TextIO
 import anyio
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
+
+from qiskit_functions_core.platforms.local_packages import local_packages_notice
 
 from ..settings import Settings
 
@@ -72,9 +75,18 @@ class DemoError(Exception):
 
 def main() -> int:
     """Run the demo and return the exit code: 0 only if every step succeeded."""
+    if notice := local_packages_notice():
+        say(notice)
+        return 1
+    failures: list[BaseException] = []
     try:
         anyio.run(_demo)
-    except DemoError as error:
+    except* (DemoError, MCPError, OSError) as group:  # the client's task groups wrap what a step raises
+        failures = list(group.exceptions)
+    if failures:
+        error = failures[0]
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
         say(f"\nThe demo failed: {error}")
         return 1
     say(_HOW_TO_ADD.format(command=Path(sys.argv[0]).absolute()))

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
-import subprocess
-import sys
 from typing import Any
 from xml.etree import ElementTree
 
@@ -123,24 +120,6 @@ def test_a_circuit_that_the_drawer_fails_on_is_told_by_its_place() -> None:
     with pytest.raises(InputError, match="/x cannot be drawn") as caught:
         draw(broken, "/x")
     assert "summary" in caught.value.next_step
-
-
-@pytest.mark.parametrize("missing", ["matplotlib", "pylatexenc"])
-def test_without_the_extra_the_error_says_how_to_install_it(missing: str) -> None:
-    program = f"""
-import json, sys
-sys.modules[{missing!r}] = None
-from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.values import Result
-try:
-    Result("[1, 2]").picture()
-except InputError as error:
-    print(json.dumps([error.message, error.next_step]))
-"""
-    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    message, next_step = json.loads(shown.stdout)
-    assert missing in message
-    assert "qiskit-functions-mcp[plots]" in next_step
 
 
 def test_a_picture_has_a_media_type() -> None:
