@@ -6,12 +6,13 @@ import errno
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import InputError
+from .errors import EmbeddedGatewayError, InputError
 
 
 def allowed_path(path: Path, folders: Sequence[Path]) -> Path:
@@ -43,6 +44,49 @@ def allowed_path(path: Path, folders: Sequence[Path]) -> Path:
             next_step="Use a path relative to the first of them, or ask the person to allow its folder.",
         )
     return resolved
+
+
+def refuse_foreign_folder(folder: Path) -> None:
+    """Refuse a folder, for programs and secrets of the user, that another user could have prepared or can change.
+
+    A folder that is not there yet is fine. On Windows, where folders of users are private, nothing is checked.
+
+    Raises:
+        EmbeddedGatewayError: it, or something in it, is another user's, can be written by others, or is a link.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        problem = _foreign_part(folder, os.getuid())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        problem = error.strerror or str(error)
+    if problem:
+        raise EmbeddedGatewayError(
+            f"the data folder {folder} cannot be used: {problem}",
+            next_step="Ask the person to find out who made it, to take others' permissions to write away (chmod go-w), "
+            "or to set QISKIT_FUNCTIONS_HOME to another folder.",
+        )
+
+
+def _foreign_part(folder: Path, user: int) -> str:
+    """Say what is not the user's alone; empty if nothing is."""
+    if folder.lstat().st_uid != user or folder.stat().st_uid != user:
+        return "it belongs to another user"
+    if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return "other users can write in it"
+    problem = ""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with suppress(FileNotFoundError):  # another process has removed it meanwhile
+            facts, name = path.lstat(), path.name
+            if stat.S_ISLNK(facts.st_mode):
+                problem = f"{name} in it is a link"
+            elif facts.st_uid != user:
+                problem = f"{name} in it belongs to another user"
+            elif facts.st_mode & stat.S_IWOTH:
+                problem = f"other users can write {name} in it"
+    return problem
 
 
 def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
+from .execution.prctl import hide_from_functions
 from .execution.runner import Cluster
 from .settings import (
     PROVIDERS,
@@ -195,6 +196,7 @@ def serve(options: argparse.Namespace, starter: _Person | _Client | None = None)
     if problem := refusal(options):
         print(f"error: {problem}", file=sys.stderr)
         return 2
+    hide_from_functions()  # the environment, which may hold accounts, and the token
     folder = data_folder_of(options)
     end = _End()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -316,7 +318,8 @@ def _published(
     }
     path = folder.gateway_file
     path.unlink(missing_ok=True)  # of a gateway that was killed
-    with locked(path) as descriptor:
+    # A client that looks at the file just now holds its lock for a moment.
+    with locked(path, timeout=_TAKEOVER_SECONDS) as descriptor:
         os.write(descriptor, json.dumps(facts).encode())
         try:
             yield

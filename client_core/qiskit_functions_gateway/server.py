@@ -30,7 +30,7 @@ from .execution.runner import Cluster, Runner
 from .storage.data_folder import DataFolder
 from .storage.database import Database
 from .storage.examples import PROVIDER, seed
-from .storage.incoming import discard_abandoned
+from .storage.pruning import job_folders, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +150,6 @@ class GatewayServer:
             EmbeddedGatewayError: the data folder or the address cannot be used.
         """
         self._data_folder.prepare()
-        discard_abandoned(self._data_folder)
         with ExitStack() as opened:
             self._database = Database(self._data_folder.database_file, runner="ray" if self._cluster else "process")
             opened.enter_context(closing(self._database))
@@ -217,6 +216,7 @@ class GatewayServer:
             self._usage_limit_seconds,
             self._providers,
         )
+        left_behind = job_folders(self._data_folder)
         app = gateway_app(gateway)
         app.router.routes.append(resource(gateway, "gateway/end", POST=self._end))
         self._activity = _Activity(app)
@@ -224,6 +224,7 @@ class GatewayServer:
         self._threads = [
             threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True),
             threading.Thread(target=self._dispatch, daemon=True),
+            threading.Thread(target=sweep, args=(self._data_folder, self._database, left_behind), daemon=True),
         ]
         for thread in self._threads:
             thread.start()

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from socket import AF_INET, IPPROTO_TCP, SOCK_STREAM, socket
@@ -23,13 +24,15 @@ from .execution import job_environment
 from .execution.job_process import POLL_SECONDS, start, supervise
 from .execution.lifecycle import Failure, FailureCode, JobLifecycle, JobStopped
 from .execution.limits import Limits
+from .execution.prctl import hide_from_functions
 from .execution.process_runner import READY, ProcessRunner
 from .execution.unpacking import unpack_function
 from .storage.data_folder import DataFolder
 from .storage.database import Database, JobRow
 from .storage.job_states import JobStatus
 from .storage.locks import Busy, locked
-from .storage.logs import BoundedLog, read_log
+from .storage.logs import BoundedLog, last_lines
+from .storage.removal import remove_tree
 from .storage.results import keep_result
 
 if TYPE_CHECKING:
@@ -46,9 +49,16 @@ _EXCERPT_LINES = 10
 _PATIENCE_SECONDS = 600.0
 """For how long the end of a job is tried to be recorded, on a disk that is full."""
 
+_FULL_BYTES = 1024**2
+"""A disk with less room than this is full: the next result, log or change of the database does not fit."""
+
+_ENVIRONMENT_SECONDS = 3600.0
+"""How long another job may take to make the environment. Large ones take minutes; its installer may be suspended."""
+
 
 def main(data_folder: DataFolder, job_id: str, limits: Limits) -> None:
     """Look after the job, unless another supervisor does or it is no longer to be run."""
+    hide_from_functions()
     database = Database(data_folder.database_file)
     try:
         with locked(data_folder.job(job_id).lock, timeout=0):
@@ -59,7 +69,10 @@ def main(data_folder: DataFolder, job_id: str, limits: Limits) -> None:
             job = database.job(job_id)
             if job and job.status == JobStatus.PENDING:
                 supervisor = Supervisor(data_folder, database, job, limits)
-                supervisor.run()
+                try:
+                    supervisor.run()
+                except Exception:  # the others in the queue must go on
+                    traceback.print_exc()
                 if supervisor.is_told_to_end:
                     return
     except Busy:
@@ -83,6 +96,7 @@ class Supervisor:
         self._job_folder = data_folder.job(job.id)
         self._function_data = data_folder.function_data(job.provider, job.title)
         self._seconds: float | None = None
+        self._broken_bytes: int | None = None
         self.is_told_to_end = False
 
     def run(self) -> None:
@@ -91,22 +105,45 @@ class Supervisor:
         Raises:
             EmbeddedGatewayError: the database could not be written for ten minutes, or the data folder is gone.
         """
-        code, failure = None, None
+        code, failure, is_stopped = None, None, False
         self._log = BoundedLog(self._job_folder.log, self._limits.log_bytes)
         try:
             code = self._run_function()
         except Failure as error:
             failure = error
         except JobStopped:
-            pass
+            is_stopped = True
         finally:
             self._log.close()
+        was_full = self._is_disk_full()
+        # Before the end is recorded, for which a full disk may have no room.
+        remove_tree(self._job_folder.work)
         if code == 0:
-            self._lifecycle.succeed(self._job.id, seconds=self._seconds)
-        elif failure or self._seconds is not None:
-            # A job that was stopped keeps its status; its seconds count too.
+            self._lifecycle.succeed(self._job.id, self._flaw(was_full), seconds=self._seconds)
+        elif is_stopped:
+            # Mostly it is recorded already; its seconds count in any case.
+            if self._is_stopped():
+                self._lifecycle.stop(self._job.id, seconds=self._seconds)
+        else:
+            if failure is None and was_full:
+                lines = "\n".join(last_lines(self._job_folder, _EXCERPT_LINES))
+                failure = Failure(FailureCode.DISK_FULL, "The function ended with an error on a full disk.", lines)
             self._lifecycle.fail(self._job.id, failure, seconds=self._seconds)
-        shutil.rmtree(self._job_folder.work, ignore_errors=True)
+
+    def _is_disk_full(self) -> bool:
+        try:
+            return shutil.disk_usage(self._data_folder.path).free < _FULL_BYTES
+        except OSError:
+            return False
+
+    def _flaw(self, was_full: bool) -> Failure | None:
+        if self._broken_bytes is None:
+            return None
+        reason = "; the disk is full" if was_full else ""
+        return Failure(
+            FailureCode.RESULT_CUT_OFF,
+            f"The result that the function saved is not whole JSON ({self._broken_bytes:,} bytes{reason}).",
+        )
 
     def _run_function(self) -> int:
         """Return the function's exit code, which is 0 or greater.
@@ -133,23 +170,22 @@ class Supervisor:
             threading.Thread(target=self._answer_calls, args=(listener,), daemon=True).start()
             code, reason = supervise(function, self._log, self._find_processes, self._reason_to_end)
         self._seconds = time.monotonic() - self._started
-        keep_result(self._data_folder, self._job, only_if_json=code != 0)
+        self._broken_bytes = keep_result(self._data_folder, self._job, only_if_whole=code != 0)
         if isinstance(reason, JobStopped):
             self._log.add_message("The job was stopped.")
         if reason:
             raise reason
+        if code < 0 and self._is_stopped():
+            raise JobStopped
         if code < 0:
             name = f" ({signal.Signals(-code).name})" if -code in set(signal.Signals) else ""
             raise Failure(FailureCode.KILLED, f"The function was ended by signal {-code}{name}.")
         return code
 
     def _lay_out_data(self) -> None:
-        arguments, result = self._function_data.arguments(self._job.id), self._function_data.result(self._job.id)
         try:
-            for path in (arguments, result):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            if self._job_folder.arguments.exists():
-                shutil.copyfile(self._job_folder.arguments, arguments)
+            for message in self._function_data.lay_out(self._job_folder, self._job.id):
+                self._log.add_message(message)
         except OSError as error:
             raise Failure(
                 FailureCode.CANNOT_START, f"The folder of the function's data cannot be used: {error}"
@@ -164,23 +200,40 @@ class Supervisor:
 
         try:
             environment = Environment.of(self._data_folder.environments, requirements(self._job.dependencies))
-            if not environment.is_made:
-                self._make(environment)
+            self._prepare(environment)
         except (CannotInstall, ValueError, OSError) as error:
-            lines = (read_log(self._job_folder) or "").splitlines()
-            raise Failure(FailureCode.DEPENDENCIES, str(error), "\n".join(lines[-_EXCERPT_LINES:])) from error
+            lines = "\n".join(last_lines(self._job_folder, _EXCERPT_LINES))
+            raise Failure(FailureCode.DEPENDENCIES, str(error), lines) from error
         return environment
 
-    def _make(self, environment: Environment) -> None:
-        self._data_folder.environments.mkdir(exist_ok=True)
-        self._log.add_message(f"Making an environment with {', '.join(environment.requirements)}, once for all jobs.")
-        while not environment.is_made:
-            with suppress(Busy), locked(environment.lock, timeout=POLL_SECONDS) as lock:
-                if not environment.is_made:
-                    environment.make(lambda command: self._install(command, lock))
+    def _prepare(self, environment: Environment) -> None:
+        """Make the environment if need be, and note that this job uses it."""
+        from .execution.environments import CannotInstall  # as above
+
+        self._data_folder.environments.mkdir(exist_ok=True, mode=0o700)
+        begun = time.monotonic()
+        was_made = environment.is_made
+        if not was_made:
+            requirements = ", ".join(environment.requirements)
+            self._log.add_message(f"Making an environment with {requirements}, once for all jobs.")
+        while not self._is_noted(environment):
             if self._is_stopped():
                 raise JobStopped
-        self._log.add_message("The environment is made.")
+            if time.monotonic() - begun > _ENVIRONMENT_SECONDS:
+                raise CannotInstall("Another job has been making the environment for an hour; try again later.")
+        if not was_made:
+            self._log.add_message("The environment is made.")
+
+    def _is_noted(self, environment: Environment) -> bool:
+        """Make the environment if need be, and note its use; return False if another process has it just now."""
+        with suppress(Busy), locked(environment.lock, timeout=POLL_SECONDS) as lock:
+            # Noted while it is locked, so that it cannot be pruned before.
+            self._job_folder.environment.write_text(environment.path.name)
+            if not environment.is_made:
+                environment.make(lambda command: self._install(command, lock))
+            environment.mark_use()
+            return True
+        return False
 
     def _install(self, command: list[str], lock: int) -> int:
         """Run an installer and return its exit code.
@@ -228,8 +281,7 @@ class Supervisor:
         return JobStopped() if self._is_stopped() else None
 
     def _is_stopped(self) -> bool:
-        job = self._database.job(self._job.id)
-        return job is not None and job.status == JobStatus.STOPPED
+        return self._lifecycle.is_to_be_stopped(self._job.id)
 
     def _answer_calls(self, listener: socket) -> None:
         """Serve the routes that the function calls while it runs."""

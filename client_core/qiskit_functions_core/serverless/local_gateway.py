@@ -33,7 +33,7 @@ import anyio.to_thread
 
 from ..environment import basic_variables, installer_variables
 from ..errors import EmbeddedGatewayError
-from ..local_files import open_regular
+from ..local_files import open_regular, refuse_foreign_folder
 from .gateway_traits import USAGE_LIMIT
 
 logger = logging.getLogger(__name__)
@@ -157,6 +157,7 @@ class LocalGateway:
             os.close(descriptor)
 
     def _find_or_start(self) -> RunningGateway:
+        refuse_foreign_folder(self._folder)  # which would have its own gateway, and see what runs
         running = find_gateway(self._folder)
         if running and running.node != platform.node():
             raise EmbeddedGatewayError(

@@ -76,7 +76,7 @@ async def upload(gateway: Gateway, request: Request) -> Response:
         if not file.content.size or is_program or file.start.startswith(_REFUSED_STARTS):
             raise ApiError(400, "Uploaded file is not a valid type.")
         target = folder / stored_name(file.name)
-        if await blocking(target.is_dir):
+        if target.name in ("arguments", "results") or await blocking(target.is_dir):
             raise ApiError(400, f"'file': {target.name} is a folder of the function's.")
         await blocking(file.content.move, target)
     return Json({"message": target.as_posix()})

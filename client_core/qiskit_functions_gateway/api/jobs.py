@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast
 
@@ -13,13 +12,14 @@ from starlette.routing import Route
 
 from ..storage.database import JobFilter, JobRow
 from ..storage.job_states import JobStatus
-from ..storage.logs import private_lines, public_lines, read_log, without_prefixes
-from ..storage.results import is_json, result_of
+from ..storage.logs import LogView, read_log
+from ..storage.results import is_json, open_result, pieces_of
 from . import request_fields as fields
 from . import serializers as shapes
 from .context import Gateway
 from .functions import check_provider, unknown
 from .job_calls import CALLS, JOB, event_type, find
+from .large_text import json_with_text
 from .request_fields import clean_name
 from .routing import ApiError, Json, blocking, json_of, resource
 
@@ -130,31 +130,34 @@ async def get_job(gateway: Gateway, request: Request) -> Response:
         return Json({**shapes.job(job), **_NOT_FLEETS})
     program = await blocking(gateway.database.program, job.title, job.provider)
     shown = {**shapes.whole_job(job, program), **_NOT_FLEETS}
-    return await json_of(lambda: {**shown, "result": result_of(gateway.data_folder, job)})
+    result = await blocking(open_result, gateway.data_folder, job)
+    if result is None:
+        return Json({**shown, "result": None})
+    return await json_with_text(shown, "result", pieces_of(result))
 
 
 async def get_result(gateway: Gateway, request: Request) -> Response:
-    result = await blocking(result_of, gateway.data_folder, await find(gateway, request))
-    return Response(status_code=204) if result is None else await json_of(lambda: {"result": result})
+    result = await blocking(open_result, gateway.data_folder, await find(gateway, request))
+    return Response(status_code=204) if result is None else await json_with_text({}, "result", pieces_of(result))
 
 
 async def get_logs(gateway: Gateway, request: Request) -> Response:
     job = await find(gateway, request)
-    return await json_of(_log, gateway, job, public_lines if job.provider else without_prefixes)
+    return await _log(gateway, job, "public" if job.provider else "all")
 
 
 async def get_provider_logs(gateway: Gateway, request: Request) -> Response:
     job = await find(gateway, request)
     if not job.provider:
         raise ApiError(403, f"You don't have access to job [{job.id}]")
-    return await json_of(_log, gateway, job, private_lines)
+    return await _log(gateway, job, "private")
 
 
-def _log(gateway: Gateway, job: JobRow, part: Callable[[str], str]) -> dict[str, str]:
-    log = read_log(gateway.data_folder.job(job.id))
+async def _log(gateway: Gateway, job: JobRow, view: LogView) -> Response:
+    log = await blocking(read_log, gateway.data_folder.job(job.id), view)
     if log is None:
-        return {"logs": "No logs yet." if job.status == JobStatus.QUEUED else ""}
-    return {"logs": part(log)}
+        return Json({"logs": "No logs yet." if job.status == JobStatus.QUEUED else ""})
+    return await json_with_text({}, "logs", log)
 
 
 async def stop(gateway: Gateway, request: Request) -> Response:
@@ -186,7 +189,7 @@ async def get_events(gateway: Gateway, request: Request) -> Response:
     name = fields.query(request).optional("type")
     wanted = event_type(name) if name else None
     job = await find(gateway, request)
-    return Json(await blocking(gateway.database.events, job.id, wanted))
+    return await json_of(gateway.database.events, job.id, wanted)
 
 
 async def get_usage(gateway: Gateway, request: Request) -> Response:

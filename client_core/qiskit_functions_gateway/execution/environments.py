@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import site
 import sys
 import sysconfig
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -106,6 +108,11 @@ class Environment:
     @property
     def python(self) -> Path:
         return self.programs / ("python.exe" if sys.platform == "win32" else "python")
+
+    def mark_use(self) -> None:
+        """Note when it was used last, as the time of the marker's change."""
+        with suppress(OSError):
+            os.utime(self.path / _MARKER)
 
     def make(self, run: Run) -> None:
         """Make it, in place of one that is incomplete; the caller holds the lock.

@@ -68,6 +68,12 @@ def of_job(job: JobRow, host: str) -> dict[str, str]:
     }
 
 
+def for_supervisor() -> dict[str, str]:
+    """Return what a supervisor and the installers that it starts need, and no account of this process."""
+    python = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+    return {**basic_variables(), **installer_variables(), **python}
+
+
 def for_installer(data_folder: DataFolder, job: JobRow) -> dict[str, str]:
     """Return what uv and pip need, and nothing more: to build a package is to run its code."""
     return {**basic_variables(), **installer_variables(), **marks(data_folder, job)}

@@ -15,6 +15,7 @@ from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from ..storage.logs import BoundedLog
 from .lifecycle import Failure, FailureCode, JobStopped
+from .prctl import adopt_orphans
 
 if TYPE_CHECKING:
     from .processes import FindProcesses
@@ -47,13 +48,7 @@ def start(
     Raises:
         Failure: it cannot be started.
     """
-    if sys.platform == "linux":
-        # Processes whose parent has ended come to us instead of to init, so that they are found: prctl(2).
-        import ctypes  # only here: the other platforms have no use for it
-
-        pr_set_child_subreaper = 36
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+    adopt_orphans()
     inherited = () if keep_open is None or sys.platform == "win32" else (keep_open,)
     try:
         return subprocess.Popen(  # noqa: S603 - running the user's function is what we are for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 
@@ -31,6 +32,8 @@ class FailureCode(StrEnum):
     CLUSTER = "CLUSTER"
     CLUSTER_GONE = "CLUSTER_GONE"
     LOST = "LOST"
+    DISK_FULL = "DISK_FULL"
+    RESULT_CUT_OFF = "RESULT_CUT_OFF"
 
 
 class JobStopped(Exception):
@@ -104,10 +107,18 @@ class JobLifecycle:
                 shutil.rmtree(self._data_folder.job(job_id).path, ignore_errors=True)
         return job
 
-    def schedule(self, job_id: str) -> bool:
-        """Take the job from the queue, before a process or a cluster gets it."""
+    def schedule(self, job_id: str, *, most_started: int | None = None) -> bool:
+        """Take the job from the queue, before a process or a cluster gets it.
+
+        Args:
+            most_started: leave it there if so many jobs have left the queue and not ended; None is unlimited.
+        """
         return self._database.change_status(
-            job_id, JobStatus.PENDING, after={JobStatus.QUEUED}, context=EventContext.SCHEDULE_JOBS
+            job_id,
+            JobStatus.PENDING,
+            after={JobStatus.QUEUED},
+            context=EventContext.SCHEDULE_JOBS,
+            most_started=most_started,
         )
 
     def put_back(self, job_id: str) -> bool:
@@ -118,9 +129,15 @@ class JobLifecycle:
         """Record that the job's function runs."""
         return self._database.change_status(job_id, JobStatus.RUNNING, after={JobStatus.PENDING})
 
-    def succeed(self, job_id: str, *, seconds: float | None = None) -> bool:
-        """Record that the function has ended without an error, and how many seconds it has used, if given."""
-        return self._end(job_id, JobStatus.SUCCEEDED, None, seconds)
+    def succeed(self, job_id: str, flaw: Failure | None = None, *, seconds: float | None = None) -> bool:
+        """Record that the function has ended without an error, and how many seconds it has used, if given.
+
+        Args:
+            flaw: what is wrong with it, such as a result that was cut off; it becomes an ERROR event.
+        """
+        if flaw:
+            self._say(job_id, flaw)
+        return self._end(job_id, JobStatus.SUCCEEDED, flaw, seconds)
 
     def fail(self, job_id: str, failure: Failure | None = None, *, seconds: float | None = None) -> bool:
         """Record that the job has failed.
@@ -130,16 +147,37 @@ class JobLifecycle:
             seconds: how long the function has run; None leaves the ledger as it is.
         """
         if failure:
-            # It comes first, so that the log is complete as soon as the status says FAILED.
-            with suppress(OSError):
-                append_message(self._data_folder.job(job_id).log, failure.message)
+            self._say(job_id, failure)
         return self._end(job_id, JobStatus.FAILED, failure, seconds)
 
-    def stop(self, job_id: str) -> bool:
-        """Record that the user has stopped the job; its processes are still to be ended."""
-        return self._database.change_status(
-            job_id, JobStatus.STOPPED, after=ACTIVE, origin=EventOrigin.API, context=EventContext.STOP_JOB
+    def stop(self, job_id: str, *, seconds: float | None = None) -> bool:
+        """Record that the user has stopped the job; its processes are still to be ended, unless ``seconds`` is given.
+
+        Args:
+            seconds: how long the function has run; None leaves the ledger as it is.
+        """
+        return self._when_it_can_be(
+            lambda: self._database.change_status(
+                job_id,
+                JobStatus.STOPPED,
+                after=ACTIVE,
+                origin=EventOrigin.API,
+                context=EventContext.STOP_JOB,
+                seconds=seconds,
+            )
         )
+
+    def request_stop(self, job_id: str) -> None:
+        """Have the job stopped though the database cannot be written; it is recorded when it can be."""
+        with self._data_folder.writing():
+            self._data_folder.job(job_id).stop_request.touch()
+
+    def is_to_be_stopped(self, job_id: str) -> bool:
+        """Return whether the user has stopped the job, also if that could not be recorded yet."""
+        if self._data_folder.job(job_id).stop_request.exists():
+            return True
+        job = self._database.job(job_id)
+        return job is not None and job.status == JobStatus.STOPPED
 
     def stopped_by_cluster(self, job_id: str, *, seconds: float | None = None) -> bool:
         """Record that the job was stopped in the cluster, by other means than this gateway."""
@@ -150,10 +188,20 @@ class JobLifecycle:
         if failure:
             message = f"{failure.message}\n{failure.excerpt}".rstrip()
             error = {"code": failure.code, "message": message, "exception": "GatewayError", "args": None}
+        return self._when_it_can_be(
+            lambda: self._database.change_status(job_id, status, after=ACTIVE, error=error, seconds=seconds)
+        )
+
+    def _say(self, job_id: str, failure: Failure) -> None:
+        """Add a line to the job's log, before the status changes, so that the log is complete by then."""
+        with suppress(OSError):
+            append_message(self._data_folder.job(job_id).log, failure.message)
+
+    def _when_it_can_be(self, record: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                return self._database.change_status(job_id, status, after=ACTIVE, error=error, seconds=seconds)
+                return record()
             except EmbeddedGatewayError:
                 if time.monotonic() >= deadline or not self._data_folder.database_file.exists():
                     raise

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -36,6 +37,16 @@ def marked(marks: dict[str, str]) -> list[psutil.Process]:
 def descendants() -> list[psutil.Process]:
     """Return the living descendants of this process."""
     return _living(psutil.Process().children(recursive=True))
+
+
+def supervisors(module: str, folder: Path, job_id: str) -> list[psutil.Process]:
+    """Return the living supervisors of a job; they are known by their command, since they hide their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if {module, str(folder), job_id} <= set(process.cmdline()):
+                found.append(process)
+    return _living(found)
 
 
 def end_processes(find: FindProcesses) -> None:

@@ -6,14 +6,13 @@ import bz2
 import gzip
 import io
 import lzma
-import shutil
 import tarfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from ..storage.data_folder import DataFolder
 from ..storage.database import JobRow
+from ..storage.removal import remove_tree
 from .lifecycle import Failure, FailureCode
 
 MAX_UNPACKED_BYTES = 1024**3
@@ -22,6 +21,10 @@ MAX_MEMBERS = 10_000
 
 _MAX_READ_BYTES = 1024**2
 """The most that is read at once. Contents are copied in small pieces; only a forged header needs more, in memory."""
+
+
+_LONGEST_REASON = 500
+"""How many characters of a name or a reason are shown: a header can hold a megabyte."""
 
 
 class CannotUnpack(Exception):
@@ -34,7 +37,7 @@ def unpack_function(data_folder: DataFolder, job: JobRow, target: Path) -> None:
     Raises:
         Failure: there is no artifact, it cannot be unpacked, or it lacks the entry point.
     """
-    shutil.rmtree(target, ignore_errors=True)
+    remove_tree(target)
     if not job.artifact:
         message = "The function was uploaded without an artifact, so there is nothing to run."
         raise Failure(FailureCode.CANNOT_START, message)
@@ -60,14 +63,18 @@ def unpack(archive: Path, target: Path) -> None:
     try:
         with _opened(archive) as content, tarfile.open(fileobj=content, mode="r:") as members:
             _extract(members, target)
-    except (tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RecursionError) as error:
-        raise CannotUnpack(f"The artifact cannot be unpacked: {error}") from error
+    except CannotUnpack:
+        raise
+    except Exception as error:  # tarfile raises whatever a header leads to: OverflowError, KeyError, zlib.error, …
+        raise CannotUnpack(f"The artifact cannot be unpacked: {str(error)[:_LONGEST_REASON]}") from error
 
 
 def _extract(members: tarfile.TarFile, target: Path) -> None:
     count = size = 0
     links: set[tuple[str, ...]] = set()
     for member in members:
+        if member.size < 0:
+            raise CannotUnpack("The artifact cannot be unpacked: a file in it has a negative size.")
         count, size = count + 1, size + member.size
         if count > MAX_MEMBERS or size > MAX_UNPACKED_BYTES:
             raise _too_much()
@@ -76,7 +83,9 @@ def _extract(members: tarfile.TarFile, target: Path) -> None:
         for name in (member.name, member.linkname if member.islnk() else ""):
             parts = _parts(name)
             if ".." in parts or any(parts[:length] in links for length in range(1, len(parts) + 1)):
-                raise CannotUnpack(f"The artifact cannot be unpacked: {name!r} leads out of it, or through a link.")
+                raise CannotUnpack(
+                    f"The artifact cannot be unpacked: {name[:_LONGEST_REASON]!r} leads out of it, or through a link."
+                )
         if member.issym():
             links.add(_parts(member.name))
         members.extract(member, target, filter="data")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
-from qiskit_functions_core.local_files import atomic_write
+from qiskit_functions_core.local_files import atomic_write, refuse_foreign_folder
 
 from .locks import locked
+
+_LOCK_SECONDS = 10.0
+"""How long the token may take that another process is making, which takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,16 @@ class JobFolder:
     def supervisor_log(self) -> Path:
         return self.path / "supervisor.log"
 
+    @property
+    def environment(self) -> Path:
+        """Names the folder of the environment that the job uses, if it uses one."""
+        return self.path / "environment.txt"
+
+    @property
+    def stop_request(self) -> Path:
+        """An empty file that is there when the job is to be stopped and the database could not be told."""
+        return self.path / "stop"
+
 
 @dataclass(frozen=True)
 class FunctionData:
@@ -61,6 +76,44 @@ class FunctionData:
     def result(self, job_id: str) -> Path:
         """Return the path at which the function saves its result."""
         return self.path / "results" / f"{job_id}.json"
+
+    def lay_out(self, job: JobFolder, job_id: str) -> list[str]:
+        """Make the folders and put the job's arguments there.
+
+        Functions can do there what they like, and must not break later ones: what is in the way of a folder
+        or a file is renamed, and returned as a sentence each.
+
+        Raises:
+            OSError: the data folder cannot be written.
+        """
+        moved = []
+        for path in (self.arguments(job_id), self.result(job_id)):
+            for folder in (self.path, path.parent):
+                if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+                    moved.append(_move_away(folder))
+                folder.mkdir(parents=True, exist_ok=True)
+                if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                    folder.chmod(0o700)
+        # The first version of this project left arguments only there, of jobs that waited.
+        has_arguments = job.arguments.exists()
+        for path in (self.arguments(job_id), self.result(job_id))[0 if has_arguments else 1 :]:
+            if os.path.lexists(path):
+                moved.append(_move_away(path))
+        if has_arguments:
+            shutil.copyfile(job.arguments, self.arguments(job_id))
+        return moved
+
+
+def _move_away(path: Path) -> str:
+    """Rename what is where a folder or a file of ours should be, and say so."""
+    aside = next(
+        candidate
+        for number in count(1)
+        if not os.path.lexists(candidate := path.with_name(f"{path.stem}-{number}{path.suffix}"))
+    )
+    with suppress(FileNotFoundError):  # the supervisor of another job has just done it
+        path.rename(aside)
+    return f"{path.name} was in the way in DATA_PATH; it is called {aside.name} now."
 
 
 @dataclass(frozen=True)
@@ -119,8 +172,9 @@ class DataFolder:
         """Make the folders that are missing.
 
         Raises:
-            EmbeddedGatewayError: the folder cannot be written.
+            EmbeddedGatewayError: the folder cannot be written, or another user may have prepared it.
         """
+        refuse_foreign_folder(self.path)
         try:
             # Only this user may read functions and results, also if the folder itself existed and is open to all.
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -162,7 +216,7 @@ class DataFolder:
         """
         path = self.path / "token"
         try:
-            with locked(self.path / "token.lock"):
+            with locked(self.path / "token.lock", timeout=_LOCK_SECONDS):
                 if not path.exists():
                     with atomic_write(path, mode=0o600) as file:
                         file.write(new_token().encode())

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, Literal
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from .data_folder import new_token
-from .job_states import ACTIVE, EventContext, EventOrigin, EventType, JobStatus
+from .job_states import ACTIVE, STARTED, EventContext, EventOrigin, EventType, JobStatus
 from .locks import locked
 
 _BUSY_SECONDS = 10
@@ -59,6 +59,7 @@ _MIGRATIONS = (
     CREATE UNIQUE INDEX jobs_by_idempotency_key ON jobs (idempotency_key);
     """,
     "ALTER TABLE jobs ADD COLUMN instance TEXT NOT NULL DEFAULT 'local';",
+    "CREATE TABLE pruned (seconds REAL NOT NULL); INSERT INTO pruned VALUES (0.0);",
 )
 """Each brings the schema to its next version; ``user_version`` counts those that were applied."""
 
@@ -121,6 +122,20 @@ class KeyUsedOtherwise(Exception):
 
 
 @dataclass(frozen=True)
+class EndedJob:
+    """A job that has ended.
+
+    Attributes:
+        ended: when, as the database writes times.
+    """
+
+    id: str
+    title: str
+    provider: str
+    ended: str
+
+
+@dataclass(frozen=True)
 class JobFilter:
     """Which jobs to list; None and empty texts exclude nothing."""
 
@@ -139,6 +154,24 @@ _JOBS = f"SELECT {_JOB_COLUMNS} FROM jobs j JOIN programs p ON p.id = j.program_
 
 _IS_ACTIVE = f"status IN ({', '.join(repr(str(status)) for status in sorted(ACTIVE))})"
 _COUNT_ACTIVE = f"SELECT count(*) FROM jobs WHERE {_IS_ACTIVE}"  # noqa: S608 - a constant
+_COUNT_STARTED = (
+    f"SELECT count(*) FROM jobs WHERE status IN ({', '.join(repr(str(status)) for status in sorted(STARTED))})"  # noqa: S608
+    " AND runner = ?"
+)
+
+_ARTIFACTS = (
+    "SELECT artifact FROM programs WHERE artifact IS NOT NULL"  # noqa: S608 - a constant
+    f" UNION SELECT artifact FROM jobs WHERE artifact IS NOT NULL AND {_IS_ACTIVE}"
+)
+
+_EVENT_CHARACTERS = 8192
+"""How long each text of an ERROR event may be: a traceback of a hundred frames. The end of one says most."""
+
+_MOST_EVENTS = 500
+"""How many of the newest ERROR events that a function sends are kept, and as many changes of its sub-status."""
+
+_MOST_EVENT_CHARACTERS = 16 * 1024**2
+"""How much of a job's events is read at once. Older versions stored events of 2.5 MB, as many as a function sent."""
 
 _BOOK = "INSERT OR REPLACE INTO ledger (job_id, seconds) VALUES (?, ?)"
 
@@ -193,7 +226,7 @@ class Database:
             )
         if self._version() < len(_MIGRATIONS):
             # SQLite does not wait for another process that is changing to WAL too.
-            with locked(self._path.with_suffix(".lock")):
+            with locked(self._path.with_suffix(".lock"), timeout=_BUSY_SECONDS):
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._migrate()
 
@@ -376,20 +409,24 @@ class Database:
         context: EventContext = EventContext.UPDATE_JOB_STATUS,
         error: dict[str, object] | None = None,
         seconds: float | None = None,
+        most_started: int | None = None,
     ) -> bool:
         """Change the job's status and record it as an event; return False if its status is not one of ``after``.
 
         Args:
             error: the data of an ERROR event that explains the change, and is recorded only with it.
             seconds: an entry for the ledger, which is made in any case.
+            most_started: change nothing if so many jobs of this runner have left the queue and not ended.
         """
         marks = ", ".join("?" * len(after))
+        limit = f" AND ({_COUNT_STARTED}) < ?" if most_started is not None else ""
+        limit_values = (self._runner, most_started) if limit else ()
         with self._writing() as connection:
             if seconds is not None:
-                connection.execute(_BOOK, (job_id, seconds))
+                connection.execute(_BOOK, (job_id, max(seconds, 0.0)))
             changed = connection.execute(
-                f"UPDATE jobs SET status = ? WHERE id = ? AND status IN ({marks})",  # noqa: S608
-                (status, job_id, *after),
+                f"UPDATE jobs SET status = ? WHERE id = ? AND status IN ({marks}){limit}",  # noqa: S608
+                (status, job_id, *after, *limit_values),
             ).rowcount
             if changed and error:
                 self._add_event(connection, job_id, EventType.ERROR, origin, EventContext.SEND_ERROR, error)
@@ -426,18 +463,25 @@ class Database:
         return int(count)
 
     def add_error(self, job_id: str, data: dict[str, Any]) -> None:
-        """Record an ERROR event that the job's function has sent."""
+        """Record an ERROR event that the job's function has sent; its texts are shortened if they are long."""
+        bounded = {name: _bounded(value) for name, value in data.items()}
         with self._writing() as connection:
-            self._add_event(connection, job_id, EventType.ERROR, EventOrigin.API, EventContext.SEND_ERROR, data)
+            self._add_event(connection, job_id, EventType.ERROR, EventOrigin.API, EventContext.SEND_ERROR, bounded)
 
     def events(self, job_id: str, event_type: EventType | None = None) -> list[dict[str, Any]]:
-        """Return the job's events, of one type or of all, newest first."""
+        """Return the job's events, of one type or of all, newest first; of very large ones not the oldest."""
         query = (
             "SELECT event_type, origin, context, created, data FROM events"
             " WHERE job_id = ? AND event_type = ifnull(?, event_type)"
         )
         with self._reading() as connection:
-            rows = connection.execute(f"{query} ORDER BY seq DESC", (job_id, event_type)).fetchall()
+            rows: list[Any] = []
+            characters = 0
+            for row in connection.execute(f"{query} ORDER BY seq DESC", (job_id, event_type)):
+                characters += len(row[4])
+                if characters > _MOST_EVENT_CHARACTERS and rows:
+                    break
+                rows.append(row)
         names = ("event_type", "origin", "context", "created")
         return [{**dict(zip(names, row, strict=False)), "data": json.loads(row[4])} for row in rows]
 
@@ -464,16 +508,63 @@ class Database:
     def book(self, job_id: str, seconds: float) -> None:
         """Record how many seconds the job has used so far; a later figure replaces an earlier one."""
         with self._writing() as connection:
-            connection.execute(_BOOK, (job_id, seconds))
+            connection.execute(_BOOK, (job_id, max(seconds, 0.0)))
 
     def seconds_used(self, job_id: str | None = None) -> float:
-        """Return the seconds in the ledger, of one job or of all."""
-        query = "SELECT total(seconds) FROM ledger"
+        """Return the seconds in the ledger, of one job or of all, also of those that were pruned."""
+        query = "SELECT total(seconds) FROM ledger WHERE job_id = ifnull(?, job_id)"
+        pruned = "SELECT total(seconds) FROM pruned WHERE ? IS NULL"
         with self._reading() as connection:
-            (seconds,) = (
-                connection.execute(f"{query} WHERE job_id = ?", (job_id,)) if job_id else connection.execute(query)
-            ).fetchone()
+            (seconds,) = connection.execute(f"SELECT ({query}) + ({pruned})", (job_id, job_id)).fetchone()
         return float(seconds)
+
+    # Pruning
+
+    def active_ids(self) -> list[str]:
+        with self._reading() as connection:
+            return [job_id for (job_id,) in connection.execute(f"SELECT id FROM jobs WHERE {_IS_ACTIVE}")]  # noqa: S608
+
+    def ended_jobs(self) -> list[EndedJob]:
+        """Return the jobs that have ended, oldest first."""
+        query = (
+            "SELECT j.id, p.title, p.provider, ifnull((SELECT created FROM events WHERE job_id = j.id AND"  # noqa: S608
+            " event_type = 'STATUS_CHANGE' ORDER BY seq DESC LIMIT 1), j.created)"
+            f" FROM jobs j JOIN programs p ON p.id = j.program_id WHERE NOT {_IS_ACTIVE} ORDER BY j.seq"
+        )
+        with self._reading() as connection:
+            return [EndedJob(*row) for row in connection.execute(query)]
+
+    def forget_job(self, job_id: str) -> bool:
+        """Delete a job with its events, but not the seconds that it has used; return False if it is active."""
+        with self._writing() as connection:
+            if connection.execute(f"SELECT 1 FROM jobs WHERE id = ? AND {_IS_ACTIVE}", (job_id,)).fetchone():  # noqa: S608
+                return False
+            connection.execute(
+                "UPDATE pruned SET seconds = seconds + (SELECT total(seconds) FROM ledger WHERE job_id = ?)", (job_id,)
+            )
+            for table in ("ledger", "runtime_jobs", "events"):
+                connection.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608
+            connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+        return True
+
+    def artifacts_in_use(self) -> set[str]:
+        """Return the names of the artifacts of functions, and of jobs that may still unpack them."""
+        with self._reading() as connection:
+            return {name for (name,) in connection.execute(_ARTIFACTS)}
+
+    def if_unused(self, artifact: str, remove: Callable[[], None]) -> bool:
+        """Call a function if no function and no active job has the artifact; nothing can get it meanwhile."""
+        with self._writing() as connection:
+            if connection.execute(f"SELECT 1 WHERE ? IN ({_ARTIFACTS})", (artifact,)).fetchone():
+                return False
+            remove()
+        return True
+
+    def compact(self) -> None:
+        """Give the room of deleted rows back to the disk, if there is room to do so and nothing else writes."""
+        with self._lock, suppress(sqlite3.Error):
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _add_event(
         self,
@@ -488,10 +579,28 @@ class Database:
             "INSERT INTO events (job_id, event_type, origin, context, created, data) VALUES (?, ?, ?, ?, ?, ?)",
             (job_id, event_type, origin, context, self._now(), json.dumps(data)),
         )
+        if event_type in (EventType.ERROR, EventType.SUB_STATUS_CHANGE) and origin == EventOrigin.API:
+            of_function = "FROM events WHERE job_id = :job AND event_type = :type AND origin = :origin"
+            connection.execute(
+                f"DELETE {of_function} AND seq <="
+                f" (SELECT seq {of_function} ORDER BY seq DESC LIMIT 1 OFFSET {_MOST_EVENTS})",
+                {"job": job_id, "type": event_type, "origin": origin},
+            )
 
     def _now(self) -> str:
         """Return UTC with microseconds, as the gateway writes it; the texts sort as their times do."""
         return self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _bounded(value: Any) -> Any:
+    """Return a value that a function sent, or the beginning and the end of its text if that is long."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    left_out = len(text) - _EVENT_CHARACTERS
+    if left_out <= 0:
+        return value
+    beginning, end = text[: _EVENT_CHARACTERS // 4], text[-3 * _EVENT_CHARACTERS // 4 :]
+    shortened = f"{beginning}\n[{left_out:,} characters were left out]\n{end}"
+    return shortened if isinstance(value, str) else [shortened]
 
 
 def _job(row: Sequence[Any]) -> JobRow:

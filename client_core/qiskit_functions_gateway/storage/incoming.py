@@ -5,20 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import time
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 from .data_folder import DataFolder
-
-_ABANDONED_SECONDS = 24 * 3600.0
-"""No upload takes longer: what is older was left by a gateway that was killed."""
+from .locks import take
 
 
 class IncomingFile:
     """A file in the data folder's ``uploads``. Blocking; every method raises EmbeddedGatewayError if it cannot write.
 
-    It is not written beside its target, which may be a folder that functions list.
+    It is not written beside its target, which may be a folder that functions list. It is locked until it is in its
+    place: one that is not was left by a gateway that was killed.
 
     Attributes:
         size: in bytes, so far.
@@ -32,6 +31,7 @@ class IncomingFile:
         with data_folder.writing():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("xb")
+            take(self._file.fileno())
 
     def write(self, data: bytes) -> None:
         with self._data_folder.writing():
@@ -49,20 +49,14 @@ class IncomingFile:
         with self._data_folder.writing():
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._file.close()
+            if sys.platform == "win32":  # where an open file cannot be renamed
+                self._file.close()
             target.parent.mkdir(parents=True, exist_ok=True)
             self._path.replace(target)
+            self._file.close()
 
     def discard(self) -> None:
         """Remove the file, unless it was moved."""
         with suppress(OSError):
             self._file.close()
         self._path.unlink(missing_ok=True)
-
-
-def discard_abandoned(data_folder: DataFolder) -> None:
-    """Remove files that were being received when their gateway was killed."""
-    with suppress(OSError):
-        for path in data_folder.uploads.iterdir():
-            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                path.unlink()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -15,17 +16,20 @@ from pathlib import Path
 _POLL_SECONDS = 0.01
 
 
-class Busy(Exception):
+class Busy(OSError):
     """Another process held the lock until the timeout."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EWOULDBLOCK, "another process holds the lock", str(path))
 
 
 @contextmanager
-def locked(path: Path, *, timeout: float | None = None) -> Iterator[int]:
+def locked(path: Path, *, timeout: float) -> Iterator[int]:
     """Hold a lock; give its file descriptor, which keeps the lock held in a child that inherits it.
 
     Args:
         path: the lock file, which is created if it is missing.
-        timeout: how many seconds to wait; None waits without a limit.
+        timeout: how many seconds to wait. There is always a limit: the process that holds the lock may be suspended.
 
     Raises:
         Busy: another process held the lock until the timeout.
@@ -33,9 +37,9 @@ def locked(path: Path, *, timeout: float | None = None) -> Iterator[int]:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not _take(descriptor):
-            if deadline is not None and time.monotonic() >= deadline:
+        deadline = time.monotonic() + timeout
+        while not take(descriptor):
+            if time.monotonic() >= deadline:
                 raise Busy(path)
             time.sleep(_POLL_SECONDS)
         yield descriptor
@@ -47,7 +51,8 @@ def locked(path: Path, *, timeout: float | None = None) -> Iterator[int]:
 if sys.platform == "win32":
     import msvcrt
 
-    def _take(descriptor: int) -> bool:
+    def take(descriptor: int) -> bool:
+        """Lock an open file for as long as it is open; return False if another process has locked it."""
         # Windows lets no other process read a byte that is locked, so it is one behind the content.
         os.lseek(descriptor, 1 << 30, os.SEEK_SET)
         try:
@@ -61,7 +66,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _take(descriptor: int) -> bool:
+    def take(descriptor: int) -> bool:
+        """Lock an open file for as long as it is open; return False if another process has locked it."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import shutil
@@ -9,15 +10,24 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from qiskit_functions_core.local_files import atomic_write
+from qiskit_functions_core.local_files import atomic_write, open_regular
 
 if TYPE_CHECKING:
     from .data_folder import JobFolder
 
 _CUT_NOTICE = "[older lines were cut: this log keeps the last {} MB]\n"
 _PUBLIC, _PRIVATE = "[PUBLIC] ", "[PRIVATE] "
+
+_WORK = f"{os.sep}work{os.sep}"
+"""How the path of ``JobFolder.work`` ends."""
+
+_PIECE_BYTES = 65536
+
+LogView = Literal["all", "public", "private"]
+"""Which lines of a log: all of them, those that the user of a provider's function may read, or the others. They come
+without the prefixes that say so."""
 
 _LONGEST_LINE = 65536
 """How many bytes are dropped at most so that a shortened log begins with a whole line."""
@@ -103,35 +113,51 @@ def _copy_end(log: BinaryIO, target: BinaryIO, max_bytes: int) -> None:
     shutil.copyfileobj(log, target)
 
 
-def read_log(folder: JobFolder) -> str | None:
-    """Return a job's log so far, or None if there is none; bytes that are not UTF-8 become replacement characters.
+def read_log(folder: JobFolder, view: LogView) -> Iterator[str] | None:
+    """Yield a job's log so far, in pieces that may end within a line; return None if there is none.
 
-    Tracebacks name the function's files as its author does, without the folder of this machine.
+    Bytes that are not UTF-8 become replacement characters. Tracebacks name the function's files as its author does,
+    without the folder of this machine.
     """
     try:
-        text = folder.log.read_bytes().decode(errors="replace")
-    except FileNotFoundError:
+        return _pieces(open_regular(folder.log), folder, view)
+    except OSError:
         return None
+
+
+def _pieces(file: BinaryIO, folder: JobFolder, view: LogView) -> Iterator[str]:
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    is_start, is_shown = True, True
+    with file:
+        left = os.fstat(file.fileno()).st_size  # it may grow meanwhile
+        # Only a line feed ends a line, as it does for the programs that write logs.
+        while line := file.readline(min(left, _PIECE_BYTES)):
+            left -= len(line)
+            text = decode(line, final=not left)
+            if is_start:
+                is_public = text.startswith(_PUBLIC)
+                is_shown = view == "all" or is_public == (view == "public")
+                text = text.removeprefix(_PUBLIC if view != "private" else "")
+                text = text.removeprefix(_PRIVATE if view != "public" else "")
+            is_start = line.endswith(b"\n")
+            if is_shown:
+                yield _without_folder(text, folder)
+
+
+def last_lines(folder: JobFolder, count: int) -> list[str]:
+    """Return the last lines of a job's log, those of them that are within its last 64 KiB."""
+    try:
+        with open_regular(folder.log) as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - _PIECE_BYTES, 0))
+            text = file.read(_PIECE_BYTES).decode(errors="replace")
+    except OSError:
+        return []
+    return _without_folder(text, folder).splitlines()[-count:]
+
+
+def _without_folder(text: str, folder: JobFolder) -> str:
+    if _WORK not in text:
+        return text
     for work in {folder.work, folder.work.resolve()}:  # Python follows links to where it runs
         text = text.replace(f"{work}{os.sep}.{os.sep}", "").replace(f"{work}{os.sep}", "")
     return text
-
-
-def without_prefixes(log: str) -> str:
-    """Return the whole log, without the prefixes of public and private lines, for the user of their own function."""
-    return "".join(line.removeprefix(_PUBLIC).removeprefix(_PRIVATE) for line in _lines(log))
-
-
-def public_lines(log: str) -> str:
-    """Return the lines that the user of a provider's function may read."""
-    return "".join(line.removeprefix(_PUBLIC) for line in _lines(log) if line.startswith(_PUBLIC))
-
-
-def private_lines(log: str) -> str:
-    """Return the other lines, which the function's provider reads."""
-    return "".join(line.removeprefix(_PRIVATE) for line in _lines(log) if not line.startswith(_PUBLIC))
-
-
-def _lines(log: str) -> Iterator[str]:
-    """Yield the lines with their ends; only a line feed ends one, as it does for the programs that write logs."""
-    return iter(io.StringIO(log, newline="\n"))

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from qiskit_functions_gateway.settings import add_arguments
 
+from .prune import add_arguments as prune_arguments
+
 if TYPE_CHECKING:
     from ..settings import Settings
 
@@ -34,6 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .backup import main as backup
 
         return backup(options["file"], options["home"])
+    if command == "prune":
+        from .prune import main as prune
+
+        return prune(
+            options["home"],
+            older_than=options["older_than"],
+            max_size=options["max_size"],
+            dry_run=options["dry_run"],
+        )
     return _serve(options)
 
 
@@ -79,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     backup = commands.add_parser("backup", help="copy this machine's functions, jobs and files to one file")
     backup.add_argument("file", type=Path, help="the tar archive to write; unpacked, it is a data folder")
     backup.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
+    prune = commands.add_parser("prune", help="show what this machine's gateway keeps, and remove what is old")
+    prune_arguments(prune)
     return parser
 
 

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qiskit_functions_gateway.api.files import stored_name
-from qiskit_functions_gateway.storage.incoming import discard_abandoned
+from qiskit_functions_gateway.storage.incoming import IncomingFile
+from qiskit_functions_gateway.storage.pruning import sweep
 from support.raw_http import BOUNDARY, Answer, multipart
 from support.serving import eventually
 from support.still_gateway import TOKEN, StillGateway, still_gateway
@@ -147,16 +148,18 @@ async def test_an_upload_that_breaks_off_leaves_the_old_file_and_no_trace(gatewa
     assert download(gateway, "whole.txt").content == b"old"
 
 
-def test_what_a_killed_gateway_left_of_an_upload_is_removed_after_a_day(gateway: StillGateway) -> None:
+def test_what_a_killed_gateway_left_of_an_upload_is_removed_whatever_the_clock_says(gateway: StillGateway) -> None:
     upload(gateway, "x.txt")
     home = gateway.gateway.data_folder
-    fresh, old = (home.path / "uploads" / name for name in ("fresh", "old"))
-    for path in (fresh, old):
-        path.touch()
-    os.utime(old, (0, 0))
-    discard_abandoned(home)
-    assert (fresh.exists(), old.exists()) == (True, False)
-    fresh.unlink()
+    received = IncomingFile(home)
+    (home.uploads / "left").touch()
+    for path in home.uploads.iterdir():
+        os.utime(path, (0, 0))
+    sweep(home, gateway.gateway.database, ())
+    (path,) = home.uploads.iterdir()
+    assert path.name != "left"
+    received.move(home.path / "moved")
+    assert (home.path / "moved").exists()
 
 
 @pytest.mark.parametrize("cut", [3, 30, 200])

@@ -140,6 +140,36 @@ def test_a_cut_archive_is_refused(tmp_path: Path) -> None:
         unpack(path, tmp_path / "target")
 
 
+HOSTILE_HEADERS = {
+    "a time beyond all numbers": {"mtime": "1e400"},
+    "a time that is not one": {"mtime": "nan"},
+    "a size below zero": {"size": "-1"},
+    "a sparse map of nonsense": {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,9" * 999},
+    "a sparse size beyond the bound": {"GNU.sparse.size": "9" * 30},
+    "a name that no file can have": {"path": "x" * 5000},
+    "a name with a NUL": {"path": "a\0b"},
+    "a link to nothing": {"linkpath": "y" * 100_000},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_HEADERS)
+async def test_a_hostile_header_fails_the_job_or_does_nothing_and_kills_no_supervisor(home: Path, name: str) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for info, data in [member("main.py", b"pass"), member("data", b"x" * 10)]:
+            if info.name == "data":
+                info.pax_headers = dict(HOSTILE_HEADERS[name])
+            if "linkpath" in info.pax_headers:
+                info.type = tarfile.LNKTYPE
+            tar.addfile(info, io.BytesIO(data))
+    async with user_of(home) as user:
+        await user.upload_archive("hostile", content.getvalue())
+        job = await user.run("hostile")
+        if await user.ended(job) == "FAILED":
+            assert await user.errors(job) == ["CANNOT_START"]
+            assert len(await user.log(job)) < 2000
+
+
 async def test_a_job_with_such_an_archive_fails_and_says_why(home: Path) -> None:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:

@@ -215,5 +215,5 @@ def _environment_is_being_made(home: Path) -> Iterator[None]:
     """By somebody else, and it takes its time."""
     environment = Environment.of(DataFolder(home).environments, ("packaging",))
     environment.path.parent.mkdir(exist_ok=True)
-    with locked(environment.lock):
+    with locked(environment.lock, timeout=10):
         yield

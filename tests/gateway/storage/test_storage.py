@@ -17,10 +17,10 @@ import pytest
 from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_gateway.server import GatewayServer
 from qiskit_functions_gateway.storage.backup import backup
-from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.data_folder import DataFolder, JobFolder
 from qiskit_functions_gateway.storage.database import Database, JobFilter
 from qiskit_functions_gateway.storage.job_states import JobStatus
-from qiskit_functions_gateway.storage.logs import BoundedLog, private_lines, public_lines, without_prefixes
+from qiskit_functions_gateway.storage.logs import BoundedLog, LogView, last_lines, read_log
 from support.gateways import SAVE, WAIT, Gate, archive, gateway_process, processes_about, speaking, user_of
 
 VERSION_1 = Path(__file__).with_name("data") / "version-1.sql"
@@ -228,11 +228,25 @@ def test_a_log_on_a_full_disk_loses_lines_and_raises_nothing(tmp_path: Path) -> 
     log.write(b"too late\n")
 
 
-def test_only_line_feeds_end_lines_of_a_log() -> None:
-    log = "[PUBLIC] a\x0c[PUBLIC] b\r\n[PRIVATE] c\u2028d\nbare"
-    assert without_prefixes(log) == "a\x0c[PUBLIC] b\r\nc\u2028d\nbare"
-    assert public_lines(log) == "a\x0c[PUBLIC] b\r\n"
-    assert private_lines(log) == "c\u2028d\nbare"
+def test_only_line_feeds_end_lines_of_a_log(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path)
+    folder.log.write_bytes("[PUBLIC] a\x0c[PUBLIC] b\r\n[PRIVATE] c\u2028d\nbare".encode())
+    assert shown(folder, "all") == "a\x0c[PUBLIC] b\r\nc\u2028d\nbare"
+    assert shown(folder, "public") == "a\x0c[PUBLIC] b\r\n"
+    assert shown(folder, "private") == "c\u2028d\nbare"
+
+
+def test_a_line_of_any_length_is_shown_or_left_out_as_a_whole(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path)
+    public, private = f"é{'x' * 200_000}é", f"{'y' * 200_000}[PUBLIC] z"
+    folder.log.write_text(f"[PUBLIC] {public}\n[PRIVATE] {private}\n", encoding="utf-8")
+    assert shown(folder, "public") == f"{public}\n"
+    assert shown(folder, "private") == f"{private}\n"
+    assert last_lines(folder, 1) == [f"{private}"[-65535:]]
+
+
+def shown(folder: JobFolder, view: LogView) -> str:
+    return "".join(read_log(folder, view) or ())
 
 
 def test_what_is_kept_is_nobody_elses_to_read_also_in_a_folder_that_is_open_to_all(tmp_path: Path) -> None:

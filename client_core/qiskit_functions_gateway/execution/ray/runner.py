@@ -189,7 +189,7 @@ class RayRunner:
             self._queue_again(job, submission)
             return
         is_logged = self._mirror(api, job, submission)
-        keep_result(self._data_folder, job, only_if_json=report.status != JobStatus.SUCCEEDED)
+        keep_result(self._data_folder, job, only_if_whole=report.status != JobStatus.SUCCEEDED)
         seconds = None
         if job.status == JobStatus.RUNNING:
             seconds = min(self._running_seconds(job), report.seconds)

@@ -1,0 +1,82 @@
+"""A data folder that another user could have prepared is refused."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from qiskit_functions_core import Account, FunctionsClient
+from qiskit_functions_core.errors import EmbeddedGatewayError
+from qiskit_functions_gateway.server import GatewayServer
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders of users are private there")
+
+ANOTHER = 65534
+
+is_root = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give files away")
+
+
+def planted_link(name: str) -> Callable[[Path], None]:
+    def plant(home: Path) -> None:
+        (home.parent / "elsewhere").touch()
+        (home / name).symlink_to(home.parent / "elsewhere")
+
+    return plant
+
+
+def of_another(name: str) -> Callable[[Path], None]:
+    def plant(home: Path) -> None:
+        (home / name).write_text("planted")
+        os.chown(home / name, ANOTHER, ANOTHER)
+
+    return plant
+
+
+def open_token(home: Path) -> None:
+    (home / "token").write_text("planted")
+    (home / "token").chmod(0o666)
+
+
+REFUSED = {
+    "writable by all": (lambda home: home.chmod(0o777), "other users can write in it"),
+    "writable by a group": (lambda home: home.chmod(0o770), "other users can write in it"),
+    "a token that is a link": (planted_link("token"), "token in it is a link"),
+    "a database that is a link": (planted_link("gateway.db"), "gateway.db in it is a link"),
+    "artifacts that are a link": (planted_link("artifacts"), "artifacts in it is a link"),
+    "a token that all can write": (open_token, "other users can write token in it"),
+}
+
+GIVEN_AWAY = {
+    "another's": (lambda home: os.chown(home, ANOTHER, ANOTHER), "it belongs to another user"),
+    "another's token": (of_another("token"), "token in it belongs to another user"),
+    "another's database": (of_another("gateway.db"), "gateway.db in it belongs to another user"),
+    "another's gateway.json": (of_another("gateway.json"), "gateway.json in it belongs to another user"),
+}
+
+
+@pytest.mark.parametrize("how", [*REFUSED, *(pytest.param(name, marks=is_root) for name in GIVEN_AWAY)])
+async def test_it_is_refused_by_the_gateway_and_by_clients(tmp_path: Path, how: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    plant, reason = (REFUSED | GIVEN_AWAY)[how]
+    plant(home)
+    before = sorted(path.name for path in home.iterdir())
+    expected = f"the data folder {home} cannot be used: {reason}"
+    with pytest.raises(EmbeddedGatewayError, match=expected), GatewayServer(home):
+        pass
+    with pytest.raises(EmbeddedGatewayError, match=expected):
+        async with FunctionsClient(Account.local(), home=home):
+            pass
+    assert sorted(path.name for path in home.iterdir()) == before
+
+
+def test_a_folder_behind_a_link_of_the_users_own_is_used(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir(mode=0o700)
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    DataFolder(tmp_path / "home").prepare()
+    assert (tmp_path / "disk" / "gateway.db").exists()
