@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import LiteralError
+from ..errors import InputError, LiteralError
 from .decoding import Decoder
 from .limits import Limits
 from .literals.context import LiteralContext
@@ -29,7 +29,7 @@ def encode_arguments(arguments: dict[str, Any], *, allowed_folders: Sequence[Pat
 
     Raises:
         LiteralError: a literal, or a value that is already encoded, cannot be read; it says where.
-        InputError: an object that functions could not decode.
+        InputError: an object that functions could not decode, or a key that JSON lacks.
     """
     context = LiteralContext(_LIMITS, folders=tuple(allowed_folders))
     resolved = _resolve(arguments, context, 0)
@@ -60,7 +60,14 @@ def _resolve(value: Any, context: LiteralContext, depth: int) -> Any:
         ]
     if "__type__" in value:
         return _checked(value, context)
-    # Python users may have other keys than text, which JSON turns into text.
+    # Python users may have other keys than text; numbers, truth values and None JSON turns into text.
+    for key in value:
+        if not isinstance(key, str | int | float | None):
+            raise InputError(
+                f"A key of the object at {context.pointer or 'the top of the arguments'} is a {type(key).__name__}, "
+                f"{str(key)[:100]!r}: JSON has only text as keys.",
+                next_step="Use text as keys, such as a parameter's name, or give a list of [key, value] pairs.",
+            )
     if any(str(key).startswith("$") for key in value):
         # Imports Qiskit, which plain arguments do not need.
         from .literals.tags import read

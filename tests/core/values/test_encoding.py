@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
 from qiskit.primitives.containers import BitArray
 from qiskit.quantum_info import SparseObservable, SparsePauliOp
 from qiskit_ibm_runtime import QiskitRuntimeService
@@ -118,3 +119,11 @@ def test_arguments_that_nest_without_end_are_refused() -> None:
     endless.append(endless)
     with pytest.raises(LiteralError, match="nested deeper"):
         encode_arguments({"x": endless})
+
+
+@pytest.mark.parametrize("key", [("n0", "n1"), Parameter("t"), b"a", np.int64(3)])
+def test_keys_that_json_lacks_are_told_by_their_place(key: Any) -> None:
+    with pytest.raises(InputError, match="A key of the object at /graph/0 is a ") as caught:
+        encode_arguments({"graph": [{key: 1}]})
+    assert "text" in caught.value.next_step
+    assert json.loads(encode_arguments({"x": {1: "a", None: "b"}}))["x"]

@@ -99,6 +99,30 @@ def test_parameter_values_by_name_become_bindings() -> None:
     np.testing.assert_array_equal(bindings.as_array(["phi", "theta"]), [[0.3, 0.1], [0.4, 0.2]])
 
 
+@pytest.mark.parametrize(
+    ("values", "array"),
+    [
+        ({"linspace": [0, 3, 4]}, [[0], [1], [2], [3]]),
+        ({"arange": [0, 1, 0.25]}, [[0], [0.25], [0.5], [0.75]]),
+    ],
+)
+def test_ranges_are_spaced_as_numpy_does(values: Any, array: Any) -> None:
+    bindings = sent({"$parameter_values": {"theta": values}})
+    np.testing.assert_allclose(bindings.as_array(["theta"]), array)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"linspace": [[0, 5], [2, 5], 3]}, [{"linspace": [0, 2, 3]}, 5], [{"arange": [0, 3, 1]}, {"linspace": [5, 5, 3]}]],
+)
+def test_ranges_sweep_a_vector_with_its_elements_last(values: Any) -> None:
+    text = (
+        'OPENQASM 3.0; include "stdgates.inc"; input float _v_0_; input float _v_1_; qubit q; rx(_v_0_) q; rz(_v_1_) q;'
+    )
+    pub = sent([{"$circuit": text}, {"$parameter_values": {"v": values}}])
+    np.testing.assert_allclose(pub[1].as_array(["v[0]", "v[1]"]), [[0, 5], [1, 5], [2, 5]])
+
+
 def test_parameter_values_in_lists_become_floats() -> None:
     np.testing.assert_array_equal(sent({"$parameter_values": [[1, 2]]}), np.array([[1.0, 2.0]]), strict=True)
 
@@ -157,12 +181,12 @@ def test_the_gates_of_the_library_need_no_include() -> None:
     ("literal", "pointer", "message"),
     [
         ({"$observable": {"ZZ": 1, "X": 2}}, "/$observable/X", "has 1 letters, the first label has 2"),
-        ({"$observable": {"ZA": 1}}, "/$observable/ZA", "letter 'A'"),
-        ({"$observable": {"ZZ": "1"}}, "/$observable/ZZ", "not text"),
+        ({"$observable": {"ZA": 1}}, "/$observable/ZA", "'ZA' is not a Pauli label"),
+        ({"$observable": {"ZZ": "x"}}, "/$observable/ZZ", "'x' is not a number"),
         ({"$observable": {"ZZ": True}}, "/$observable/ZZ", "not a truth value"),
         ({"$observable": {}}, "/$observable", "no terms"),
         ({"$observable": 3}, "/$observable", "not a number"),
-        ({"$observable": [["ZZ", 1.0], ["ZZ", [0, 1], 1]]}, "/$observable", "do not mix"),
+        ({"$observable": [["ZZ", 1.0], ["ZZ", [0, 1], 1]]}, "/$observable/0", "do not mix"),
         ({"$observable": [["ZZ", [0, 1], 1]]}, "/$observable", "need the option num_qubits"),
         ({"$observable": [["ZZ", [0, 9], 1]], "num_qubits": 3}, "/$observable/0", "qubit 9 is not one of 0 to 2"),
         ({"$observable": [["ZZ", [1, 1], 1]], "num_qubits": 3}, "/$observable/0", "twice"),
@@ -180,6 +204,15 @@ def test_the_gates_of_the_library_need_no_include() -> None:
         ({"$complex": [1]}, "/$complex", "[real part, imaginary part]"),
         ({"$datetime": "tomorrow"}, "/$datetime", "ISO 8601"),
         ({"$parameter_values": {"a": ["x"]}}, "/$parameter_values/a/0", "not text"),
+        ({"$parameter_values": {"a": {"linspace": [0, 3]}}}, "/$parameter_values/a", "[first, last, points]"),
+        ({"$parameter_values": {"a": {"linspace": [0, 3, 0]}}}, "/$parameter_values/a/linspace", "points above 0"),
+        ({"$parameter_values": {"a": {"arange": [0, 1, 1e-9]}}}, "/$parameter_values/a/arange", "at most 1,000,000"),
+        ({"$parameter_values": {"a": {"arange": [1, 0, 1]}}}, "/$parameter_values/a", "no values"),
+        (
+            {"$parameter_values": {"v": [{"linspace": [0, 1, 3]}, {"linspace": [0, 1, 4]}]}},
+            "/$parameter_values/v",
+            "3, 4 values",
+        ),
         ({"$parameter_values": {"a": [1, 2], "b": [1, 2, 3]}}, "/$parameter_values", "shape"),
         ({"$circuit": BELL_3, "$array": []}, "", "two literals"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,7 @@ def array(value: Any, options: Options, context: LiteralContext) -> NDArray[Any]
     if dtype is not None and dtype not in _DTYPES:
         context.fail(f"{dtype!r} is not a dtype for $array; these are: {', '.join(_DTYPES)}.")
     numbers = _elements(value, context)
-    if (size := math.prod(_shape(numbers, context))) > context.limits.max_literal_elements:
-        context.fail(
-            f"{size:,} elements; a literal has at most {context.limits.max_literal_elements:,}.",
-            'Save the array as .npy and write {"$file": "array.npy"}.',
-        )
+    _check_size(math.prod(_shape(numbers, context)), context)
     made = np.array(numbers)
     if made.size and (made.dtype == object or _rank(made.dtype) > _rank(np.dtype(dtype or made.dtype))):
         context.fail(f"the numbers do not fit dtype {dtype or 'int64'}.")
@@ -87,10 +84,68 @@ def _shape(value: Any, context: LiteralContext) -> tuple[int, ...]:
 
 
 def parameter_values(value: Any, options: Options, context: LiteralContext) -> Any:
-    """Return the values of a mapping from parameter names, an array of floats for lists."""
+    """Return the values of a mapping from parameter names, an array of floats for lists.
+
+    The values of a name are a number, a list, ``{"linspace": [first, last, points]}`` or ``{"arange": [first, end,
+    step]}`` as in NumPy. In the list of a vector each element may be such a range.
+    """
     if isinstance(value, list):
-        return array(value, {"dtype": "float64"}, context)
+        return _sweep(value, context)
     if not isinstance(value, dict):
         context.fail(f"parameter values are an object or a list, not {kind_of(value)}.")
-    bindings = {name: array(item, {"dtype": "float64"}, context.child(name)) for name, item in value.items()}
+    bindings = {name: _sweep(item, context.child(name)) for name, item in value.items()}
     return NamedValues(bindings, options.get("shape"), context)
+
+
+def _sweep(value: Any, context: LiteralContext) -> NDArray[Any]:
+    """Return the values of one parameter or vector as an array of floats, with the elements of a vector last."""
+    if isinstance(value, dict) and value.keys() & _RANGES.keys():
+        return _range(value, context)
+    if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
+        return array(value, {"dtype": "float64"}, context)
+    columns = [_sweep(item, context.child(index)) for index, item in enumerate(value)]
+    if len({column.size for column in columns if column.ndim} | {1}) > 2:  # noqa: PLR2004 - 1, and one length
+        lengths = ", ".join(str(column.size) for column in columns)
+        context.fail(
+            f"the elements of a vector have {lengths} values.", "Give each element a number, or as many values."
+        )
+    return np.stack(np.broadcast_arrays(*columns), axis=-1)
+
+
+def _linspace(first: Any, last: Any, points: Any, context: LiteralContext) -> NDArray[Any]:
+    start, end = (array(value, {"dtype": "float64"}, context) for value in (first, last))
+    if type(points) is not int or points < 1 or start.shape != end.shape:
+        context.fail(
+            "linspace is [first, last, points], with two numbers, or two lists for a vector, and points above 0."
+        )
+    _check_size(points * start.size, context)
+    return np.linspace(start, end, points)
+
+
+def _arange(first: Any, end: Any, step: Any, context: LiteralContext) -> NDArray[Any]:
+    if any(type(part) not in (int, float) or not math.isfinite(part) for part in (first, end, step)) or not step:
+        context.fail("arange is [first, end, step], three numbers of which the step is not 0.")
+    _check_size((end - first) / step, context)
+    return np.arange(first, end, step, dtype="float64")
+
+
+_RANGES: dict[str, Callable[[Any, Any, Any, LiteralContext], NDArray[Any]]] = {"linspace": _linspace, "arange": _arange}
+
+
+def _range(value: dict[str, Any], context: LiteralContext) -> NDArray[Any]:
+    (name, parts), *others = value.items()
+    if others or name not in _RANGES or not isinstance(parts, list) or len(parts) != 3:  # noqa: PLR2004
+        context.fail('a range is {"linspace": [first, last, points]} or {"arange": [first, end, step]}.')
+    first, last, third = parts
+    made = _RANGES[name](first, last, third, context.child(name))
+    if not made.size:
+        context.fail(f"{name} {parts} has no values.")
+    return made
+
+
+def _check_size(size: float, context: LiteralContext) -> None:
+    if size > context.limits.max_literal_elements:
+        context.fail(
+            f"{size:,.0f} elements; a literal has at most {context.limits.max_literal_elements:,}.",
+            'Save the array as .npy and write {"$file": "array.npy"}.',
+        )

@@ -80,13 +80,17 @@ LITERALS: dict[str, Literal] = {
     ),
     "$observable": Literal(
         observable,
-        '{"$observable": {"ZZ": 1.0, "XI": 0.5}} or {"$observable": [["ZZ", [0, 3], 1.0]], "num_qubits": 5}',
+        '{"$observable": {"ZZ": 1.0, "XI": 0.5}} (the last letter is qubit 0), {"$observable": "1.0*ZZ + 0.5*XI"}, '
+        '{"$observable": {"Z0 Z3": 1.0}, "num_qubits": 5} or {"$observable": [["ZZ", [0, 3], 1.0]], "num_qubits": 5}',
         ("num_qubits",),
     ),
     "$array": Literal(array, '{"$array": [[1.0, 2.0], [3.0, 4.0]], "dtype": "float64"}', ("dtype",)),
     "$complex": Literal(complex_number, '{"$complex": [0.5, -1.0]}'),
     "$parameter_values": Literal(
-        parameter_values, '{"$parameter_values": {"theta": [0.1, 0.2], "phi": [0.3, 0.4]}}', ("shape",)
+        parameter_values,
+        '{"$parameter_values": {"theta": [0.1, 0.2], "phi": [0.3, 0.4]}} '
+        'or {"$parameter_values": {"theta": {"linspace": [0, 3.14159, 11]}}}',
+        ("shape",),
     ),
     "$pauli_lindblad": Literal(
         pauli_lindblad, '{"$pauli_lindblad": [["ZX", [0, 1], 0.01]], "num_qubits": 2}', ("num_qubits",)

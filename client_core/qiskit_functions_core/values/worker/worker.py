@@ -95,7 +95,7 @@ class Worker:
 
         Raises:
             LiteralError: a literal or an encoded value cannot be read.
-            InputError: there is an object that functions could not decode.
+            InputError: there is an object that functions could not decode, or a key that JSON lacks.
             ValueTooCostly: encoding takes too much.
         """
         kind = await run_in_thread(partial(_kind_of_arguments, arguments))
@@ -284,6 +284,8 @@ def _kind_of_arguments(arguments: Mapping[str, Any]) -> Literal["json", "literal
         if isinstance(value, Mapping):
             if "__type__" in value or any(str(key).startswith("$") for key in value):
                 kind = "literals"
+            if not all(isinstance(key, str | int | float | None) for key in value):
+                return "objects"
             held: Any = value.values()
         elif isinstance(value, list | tuple):
             held = value
