@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 
     from ..drawing.themes import Colors
 
-# QPY before version 13 carries symbolic expressions as pickles or as text for a parser: code can hide there
-# (CVE-2025-2000). Qiskit 1.3 and later write 13 and above.
-_MIN_QPY_VERSION = 13
-# Preface, version of QPY and of Qiskit, number of circuits, encoding of symbols, what it holds ("q": circuits).
-_QPY_HEADER = Struct("!6sBBBBQcc")
+# Qiskit 0.25 wrote version 9, which Qiskit 2 still reads.
+_MIN_QPY_VERSION = 9
+# Preface, version of QPY and of Qiskit, number of circuits.
+_QPY_HEADER = Struct("!6sBBBBQ")
+# The first version whose header tells how symbolic expressions are encoded ("p": as text of SymPy, "e": by symengine).
+_FIRST_WITH_ENCODING = 10
+# Symengine expressions of versions below 13 are pickles in effect: code can hide there (CVE-2025-2000). SymPy's text
+# can be read since Qiskit parses it by an allow-list (qiskit.qpy.binary_io.parse_sympy_repr), and never evaluates it.
+_FIRST_WITHOUT_SYMENGINE = 13
 # Length of the name, and UUID, before the name: PARAMETER in the documentation of QPY.
 _PARAMETER_HEADER = Struct("!H16s")
 
@@ -46,17 +50,26 @@ _STANDARD = frozenset(gate.base_class for gate in get_standard_gate_name_mapping
 
 
 def load_qpy(data: bytes) -> list[QuantumCircuit]:
-    """Return the circuits of QPY of version 13 or later.
+    """Return the circuits of QPY of version 9 (Qiskit 0.25) or later.
 
     Raises:
-        ValueError: it is not such QPY. Qiskit raises further errors for broken circuits.
+        ValueError: it is not such QPY, or it carries what only symengine could unpack. Qiskit raises further errors
+            for broken circuits.
     """
-    if data[:6] != b"QISKIT" or len(data) < _QPY_HEADER.size:
+    if data[:6] != b"QISKIT" or len(data) < _QPY_HEADER.size + 2:
         raise ValueError("not QPY")
-    _, version, *_, kind = _QPY_HEADER.unpack_from(data)
+    _, version, *_ = _QPY_HEADER.unpack_from(data)
     if not _MIN_QPY_VERSION <= version <= qpy.QPY_VERSION:
         raise ValueError(f"QPY version {version}; {_MIN_QPY_VERSION} to {qpy.QPY_VERSION} can be read here")
-    if kind != b"q":
+    has_encoding = version >= _FIRST_WITH_ENCODING
+    encoding = data[_QPY_HEADER.size :][:1] if has_encoding else b"p"
+    if encoding == b"e" and version < _FIRST_WITHOUT_SYMENGINE:
+        raise ValueError(
+            f"QPY version {version} with expressions encoded by symengine, which can run code when they are unpacked; "
+            "load and save it with Qiskit 1.3 or later"
+        )
+    # What it holds ("q": circuits) follows.
+    if data[_QPY_HEADER.size + has_encoding :][:1] != b"q":
         raise ValueError("QPY that does not hold circuits")
     circuits: list[QuantumCircuit] = qpy.load(io.BytesIO(data))
     return circuits
