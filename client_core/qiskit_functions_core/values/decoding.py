@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .families.containers import Opaque
+from .families.containers import NotWholeJSON, Opaque
 from .families.registry import REGISTRY
 from .families.unpacking import Unpacker
 from .limits import Limits
@@ -23,6 +23,8 @@ _NOISE_LEARNER = (
     "qiskit_ibm_runtime.results.noise_learner",
 )
 _MAX_NAME = 100
+# JSON may break off inside one of its words, of which "false" is the longest.
+_LONGEST_WORD = 5
 # Keys and items looked at to say how large the refused values of a text are.
 _MAX_SIZED = 500_000
 
@@ -63,8 +65,8 @@ class Decoder:
         self._unpacker.spend(len(text))
         try:
             tree = _load(text)
-        except json.JSONDecodeError:
-            return text
+        except json.JSONDecodeError as error:
+            return _not_json(text, error)
         except RecursionError:
             return self._refuse("JSON", len(text), "nested too deeply")
         return self.value(tree)
@@ -129,6 +131,18 @@ def _type_name(tree: dict[str, Any]) -> str:
     if kind == "_json" and module in _NOISE_LEARNER:
         return f"noise_learner.{class_name}"
     return f"{module}.{class_name}"
+
+
+def _not_json(text: str, error: json.JSONDecodeError) -> str:
+    """Return the text; one that begins as an object, list or text of JSON and breaks off says so."""
+    breaks_off = error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip()) - _LONGEST_WORD
+    if text.lstrip()[:1] in tuple('{["') and breaks_off:
+        return NotWholeJSON(
+            text,
+            f"This begins as JSON and breaks off after {len(text):,} characters, so a part is lost: a full disk, or a "
+            "function that was stopped while it saved. Run the function again if the rest is needed.",
+        )
+    return text
 
 
 def _load(text: str) -> Any:

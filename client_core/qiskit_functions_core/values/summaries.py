@@ -19,7 +19,7 @@ _MAX_COUNTED = 10_000
 _CHARACTERS_A_ROW = 50
 _POINTERS_SHOWN = 10
 _LONGEST_POINTER = 200
-_NOTE = "Shortened: ask for a pointer, with offset and limit, to see what was left out."
+_BIT_ORDER = "Outcomes are sorted by count. Bit 0 of a register is the rightmost."
 
 
 def summarize(value: Any, pointer: str, window: RowWindow, budget: int) -> Summary:
@@ -30,7 +30,7 @@ def summarize(value: Any, pointer: str, window: RowWindow, budget: int) -> Summa
     walk = _walk(value, pointer, window)
     parts = [describe(part, at, its_window) for at, part, its_window in islice(walk, _MAX_PARTS)]
     left = [at for at, _, _ in islice(walk, _MAX_COUNTED)]
-    return _fit(parts, left, max(budget, 2_000))
+    return _fit(parts, left, max(budget, 2_000), window)
 
 
 def _walk(value: Any, pointer: str, window: RowWindow = BEGINNING) -> Iterator[tuple[str, Any, RowWindow]]:
@@ -45,7 +45,8 @@ def _walk(value: Any, pointer: str, window: RowWindow = BEGINNING) -> Iterator[t
         at = pointer
         for token in tokens:
             at = json_pointer.join(at, token)
-        yield from _walk(part, at)
+        below = REGISTRY.support_for(part)
+        yield from _walk(part, at, BEGINNING if below and below.rows_are_characters else window.below())
 
 
 def describe(value: Any, pointer: str, window: RowWindow) -> ValueSummary:
@@ -62,38 +63,73 @@ def describe(value: Any, pointer: str, window: RowWindow) -> ValueSummary:
         return Opaques().describe(Opaque(support.cls.__name__, 0, reason), pointer, window)
 
 
-def _fit(parts: list[ValueSummary], left: list[str], budget: int) -> Summary:
+def _fit(parts: list[ValueSummary], left: list[str], budget: int, window: RowWindow) -> Summary:
     """Fewer rows in each part first, then fewer parts, then the bare facts of the first."""
     rows = max(map(_rows, parts))
-    summary = _summary(parts, left)
+    summary = _summary(parts, left, window)
     while _length(summary) > budget and rows > 1:
         rows //= 2
         parts = [_shorten(part, rows) for part in parts]
-        summary = _summary(parts, left)
+        summary = _summary(parts, left, window)
     while _length(summary) > budget and len(parts) > 1:
         keep = max(len(parts) * 3 // 4, 1)
         left = [*(part.pointer for part in parts[keep:]), *left]
         parts = parts[:keep]
-        summary = _summary(parts, left)
+        summary = _summary(parts, left, window)
     while _length(summary) > budget and len(parts[0].registers or ()) > 1:
         parts[0], dropped = _fewer_registers(parts[0])
         left = [*dropped, *left]
-        summary = _summary(parts, left)
+        summary = _summary(parts, left, window)
     return summary if _length(summary) <= budget else _bare(parts[0], len(left))
 
 
-def _summary(parts: list[ValueSummary], left: list[str]) -> Summary:
+def _summary(parts: list[ValueSummary], left: list[str], window: RowWindow) -> Summary:
     first = parts[0]
-    cut = bool(left) or any(part.omitted or _cut(part) for part in parts)
+    note = _note(parts, left, window)
+    bits = [counts.num_bits for part in parts for counts in _counts(part)]
     return Summary(
         kind=first.kind,
         pointer=first.pointer,
         parts=parts,
         omitted_parts=len(left) or None,
         omitted_pointers=[at for at in left[:_POINTERS_SHOWN] if len(json.dumps(at)) <= _LONGEST_POINTER] or None,
-        note=_NOTE if cut else None,
-        truncated=cut or None,
+        note=note,
+        truncated=True if note else None,
+        bit_order=_BIT_ORDER if max(bits, default=0) > 1 else None,
     )
+
+
+def _note(parts: list[ValueSummary], left: list[str], window: RowWindow) -> str | None:
+    """Return how to ask for what is missing; None if everything that was asked for is there."""
+    missing = []
+    for part in parts:
+        shown, omitted, pointer = _missing(part)
+        # What comes after as many rows as were asked for is not missing; next_offset leads to it.
+        if omitted and (window.limit is None or shown < window.limit):
+            missing.append((pointer, part.next_offset if part.next_offset is not None else shown))
+        elif part.omitted_columns:
+            missing.append((json_pointer.join(pointer, part.offset or 0), 0))
+    if left:
+        where = "one of omitted_pointers" if len(json.dumps(left[0])) > _LONGEST_POINTER else repr(left[0])
+        return f"Shortened: {len(left):,} parts are left out. Give the argument path, such as {where}, to see one."
+    if not missing:
+        return None
+    pointer, offset = missing[0]
+    if len(json.dumps(pointer)) > _LONGEST_POINTER:
+        return "Shortened. Give the argument path to see more of one part."
+    path = f"path={pointer!r}, " if pointer else ""
+    more = f" The same goes for {len(missing) - 1} other parts." if len(missing) > 1 else ""
+    return f"Shortened. To see more, give {path}offset={offset} and limit.{more}"
+
+
+def _missing(part: ValueSummary) -> tuple[int, int, str]:
+    """Return how many rows of a part are shown and how many are left out, and the pointer to go on with."""
+    for name, counts in (part.registers or {}).items():
+        if counts.other_outcomes:
+            return len(counts.top), counts.other_outcomes, json_pointer.join(f"{part.pointer}/data", name)
+    rows = next((rows for rows in (part.values, part.terms, part.value) if rows is not None), ())
+    shown = len(part.counts.top) if part.counts else len(rows) if isinstance(rows, list | dict) else 0
+    return shown, part.omitted or 0, part.pointer
 
 
 def _fewer_registers(pub: ValueSummary) -> tuple[ValueSummary, list[str]]:
@@ -105,14 +141,10 @@ def _fewer_registers(pub: ValueSummary) -> tuple[ValueSummary, list[str]]:
     return pub.model_copy(update={"registers": kept}), dropped
 
 
-def _cut(part: ValueSummary) -> bool:
-    return any(counts.other_outcomes for counts in (part.registers or {}).values())
-
-
 def _bare(part: ValueSummary, others: int) -> Summary:
     pointer = part.pointer if len(json.dumps(part.pointer)) <= _LONGEST_POINTER else ""
     facts = ValueSummary(pointer=pointer, kind=part.kind, type=part.type, size=part.size)
-    note = f"{_NOTE} Its keys or labels are too long to show."
+    note = "Shortened: its keys or labels are too long to show. Give the argument path to see a part."
     return Summary(
         kind=part.kind, pointer=pointer, parts=[facts], omitted_parts=others or None, note=note, truncated=True
     )

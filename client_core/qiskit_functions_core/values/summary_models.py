@@ -44,7 +44,7 @@ class Outcome(BaseModel):
 
 
 class Counts(BaseModel):
-    """Outcomes of one classical register, most frequent first; bit 0 is the rightmost."""
+    """Outcomes of one classical register, most frequent first."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -72,8 +72,15 @@ class ValueSummary(BaseModel):
     min: float | str | None = None
     max: float | str | None = None
     mean: Any = None
-    values: Annotated[list[Any] | None, Field(description="Elements in row-major order, or expectation values.")] = None
+    values: Annotated[
+        list[Any] | None, Field(description="Rows along the first axis; of a sweep, one for each parameter set.")
+    ] = None
     stds: Annotated[list[Any] | None, Field(description="Standard errors of `values`.")] = None
+    omitted_columns: Annotated[int | None, Field(description="Left out of each row.")] = None
+    extremes: Annotated[
+        list[dict[str, Any]] | None,
+        Field(description="min, max and their indices; of each column, if there are several."),
+    ] = None
     registers: Annotated[dict[str, Counts] | None, Field(description="A sampler pub's counts by register.")] = None
     counts: Counts | None = None
     num_qubits: int | None = None
@@ -85,7 +92,7 @@ class ValueSummary(BaseModel):
     openqasm: str | None = None
     terms: Annotated[list[list[Any]] | None, Field(description="[label, number], largest magnitude first.")] = None
     metadata: dict[str, Any] | None = None
-    reason: Annotated[str | None, Field(description="Why an opaque value was not read.")] = None
+    reason: Annotated[str | None, Field(description="Why a value was not read, or is not there.")] = None
     offset: Annotated[int | None, Field(description="Where what is shown begins, when not at 0.")] = None
     omitted: Annotated[int | None, Field(description="How many rows come after these.")] = None
     next_offset: Annotated[int | None, Field(description="The offset to go on with at this pointer.")] = None
@@ -103,6 +110,7 @@ class Summary(BaseModel):
     omitted_pointers: Annotated[list[str] | None, Field(description="Where the first of them are.")] = None
     truncated: Annotated[bool | None, Field(description="That something was left out.")] = None
     note: str | None = None
+    bit_order: str | None = None
     picture: Annotated[str | None, Field(description="What the picture beside this shows.")] = None
     saved: Annotated[str | None, Field(description="What was written, to which file, and its bytes.")] = None
 

@@ -27,7 +27,8 @@ def test_qpy_of_version_9_and_later_is_read_everywhere(version: str, tmp_path: P
     assert isinstance(circuit, QuantumCircuit)
     assert circuit.count_ops() == {"measure": 2, "h": 1, "rx": 1, "ry": 1, "cx": 1, "rz": 1}
     # The expression stood in the file as text of SymPy: 2*v[1] + t**2.
-    assert circuit.assign_parameters({"t": 0.5, "v[1]": 0.25}).data[1].operation.params == [0.5**2 + 2 * 0.25]
+    (ry,) = circuit.assign_parameters({"t": 0.5, "v[1]": 0.25}).get_instructions("ry")
+    assert ry.operation.params == [0.5**2 + 2 * 0.25]
     assert encode_arguments({"circuit": encoded})
     (tmp_path / "old.qpy").write_bytes(zlib.decompress(base64.b64decode(OLD["qpy"][version])))
     assert encode_arguments({"circuit": {"$file": "old.qpy"}}, allowed_folders=[tmp_path])

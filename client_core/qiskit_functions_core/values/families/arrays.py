@@ -31,6 +31,8 @@ from .unpacking import CHUNK, Chunks, Unpacker, inflating
 _MAX_NPY_HEADER = 10_000
 _PLAIN_DTYPES = frozenset("biufcSUMm")
 _STORED_OR_DEFLATED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# Elements of a row that a summary shows.
+_ROW = 40
 # Elements looked at at a time, so that a large array is not copied whole.
 _PIECE = 2**20
 # Estimator results hold arrays of the names of extrapolators, whose single elements are encoded as bare names:
@@ -149,7 +151,7 @@ class Arrays(TypeSupport[NDArray[Any]]):
 
 def describe_array(array: NDArray[Any], pointer: str, window: RowWindow) -> ValueSummary:
     """Summarise an array by its shape, range, mean, and the elements of the window."""
-    shown = elements(array, window)
+    shown, omitted = rows(array, window)
     return ValueSummary(
         pointer=pointer,
         kind="array",
@@ -157,14 +159,32 @@ def describe_array(array: NDArray[Any], pointer: str, window: RowWindow) -> Valu
         shape=list(array.shape),
         dtype=str(array.dtype),
         values=shown,
+        omitted_columns=omitted,
         **_statistics(array),
-        **window.rest(array.size, len(shown)),
+        **window.rest(number_of_rows(array), len(shown)),
     )
 
 
-def elements(array: NDArray[Any], window: RowWindow) -> list[Any]:
-    """Return the elements of the window, in row-major order, for showing."""
-    return [short_json.rounded(item) for item in array.flat[window.offset : window.end()].tolist()]
+def number_of_rows(array: NDArray[Any]) -> int:
+    """Return the length of the first axis; 1 for a single value."""
+    return len(array) if array.ndim else 1
+
+
+def rows(array: NDArray[Any], window: RowWindow) -> tuple[list[Any], int | None]:
+    """Return the rows of the window for showing, and how many elements of each are left out because it is too long."""
+    if not array.ndim:
+        return ([short_json.rounded(array.item())] if window.offset == 0 else []), None
+    picked = array[window.offset : window.end()]
+    lengths = list(picked.shape[1:])
+    while math.prod(lengths) > _ROW:
+        longest = lengths.index(max(lengths))
+        lengths[longest] = max(lengths[longest] // 2, _ROW * lengths[longest] // math.prod(lengths), 1)
+    cut = picked[(slice(None), *map(slice, lengths))]
+    return _nested(cut.tolist()), math.prod(array.shape[1:]) - math.prod(lengths) or None
+
+
+def _nested(value: Any) -> Any:
+    return [_nested(item) for item in value] if isinstance(value, list) else short_json.rounded(value)
 
 
 def _statistics(array: NDArray[Any]) -> dict[str, Any]:

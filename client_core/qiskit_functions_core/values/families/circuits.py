@@ -78,6 +78,7 @@ def load_qpy(data: bytes) -> list[QuantumCircuit]:
 class Circuits(TypeSupport[QuantumCircuit]):
     cls = QuantumCircuit
     names = ("QuantumCircuit",)
+    rows_are_characters = True
 
     def read(self, value: Any, unpacker: Unpacker) -> QuantumCircuit:
         return load_qpy(unpacker.inflate(text(value)))[0]

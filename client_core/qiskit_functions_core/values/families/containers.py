@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from ..drawing import panels
 from ..drawing.panels import Panel
@@ -48,6 +48,9 @@ class ContainerSupport(TypeSupport[T]):
         if held is None or is_told_whole:
             return []
         if isinstance(held, Mapping):
+            # The keys of a small object are no rows: a limit is for the rows of what it holds.
+            if not window.offset and len(held) <= _CHILDREN:
+                return list(held.items())
             return list(islice(held.items(), window.offset, window.end(_CHILDREN)))
         return [(index, held[index]) for index in range(len(held))[window.offset : window.end(_CHILDREN)]]
 
@@ -130,12 +133,36 @@ class Sets(ContainerSupport[set[Any]]):
 
 
 class Texts(TypeSupport[str]):
-    cls = str
+    cls: type[str] = str
+    rows_are_characters = True
 
     def describe(self, value: str, pointer: str, window: RowWindow) -> ValueSummary:
         shown = short_json.text(value[window.offset : window.end(_TEXT)])
         rest = window.rest(len(value), len(shown))
         return ValueSummary(pointer=pointer, kind="text", value=shown, size=len(value), **rest)
+
+
+class NotWholeJSON(str):
+    """Text that begins as JSON and is not.
+
+    Attributes:
+        reason: where it breaks off.
+    """
+
+    reason: str
+
+    def __new__(cls, text: str, reason: str) -> Self:
+        made = super().__new__(cls, text)
+        made.reason = reason
+        return made
+
+
+class NotWholeJSONTexts(Texts):
+    cls: type[str] = NotWholeJSON
+
+    def describe(self, value: str, pointer: str, window: RowWindow) -> ValueSummary:
+        reason = value.reason if isinstance(value, NotWholeJSON) else None
+        return super().describe(value, pointer, window).model_copy(update={"reason": reason})
 
 
 class TruthValues(TypeSupport[bool]):
@@ -225,6 +252,6 @@ class Opaques(ContainerSupport[Opaque]):
 
 
 TYPES: tuple[TypeSupport[Any], ...] = (
-    *(Dicts(), Lists(), Tuples(), Sets(), Texts(), TruthValues(), Null()),
+    *(Dicts(), Lists(), Tuples(), Sets(), Texts(), NotWholeJSONTexts(), TruthValues(), Null()),
     *(Numbers(int), Numbers(float), ComplexNumbers(complex), Dates(), Opaques()),
 )

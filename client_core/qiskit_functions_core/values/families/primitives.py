@@ -20,7 +20,7 @@ from ..drawing import panels
 from ..drawing.panels import Panel
 from ..summary_models import Counts, Outcome, ValueSummary
 from . import short_json
-from .arrays import elements, rows_of
+from .arrays import number_of_rows, rows, rows_of
 from .containers import ContainerSupport
 from .row_window import ROWS, RowWindow
 from .type_support import Parts, TypeSupport, UntoldParts, mapping, text, write_csv
@@ -30,6 +30,11 @@ from .unpacking import Unpacker
 _EXPECTATION = ("evs", "stds")
 # Registers that a sampler's pub shows by itself; a function that measures into hundreds has parts for the others.
 _REGISTERS = 20
+_NO_REGISTER = (
+    "The pub has no classical register, so there are no counts. Measure into one, for example with measure_all()."
+)
+# Observables of which the smallest and largest values are told.
+_COLUMNS = 20
 # Pubs that a result is followed into.
 _PUBS = 100
 
@@ -172,21 +177,24 @@ class PubResults(TypeSupport[Any]):
         }
         if _is_estimator_pub(value):
             values, errors = _expectation_values(value)
-            shown = elements(values, window)
+            shown, omitted = rows(values, window)
             return ValueSummary(
                 kind="estimator_pub",
                 **common,
                 shape=list(values.shape),
                 values=shown,
-                stds=None if errors is None else elements(errors, window),
-                **window.rest(int(values.size), len(shown)),
+                stds=None if errors is None else rows(errors, window)[0],
+                omitted_columns=omitted,
+                extremes=_extremes(values),
+                **window.rest(number_of_rows(values), len(shown)),
             )
         common["shape"] = list(value.data.shape or ()) or None
         if registers := _registers(value):
             shown_registers = islice(registers.items(), _REGISTERS)
             counts = {short_json.text(name): _count(bits, window) for name, bits in shown_registers}
             return ValueSummary(kind="sampler_pub", **common, registers=counts)
-        return ValueSummary(kind="pub", **common, size=len(value.data))
+        reason = None if len(value.data) else _NO_REGISTER
+        return ValueSummary(kind="pub", **common, size=len(value.data), reason=reason)
 
     def parts(self, value: PubResult) -> Parts:
         return {"data": value.data, "metadata": value.metadata}
@@ -248,6 +256,29 @@ def _values_and_errors(pub: PubResult) -> tuple[NDArray[Any], NDArray[Any]]:
     return values, np.zeros(values.shape) if errors is None else errors
 
 
+def _extremes(values: NDArray[Any]) -> list[dict[str, Any]] | None:
+    """Return the smallest and the largest value of each column, which are the last axis if there are several."""
+    if values.dtype.kind not in "iuf" or values.size < 2:  # noqa: PLR2004 - of one value there is nothing to tell
+        return None
+    columns: list[int | None] = list(range(values.shape[-1])) if values.ndim > 1 else [None]
+    if len(columns) > _COLUMNS:
+        columns = [None]
+    told: list[dict[str, Any]] = []
+    for column in columns:
+        picked = values if column is None else values[..., column]
+        if not np.isfinite(picked).any():
+            continue
+        fields: dict[str, Any] = {} if column is None else {"column": column}
+        # What is not finite is neither smallest nor largest.
+        finite = np.ma.masked_invalid(picked)
+        for name, flat in (("min", finite.argmin()), ("max", finite.argmax())):
+            at = [int(index) for index in np.unravel_index(flat, picked.shape)]
+            fields[name] = short_json.rounded(picked[tuple(at)].item())
+            fields[f"{name}_at"] = at if column is None else [*at, column]
+        told.append(fields)
+    return told or None
+
+
 def _long_metadata(metadata: Any) -> UntoldParts:
     return [] if short_json.fits(metadata) else [(("metadata",), metadata)]
 
@@ -263,7 +294,8 @@ class PrimitiveResults(TypeSupport[PrimitiveResult[Any]]):
         return PrimitiveResult(pubs, metadata)
 
     def describe(self, value: PrimitiveResult[Any], pointer: str, window: RowWindow) -> ValueSummary:
-        shown = len(range(len(value))[window.offset : window.end(_PUBS)])
+        # The limit is for the rows of each pub.
+        shown = len(range(len(value))[window.offset : window.offset + _PUBS])
         return ValueSummary(
             pointer=pointer,
             kind="primitive_result",
@@ -276,7 +308,7 @@ class PrimitiveResults(TypeSupport[PrimitiveResult[Any]]):
         return {"pub_results": list(value), "metadata": value.metadata}
 
     def untold(self, value: PrimitiveResult[Any], window: RowWindow) -> UntoldParts:
-        shown = range(len(value))[window.offset : window.end(_PUBS)]
+        shown = range(len(value))[window.offset : window.offset + _PUBS]
         pubs: UntoldParts = [(("pub_results", index), value[index]) for index in shown]
         return [*pubs, *_long_metadata(value.metadata)]
 

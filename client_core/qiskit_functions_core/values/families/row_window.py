@@ -19,6 +19,10 @@ class RowWindow:
         """Return the index after the last row to show."""
         return self.offset + (usual if self.limit is None else self.limit)
 
+    def below(self) -> RowWindow:
+        """Return the window on the rows of a part, given that on its container: as many, from the beginning."""
+        return RowWindow(limit=self.limit)
+
     def rest(self, total: int, shown: int) -> dict[str, int | None]:
         """Return the fields of a summary that say what comes before and after the rows shown."""
         after = max(total - self.offset - shown, 0)

@@ -27,10 +27,12 @@ class TypeSupport(Generic[T]):
     Attributes:
         cls: the class.
         names: what its values are called in encoded data.
+        rows_are_characters: whether a value is paged through by its characters.
     """
 
     cls: type[T]
     names: tuple[str, ...] = ()
+    rows_are_characters = False
 
     def read(self, value: Any, unpacker: Unpacker) -> T:
         """Return the value of a decoded ``__value__``; raises any exception if that does not match its format."""
