@@ -17,6 +17,7 @@ from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_functions_core import Account, Channel
 from qiskit_functions_core.concurrency import gather
 from qiskit_functions_core.errors import (
+    AccountError,
     Forbidden,
     GatewayError,
     GatewayFault,
@@ -231,6 +232,12 @@ def test_the_region_of_the_crn_is_in_the_address() -> None:
     assert runtime_url("https://cloud.ibm.com", CRN) == "https://quantum.cloud.ibm.com"
     european = CRN.replace("us-east", "eu-de")
     assert runtime_url("https://cloud.ibm.com", european) == "https://eu-de.quantum.cloud.ibm.com"
+
+
+@pytest.mark.parametrize("region", ["127.0.0.1/?", "evil.test#", "us-east.evil.test", "user@x", "US-EAST", "-"])
+def test_what_is_not_a_region_does_not_become_a_host_name(region: str) -> None:
+    with pytest.raises(AccountError, match="region"):
+        runtime_url("https://cloud.ibm.com", CRN.replace("us-east", region))
 
 
 @pytest.mark.parametrize(

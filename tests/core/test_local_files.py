@@ -68,3 +68,10 @@ def test_relative_paths_start_at_the_first_folder_and_links_are_followed(tmp_pat
             allowed_path(Path(path), [first, second])
     with pytest.raises(InputError, match="no local folder"):
         allowed_path(Path("a"), [])
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "b/" * 3_000, "nul\0", "\ud800", "~nobody-has-this-name/x"])
+def test_a_path_that_no_file_can_have_is_an_input_error(path: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        allowed_path(Path(path), [tmp_path])
+    assert len(str(error.value)) < 500

@@ -161,3 +161,42 @@ def test_a_host_that_is_not_a_web_address_is_refused_without_repeating_it(host: 
 def test_no_representation_shows_a_token() -> None:
     account = resolve(host="https://gateway.test", token="very-secret")
     assert "very-secret" not in f"{account!r} {account} {account.model_dump()} {account.model_dump_json()}"
+
+
+OWN = {"host": "https://gateway.test", "token": "t"}
+
+
+@pytest.mark.parametrize(
+    ("given", "channel"),
+    [
+        ({**OWN, "instance": "my-instance"}, Channel.LOCAL),
+        ({**OWN, "instance": CRN}, Channel.IBM_QUANTUM_PLATFORM),
+        ({**OWN, "instance": "my-instance", "channel": "ibm_cloud"}, Channel.IBM_CLOUD),
+        ({**OWN, "host": IBM_HOST, "instance": CRN}, Channel.IBM_QUANTUM_PLATFORM),
+        ({**OWN, "host": "https://ibm.com.evil.test"}, Channel.LOCAL),
+    ],
+)
+def test_a_host_elsewhere_is_one_of_ibms_only_with_a_crn_or_if_asked(given: dict[str, str], channel: Channel) -> None:
+    by_variables = resolve({f"QISKIT_FUNCTIONS_{name.upper()}": value for name, value in given.items()})
+    for account in (resolve_account(environ={}, saved_accounts=NO_FILE, **given), by_variables):
+        assert (account.channel, account.host, account.instance) == (channel, given["host"], given.get("instance"))
+        assert (account.url is None) is (channel is Channel.LOCAL), "a gateway's token has no way to IBM Cloud"
+
+
+def test_a_gateways_token_without_its_gateway_goes_nowhere() -> None:
+    with pytest.raises(AccountError, match="not the gateway that it is for"):
+        resolve({"ENV_GATEWAY_PROVIDER_TOKEN": "t", "QISKIT_IBM_INSTANCE": CRN})
+
+
+def test_the_override_of_ibms_host_goes_only_with_a_token_from_there(saved: Path) -> None:
+    override = {"IBM_SERVERLESS_HOST_URL_OVERRIDE": "https://o.test"}
+    assert resolve(override, saved).host == IBM_HOST
+    assert resolve({**override, "QISKIT_FUNCTIONS_TOKEN": "t", "QISKIT_FUNCTIONS_INSTANCE": CRN}).host == IBM_HOST
+
+
+def test_an_account_says_whether_it_came_from_variables() -> None:
+    env = {"QISKIT_FUNCTIONS_TOKEN": "t", "QISKIT_FUNCTIONS_HOST": "https://gateway.test"}
+    assert resolve(env).source == "QISKIT_FUNCTIONS_* variables"
+    assert resolve(env, host="https://gateway.test", token="t").source == "QISKIT_FUNCTIONS_* variables"
+    assert resolve(env, host="https://flag.test", token="t").source == "arguments and QISKIT_FUNCTIONS_* variables"
+    assert resolve(host="https://flag.test", token="t").source == "arguments"

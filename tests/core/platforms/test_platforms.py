@@ -20,8 +20,10 @@ from qiskit_functions_core.http.transport import RetryPolicy, Transport
 from qiskit_functions_core.models import RuntimeJobState
 from qiskit_functions_core.platforms.ibm import IBMPlatform
 from qiskit_functions_core.platforms.ibm_instances import InstanceDirectory
+from qiskit_functions_core.platforms.local import LocalPlatform
 from qiskit_functions_core.platforms.platform import Listing, NoPlatform, least_busy
-from support.clients import InTurn, NotingGateway, noting_gateway
+from qiskit_functions_core.serverless.gateway import gateway_transport
+from support.clients import InTurn, NotingGateway, client_of, noting_gateway
 from support.ibm_cloud import API_KEY, CRN, IBMCloud, device, running
 
 EUROPEAN = CRN.replace("us-east", "eu-de").replace("11111111", "22222222")
@@ -317,3 +319,18 @@ async def test_without_a_platform_every_question_says_so() -> None:
     for question in questions:
         with pytest.raises(PlatformAbsent, match="nobody"):
             await question()
+
+
+async def test_an_account_without_a_platform_is_not_told_to_try_again() -> None:
+    with noting_gateway({}) as gateway:
+        async with client_of(gateway.host) as client:
+            with pytest.raises(PlatformAbsent) as error:
+                await client.platform.usage()
+    assert error.value.next_step
+    assert "again" not in error.value.next_step
+
+
+async def test_a_backends_name_that_no_file_can_have_is_unknown() -> None:
+    transport = gateway_transport(Account(channel=Channel.LOCAL, host="http://127.0.0.1:9"))
+    assert await LocalPlatform(transport).backend("fake_" + "a" * 300) is None
+    await transport.aclose()

@@ -204,3 +204,25 @@ def test_what_cannot_be_read_is_named(project: Path) -> None:
     (project / "lib/data.csv").chmod(0)
     with pytest.raises(ArtifactError, match=r"data\.csv"):
         Artifact.from_directory(project, "main.py")
+
+
+def test_a_pattern_with_many_stars_is_matched_in_linear_time(project: Path) -> None:
+    tree(project, {IGNORE_FILE: "*a" * 30 + "b\nlib/*.csv\n", "a" * 250: ""})
+    assert names(project) == {"main.py", "lib/tools.py", "a" * 250}
+
+
+@pytest.mark.parametrize("text", ["[z-a]\n", "x" * 70_000, "(" * 100 + "\n"])
+def test_an_ignore_file_that_is_too_long_or_broken_stops_nothing_else(project: Path, text: str) -> None:
+    tree(project, {IGNORE_FILE: text})
+    try:
+        names(project)
+    except ArtifactError as error:
+        assert IGNORE_FILE in error.message
+
+
+@pytest.mark.parametrize("path", [Path("a" * 300), Path("b/" * 3_000), Path("nul\0"), Path("\ud800")])
+def test_a_path_that_no_file_can_have_is_an_artifact_error(path: Path) -> None:
+    with pytest.raises(ArtifactError):
+        Artifact.from_directory(path, "main.py")
+    with pytest.raises(ArtifactError):
+        Artifact.from_file(path)

@@ -24,7 +24,7 @@ from qiskit_functions_core.http.transport import RetryPolicy, Timeouts
 from qiskit_functions_core.serverless.files import Files
 from qiskit_functions_core.serverless.gateway import gateway_transport
 from qiskit_functions_core.serverless.gateway_traits import ELSEWHERE, THIS_MACHINE, GatewayTraits
-from support.clients import By, InTurn, NotingGateway, noting_gateway
+from support.clients import By, InTurn, NotingGateway, client_of, noting_gateway
 from support.serving import handling
 from support.still_gateway import TOKEN, StillGateway, still_gateway
 from support.tls import certificate
@@ -386,3 +386,20 @@ async def test_an_answer_without_a_listing_is_the_gateways_fault(noting: NotingG
     async with files_of(noting.host) as files:
         with pytest.raises(GatewayFault, match="list of files"):
             await files.list("mine")
+
+
+async def test_an_upload_that_was_cut_off_says_what_may_exist() -> None:
+    fault = Response("<h1>Bad gateway</h1>", 502)
+    with noting_gateway({"POST files/upload/": fault, "DELETE files/delete/": fault}) as gateway:
+        async with client_of(gateway.host) as client:
+            with pytest.raises(GatewayFault, match=r"data\.csv may be there") as error:
+                await client.files.upload("f", b"1,2", name="data.csv")
+            assert "list_files" in error.value.next_step
+            with pytest.raises(GatewayFault, match="may have been deleted"):
+                await client.files.delete("f", "data.csv")
+    with noting_gateway({}) as gateway:
+        async with client_of(gateway.host) as client:
+            for name in ("n" * 300, "nul\0"):
+                with pytest.raises(InputError):
+                    await client.files.upload("f", Path(name))
+    assert gateway.asked == []

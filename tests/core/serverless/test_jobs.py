@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import anyio
@@ -320,3 +320,83 @@ async def test_a_job_that_cannot_be_understood_is_the_gateways_fault(noting: Not
     async with client_of(noting.host) as client:
         with pytest.raises(GatewayFault):
             await client.jobs.get(ID)
+
+
+PROVIDER = "2ac01f8c-ebb7-43f1-8603-8d0830f78cd5"
+
+
+def listing(*titles: tuple[str, str | None]) -> dict[str, Any]:
+    found = [
+        {**job(job_id=id_), "program": {"id": id_, "title": title, "provider": provider}}
+        for id_, (title, provider) in zip(ids(len(titles)), titles, strict=True)
+    ]
+    return {"count": len(found), "results": found}
+
+
+async def test_jobs_of_provider_functions_are_listed_with_the_providers_name(noting: NotingGateway) -> None:
+    first, second = ids(2)
+    noting.answers["GET jobs/"] = listing(("f", PROVIDER), ("g", PROVIDER), ("mine", None))
+    for job_id in (first, second):
+        program = {"title": "f", "provider": "acme"}
+        noting.answers[f"GET jobs/{job_id}/"] = {**job(job_id=job_id), "program": program}
+    async with client_of(noting.host) as client:
+        for _ in range(2):
+            page = await client.jobs.page()
+            assert [job.function for job in page.jobs] == ["acme/f", "acme/g", "mine"]
+    assert len(noting.paths()) == 3, "the name is asked for once"
+
+
+async def test_an_own_function_as_the_filter_lists_own_functions_only(noting: NotingGateway) -> None:
+    noting.answers["GET jobs/"] = listing()
+    async with client_of(noting.host) as client:
+        await client.jobs.page(function="f")
+        await client.jobs.page(function="acme/f")
+    assert [asked.query.get("filter") for asked in noting.asked] == ["serverless", None]
+
+
+async def test_the_gateways_placeholder_is_not_the_functions_log(noting: NotingGateway) -> None:
+    noting.answers[f"GET {JOB}logs/"] = {"logs": "No logs yet."}
+    noting.answers[f"GET {JOB}events/"] = []
+    async with client_of(noting.host) as client:
+        assert await client.jobs.logs(ID) == ""
+        failure = await client.jobs.failure(await client.jobs.get(ID))
+    assert "No logs yet" not in failure.message
+
+
+@pytest.mark.parametrize("fault", [Response(status_code=502), Response("<h1>Starting</h1>", 503), Response("<p>", 200)])
+async def test_a_wait_goes_on_while_the_gateway_starts_again(noting: NotingGateway, fault: Response) -> None:
+    noting.answers[f"GET {JOB}"] = InTurn([job(), *[fault] * 7, job("SUCCEEDED")])
+    async with client_of(noting.host) as client:
+        assert (await client.jobs.wait(ID, timeout=30)).status is JobStatus.DONE
+    noting.answers[f"GET {JOB}"] = InTurn([*[fault] * 7, job("SUCCEEDED")])
+    async with client_of(noting.host) as client:
+        assert (await client.jobs.recent(ID, patience=30)).status is JobStatus.DONE
+    noting.answers[f"GET {JOB}"] = Response(status_code=502)
+    async with client_of(noting.host) as client:
+        with pytest.raises(TimeoutError):
+            await client.jobs.wait(ID, timeout=0.3)
+        with pytest.raises(GatewayFault):
+            await client.jobs.recent(ID)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"limit": 10**30},
+        {"offset": 2**31},
+        {"created_after": datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))},
+        {"function": "f" * 600},
+    ],
+)
+async def test_a_filter_out_of_range_is_an_input_error_and_nothing_is_sent(
+    noting: NotingGateway, filters: dict[str, Any]
+) -> None:
+    async with client_of(noting.host) as client:
+        with pytest.raises(InputError):
+            await client.jobs.page(**filters)
+        with pytest.raises(InputError) as error:
+            await client.jobs.get("x" * 100_000)
+        with pytest.raises(InputError):
+            await client.jobs.wait(ID, timeout=float("nan"))
+    assert len(str(error.value)) < 500
+    assert noting.asked == []
