@@ -25,6 +25,8 @@ _LABELS = {
     "database": "database",
 }
 
+_MOST_DIGITS = 18
+
 _HOW = "Nothing was removed. To remove what is old, say how old or how large: --older-than 30d, --max-size 2GB."
 
 
@@ -65,10 +67,12 @@ def size(text: str) -> int:
     Raises:
         argparse.ArgumentTypeError: it is not a size.
     """
-    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?) ?([kmgt]?)(?:i?b)?", text.strip().lower(), re.ASCII)
-    if not match:
+    number = text.strip().lower().removesuffix("b").removesuffix("i")
+    power = "kmgt".find(number[-1:]) + 1 if number else 0
+    digits = number[:-1].rstrip() if power else number
+    if not digits or len(digits) > _MOST_DIGITS or not set(digits) <= set("0123456789.") or digits.count(".") > 1:
         raise argparse.ArgumentTypeError(f"{text[:50]!r} is not a size such as 500MB or 2GB")
-    return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))
+    return int(float(f"0{digits}") * 1024**power)
 
 
 def main(home: str | None, *, older_than: timedelta | None, max_size: int | None, dry_run: bool) -> int:
