@@ -275,7 +275,7 @@ async def test_the_seconds_of_a_functions_runtime_jobs_are_added_when_all_are_se
     completed = {"state": {"status": "Completed"}}
     for name, usage in (("rj1", {"quantum_seconds": 2.5}), ("rj2", {"status": "pending", "quantum_seconds": 0})):
         cloud.failures |= {
-            f"/api/v1/jobs/{name}?exclude_params=true": (200, completed, {}),
+            f"/api/v1/jobs/{name}": (200, completed, {}),
             f"/api/v1/jobs/{name}/metrics": (200, {"usage": usage}, {}),
         }
     monkeypatch.setenv("no_proxy", "127.0.0.1")
