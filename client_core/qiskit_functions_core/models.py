@@ -263,6 +263,16 @@ class Usage(Wire):
     limit_reached: bool = Field(default=False, validation_alias="usage_limit_reached")
 
 
+class BackendMedians(Wire):
+    """Medians over a backend's qubits and gates, as it was last calibrated; times in microseconds."""
+
+    two_qubit_error: float | None = None
+    single_qubit_error: float | None = None
+    readout_error: float | None = None
+    t1_us: float | None = None
+    t2_us: float | None = None
+
+
 class Backend(Wire):
     """A quantum computer or simulator.
 
@@ -271,6 +281,7 @@ class Backend(Wire):
         processor: its family and revision, such as ``Heron 2``.
         basis_gates: empty until the configuration was read.
         coupling_map: pairs of qubits; None until the configuration was read.
+        medians: of errors and coherence times; None until the properties were read, or if it has none.
     """
 
     name: str
@@ -283,6 +294,7 @@ class Backend(Wire):
     basis_gates: list[str] = Field(default_factory=list)
     max_shots: int | None = None
     coupling_map: list[tuple[int, int]] | None = None
+    medians: BackendMedians | None = None
 
 
 class Instance(Wire):

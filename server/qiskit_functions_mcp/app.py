@@ -108,6 +108,8 @@ class FunctionsServer(MCPServer[Session]):
         """Call a tool and log the call; a failure is returned as an error result, not raised."""
         begun = time.perf_counter()
         result: CallToolResult | InputRequiredResult
+        # A host that fills in every parameter sends null for those that the model has left out.
+        arguments = {key: value for key, value in arguments.items() if value is not None}
         try:
             result = await super().call_tool(name, self._whole_arguments(name, arguments), context)
         except ToolError as error:

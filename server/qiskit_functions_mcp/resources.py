@@ -62,7 +62,7 @@ async def provider_function(provider: str, title: str, ctx: Ctx) -> str:
 async def _function(ctx: Ctx, name: str) -> str:
     with _resource_errors():
         found = await (await session_of(ctx).client()).functions.get(name)
-    return text_of(FunctionReply.of(found, MAX_CHARACTERS))
+    return text_of(FunctionReply.of(found, MAX_CHARACTERS, is_encoded=True))
 
 
 async def job(job_id: str, ctx: Ctx) -> str:
@@ -110,10 +110,11 @@ async def _file(ctx: Ctx, function: str, name: str, scope: FileScope) -> str | b
 
 async def backend(name: str, ctx: Ctx) -> str:
     with _resource_errors():
-        found = await (await session_of(ctx).client()).platform.details(name)
+        client = await session_of(ctx).client()
+        found = await client.platform.details(name)
     if found is None:
         raise ResourceNotFoundError(f"there is no backend {name!r} for this account")
-    return text_of(BackendLine.of(found, whole=True))
+    return text_of(BackendLine.of(found, is_here=client.gateway.runs_code_here, whole=True, coupling_map=True))
 
 
 _JSON, _TEXT, _BYTES = "application/json", "text/plain", "application/octet-stream"

@@ -29,7 +29,7 @@ UPDATE = "update it with: uv run python tests/server/test_golden_contract.py"
 MOST_FOR_THE_MODEL = 16_000
 """Bytes of names, descriptions and input schemas, which a model reads before each of its turns."""
 
-MOST_IN_ALL = 32_000
+MOST_IN_ALL = 30_000
 
 HINTS = {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"}
 
@@ -137,7 +137,6 @@ def test_failed_calls_match_the_schemas_too_for_clients_that_check_them(
     answer = error_reply(error).structured_content
     schemas = {name: tool["outputSchema"] for name, tool in golden["tools"].items() if "outputSchema" in tool}
     assert [name for name, schema in schemas.items() if not jsonschema_rs.is_valid(schema, answer)] == []
-    assert [name for name, schema in schemas.items() if jsonschema_rs.is_valid(schema, {})] == []
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ from pydantic import AliasChoices, Field
 
 from ..accounts.account import CLOUD_URL, Account
 from ..concurrency import gather
-from ..errors import AccountError, BadRequest, NotFound, PlatformUnavailable, Unauthorized
+from ..errors import AccountError, BadRequest, GatewayError, NotFound, PlatformUnavailable, Unauthorized
 from ..http.transport import HeadersSource, RetryPolicy, Timeouts, Transport
-from ..models import Backend, Instance, RuntimeJobState, Usage, Wire, crn_region, parsed, parsed_list
+from ..models import Backend, BackendMedians, Instance, RuntimeJobState, Usage, Wire, crn_region, parsed, parsed_list
+from .calibration import medians
 from .ibm_instances import InstanceDirectory
 from .platform import Listing
 
@@ -244,7 +245,17 @@ class IBMPlatform:
 
     async def details(self, name: str) -> Backend | None:
         found = await self.backend(name)
-        return None if found is None else await self._configured(found)
+        if found is None:
+            return None
+        configured = await self._configured(found)
+        return configured.model_copy(update={"medians": await self._properties(name)})
+
+    async def _properties(self, name: str) -> BackendMedians | None:
+        """Return a backend's medians; None if it has none, as simulators do, or they cannot be read."""
+        try:
+            return medians(await self._get(f"backends/{quote(name, safe='')}/properties"))
+        except GatewayError:
+            return None
 
     async def configured(self, backends: Sequence[Backend]) -> list[Backend]:
         return await gather(partial(self._configured, backend) for backend in backends)

@@ -16,7 +16,8 @@ import anyio
 import anyio.to_thread
 
 from ..errors import PlatformUnavailable
-from ..models import Backend, Instance, RuntimeJobState, Usage, parsed
+from ..models import Backend, BackendMedians, Instance, RuntimeJobState, Usage, parsed
+from .calibration import medians
 from .platform import Listing
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ class LocalPlatform:
         return await anyio.to_thread.run_sync(_fake_backend, name)
 
     async def details(self, name: str) -> Backend | None:
-        return await self.backend(name)
+        found = await self.backend(name)
+        if found is None or name == AER:
+            return found
+        return found.model_copy(update={"medians": await anyio.to_thread.run_sync(_medians, name)})
 
     async def configured(self, backends: Sequence[Backend]) -> list[Backend]:
         return list(backends)
@@ -95,6 +99,12 @@ def _fake_backend(name: str) -> Backend | None:
         return None
     file = _configurations() / family / f"conf_{family}.json"
     return _parsed(file) if file.is_file() else None
+
+
+def _medians(name: str) -> BackendMedians | None:
+    family = name.removeprefix("fake_")
+    file = _configurations() / family / f"props_{family}.json"
+    return medians(json.loads(file.read_bytes())) if file.is_file() else None
 
 
 def _aer() -> list[Backend]:

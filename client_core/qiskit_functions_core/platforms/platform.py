@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -64,7 +65,7 @@ class Platform(Protocol):
         """Return one backend, always looked up; None if the instance has no such backend."""
 
     async def details(self, name: str) -> Backend | None:
-        """Return one backend with what only its configuration has: basis gates, coupling map, maximum of shots."""
+        """Return one backend with its medians, and what only its configuration has: gates, couplings, shots."""
 
     async def configured(self, backends: Sequence[Backend]) -> list[Backend]:
         """Return these backends with what only their configurations have, which are fetched concurrently."""
@@ -118,6 +119,30 @@ class NoPlatform:
 
     async def close_session(self, session_id: str) -> bool:
         raise self._error
+
+
+def useful_first(backends: Sequence[Backend]) -> list[Backend]:
+    """Return the backends in the order in which most runs would choose them.
+
+    Operational ones come first, then those with the shorter queue. Simulated ones queue nowhere: of them the first of
+    each size comes before the second of any, and small ones, which are fast, before large ones. A single qubit is of
+    little use.
+    """
+    turns, seen = dict[str, int](), Counter[int]()
+    for backend in backends:
+        turns[backend.name] = seen[backend.num_qubits] if backend.simulator else 0
+        seen[backend.num_qubits] += 1
+    return sorted(
+        backends,
+        key=lambda b: (
+            not b.operational,
+            math.inf if b.queue_length is None else b.queue_length,
+            turns[b.name],
+            b.num_qubits <= 1,
+            b.num_qubits if b.simulator else -b.num_qubits,
+            b.name,
+        ),
+    )
 
 
 def least_busy(backends: Sequence[Backend]) -> Backend | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import UUID
 
 import anyio
@@ -482,6 +483,15 @@ class Jobs:
         if not seconds or len(runtime_jobs) > len(seconds) or None in seconds:
             return None
         return sum(filter(None, seconds))
+
+    async def arguments(self, job_id: str) -> dict[str, Any] | None:
+        """Return what the job was given, encoded; None where that is not known, as at gateways elsewhere."""
+        if not self._gateway.runs_code_here:
+            return None
+        answer = (await self._transport.get(f"jobs/{checked_id(job_id)}/arguments/")).json()
+        text = answer.get("arguments") if isinstance(answer, dict) else None
+        arguments = await run_in_thread(partial(json.loads, text)) if text else None
+        return arguments if isinstance(arguments, dict) else None
 
     async def _error_lines(self, job_id: str, scope: LogScope) -> str:
         query = LogQuery(characters=_FAILURE_CHARACTERS, only_error=True)

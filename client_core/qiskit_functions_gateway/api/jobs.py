@@ -45,6 +45,7 @@ def routes(gateway: Gateway) -> list[Route]:
         resource(gateway, f"{JOB}/sub_status", CALLS["sub_status"]),
         resource(gateway, f"{JOB}/stop", POST=stop),
         resource(gateway, f"{JOB}/usage", GET=get_usage),
+        resource(gateway, f"{JOB}/arguments", GET=get_arguments),
     ]
 
 
@@ -196,6 +197,19 @@ async def get_usage(gateway: Gateway, request: Request) -> Response:
     """Answer what the job has used of this machine's quota, which no other gateway tells."""
     job = await find(gateway, request)
     return Json({"usage_seconds": await blocking(gateway.database.seconds_used, job.id)})
+
+
+async def get_arguments(gateway: Gateway, request: Request) -> Response:
+    """Answer what the job was given, which no other gateway tells; null where it was not kept."""
+    job = await find(gateway, request)
+    return await json_of(lambda: {"arguments": _arguments(gateway, job)})
+
+
+def _arguments(gateway: Gateway, job: JobRow) -> str | None:
+    try:
+        return gateway.data_folder.job(job.id).arguments.read_text("utf-8")
+    except OSError:
+        return None
 
 
 async def get_runtime_jobs(gateway: Gateway, request: Request) -> Response:

@@ -21,11 +21,11 @@ from qiskit_functions_core.serverless.functions import split_name
 from ..consent.agreement import AFTER_A_NO, DECLINED, Confirm, person_agrees
 from ..consent.asking import local_folders
 from ..replies.call_results import reply
-from ..replies.functions import CheckLine, CheckReply, FunctionLine, FunctionList, FunctionReply
+from ..replies.functions import CheckLine, CheckReply, FunctionLine, FunctionList, FunctionReply, shortened
 from ..replies.jobs import RunReply, job_reply
-from ..replies.truncation import cut, offset_of, page
+from ..replies.truncation import cut, offset_of, page, text_of
 from ..session import Ctx, session_of
-from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit, WaitSeconds
+from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, JsonObject, Limit, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
 from .waiting import SubmittedJobNotFollowed, seconds_left, wait_for_end
 
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 _FILES_SHOWN = 10
 """Of a directory, in the question to the person; the first in the order of the archive."""
 
+_RECENT_RUNS = 3
+
 Arguments = Annotated[
-    dict[str, Any],
+    JsonObject,
     Field(
         description=(
             'The function\'s arguments. Write Qiskit values as literals: {"$circuit": "<OpenQASM 3 or 2>"}, '
@@ -71,7 +73,7 @@ async def list_functions(
     wanted = query.casefold()
     found = [f for f in functions if wanted in f"{f.name} {f.description or ''}".casefold()]
     offset = offset_of(cursor)
-    lines = [FunctionLine.of(function) for function in found[offset : offset + limit]]
+    lines = [FunctionLine.of(function, wanted) for function in found[offset : offset + limit]]
     shown, next_cursor = page(lines, offset=offset, total=len(found), budget=session.settings.reply_characters)
     return reply(FunctionList(functions=shown, total=len(found), next_cursor=next_cursor))
 
@@ -82,8 +84,18 @@ async def get_function(ctx: Ctx, function: FunctionName) -> Annotated[CallToolRe
     Read it before the first run.
     """
     session = session_of(ctx)
-    found = await (await session.client()).functions.get(function)
-    return reply(FunctionReply.of(found, session.settings.reply_characters))
+    client, budget = await session.client(), session.settings.reply_characters
+    found = await client.functions.get(function)
+    answer = FunctionReply.of(found, budget)
+    if found.arguments_schema is None and len(text_of(answer)) < budget // 2:
+        recent = (await client.jobs.page(function=function, limit=_RECENT_RUNS)).jobs
+        given = [await client.jobs.arguments(job.id) for job in recent]
+        answer.recent_arguments = [shortened(arguments) for arguments in given if arguments is not None] or None
+        if answer.recent_arguments:
+            answer.next_step += " recent_arguments has those of its last runs."
+        if len(text_of(answer)) > budget:
+            answer.recent_arguments = None
+    return reply(answer)
 
 
 async def check_run(

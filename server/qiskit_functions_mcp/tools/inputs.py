@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 MAX_NAME = 600
 """Characters: more than a title and a provider of 255 each, which is what gateways accept. Errors repeat names."""
@@ -22,6 +23,33 @@ Limit = Annotated[int, Field(ge=1, le=200, description="Maximum number of items"
 Cursor = Annotated[
     str, Field(description="next_cursor of the previous reply, to continue the list", max_length=_MAX_CURSOR)
 ]
-WaitSeconds = Annotated[
-    float, Field(ge=0, le=50, description="Seconds to wait for the end; many hosts cut calls at 60 s")
-]
+
+
+def _any_if_empty(value: Any) -> Any:
+    """Some hosts fill in every parameter, texts with empty ones."""
+    return "any" if value == "" else str(value).lower() if isinstance(value, bool) else value
+
+
+AnyIfEmpty = BeforeValidator(_any_if_empty)
+"""Of a choice that has "any": an empty enum value in the schema would make Gemini's API refuse every turn."""
+
+YesNo = Annotated[Literal["any", "true", "false"], AnyIfEmpty]
+"""A boolean or "any", without anyOf in its schema. Assistants also send real booleans."""
+
+
+def _object_of(value: Any) -> Any:
+    """Read an object that was sent as JSON text, as older Gemini APIs need it; the SDK does so for most texts."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value) if value.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is a text that is not JSON ({error}); give an object") from None
+
+
+JsonObject = Annotated[dict[str, Any], BeforeValidator(_object_of)]
+
+OneOrMore = BeforeValidator(lambda value: [value] if isinstance(value, str) and value else value or [])
+"""Of a list: a single text counts as a list of it."""
+
+WaitSeconds = Annotated[float, Field(ge=0, le=50, description="Seconds to wait for the end")]

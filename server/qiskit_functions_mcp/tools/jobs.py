@@ -21,7 +21,7 @@ from ..replies.jobs import EventLine, JobLine, JobList, JobReply, RuntimeJobLine
 from ..replies.truncation import cut, cut_start, offset_of, page, text_of
 from ..replies.uris import SCHEME
 from ..session import Ctx, session_of
-from .inputs import MAX_NAME, MAX_PATH, Cursor, JobId, Limit, WaitSeconds
+from .inputs import MAX_NAME, MAX_PATH, AnyIfEmpty, Cursor, JobId, Limit, OneOrMore, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
 from .waiting import seconds_left, wait_for_end
 
@@ -35,9 +35,10 @@ async def list_jobs(
         str, Field(description="Only jobs of this function, for example examples/vqe", max_length=MAX_NAME)
     ] = "",
     status: Annotated[
-        Literal["", "QUEUED", "INITIALIZING", "RUNNING", "DONE", "ERROR", "CANCELED"],
+        Literal["any", "QUEUED", "INITIALIZING", "RUNNING", "DONE", "ERROR", "CANCELED"],
+        AnyIfEmpty,
         Field(description="Only jobs in this status"),
-    ] = "",
+    ] = "any",
     created_after: Annotated[
         str, Field(description="ISO 8601 time, for example 2026-11-22T08:00:00Z", max_length=MAX_NAME)
     ] = "",
@@ -52,7 +53,7 @@ async def list_jobs(
     offset = offset_of(cursor)
     found = await (await session.client()).jobs.page(
         function=function,
-        status=JobStatus(status) if status else None,
+        status=None if status == "any" else JobStatus(status),
         created_after=_time(created_after),
         scope=scope,
         limit=limit,
@@ -77,7 +78,9 @@ async def get_job(
     ctx: Ctx,
     job_id: JobId,
     include: Annotated[
-        list[Literal["events", "runtime_jobs"]], Field(description='More to read: ["events", "runtime_jobs"]')
+        list[Literal["events", "runtime_jobs"]],
+        OneOrMore,
+        Field(description='More to read: ["events", "runtime_jobs"]'),
     ] = [],  # noqa: B006 - only read; a factory would make the schema say "required"
 ) -> Annotated[CallToolResult, JobReply]:
     """Show one job: status, sub_status and, if it failed, the reason that the function gave."""

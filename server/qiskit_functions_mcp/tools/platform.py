@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from mcp_types import CallToolResult
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from qiskit_functions_core import Backend
 from qiskit_functions_core.errors import InputError
+from qiskit_functions_core.platforms.platform import Listing, useful_first
 from qiskit_functions_core.platforms.platform import least_busy as best_of
 from qiskit_functions_core.suggestions import did_you_mean
 
@@ -16,14 +16,8 @@ from ..replies.call_results import reply
 from ..replies.platform import AccountReply, BackendLine, BackendList, UsageReply
 from ..replies.truncation import offset_of, page, text_of
 from ..session import Ctx, session_of
-from .inputs import MAX_NAME, Cursor, Limit
+from .inputs import MAX_NAME, Cursor, Limit, YesNo
 from .tool_spec import READ, ToolSpec
-
-YesNo = Annotated[
-    Literal["any", "true", "false"],
-    BeforeValidator(lambda value: str(value).lower() if isinstance(value, bool) else value),
-]
-"""A boolean or "any", without anyOf in its schema. Assistants also send real booleans."""
 
 
 async def list_backends(
@@ -31,18 +25,21 @@ async def list_backends(
     name: Annotated[str, Field(description="One backend in full, for example fake_manila", max_length=MAX_NAME)] = "",
     min_num_qubits: Annotated[int, Field(ge=0, le=100_000, description="Minimum number of qubits")] = 0,
     operational: Annotated[YesNo, Field(description="true: only operational ones; false: only others")] = "any",
-    simulator: Annotated[YesNo, Field(description="true: only simulators; false: only quantum computers")] = "any",
+    simulator: Annotated[YesNo, Field(description="true: only simulated ones; false: only quantum computers")] = "any",
     least_busy: Annotated[bool, Field(description="Only the one with the shortest queue")] = False,
+    coupling_map: Annotated[bool, Field(description="With a name: list its coupled qubits too")] = False,
     refresh: Annotated[bool, Field(description="Do not answer from the cache")] = False,
-    limit: Limit = 50,
+    limit: Limit = 10,
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, BackendList]:
-    """List the backends that a function can run on, with qubits, queue and basis gates; or show one in full.
+    """List the backends that a function can run on, the most useful first; or show one in full by its name.
 
-    Pass the name as backend_name in a run's arguments.
+    A list has qubits, queue and basis gates; one in full also the median errors and T1, T2. Pass the name as
+    backend_name in a run's arguments.
     """
     session = session_of(ctx)
-    platform, budget = (await session.client()).platform, session.settings.reply_characters
+    client = await session.client()
+    is_here, platform, budget = client.gateway.runs_code_here, client.platform, session.settings.reply_characters
     if name:
         backend = await platform.details(name)
         if backend is None:
@@ -51,29 +48,54 @@ async def list_backends(
                 f"there is no backend {name!r} for this account",
                 next_step=f"{did_you_mean(name, others)}Call list_backends without a name.",
             )
-        return reply(_one_backend(backend, budget))
+        answer = BackendList(
+            backends=[BackendLine.of(backend, is_here=is_here, whole=True, coupling_map=coupling_map)],
+            total=1,
+            age_seconds=0,
+        )
+        if len(text_of(answer)) > budget:
+            answer.backends[0].coupling_map = None
+            answer.left_out = f"coupling_map ({len(backend.coupling_map or [])} pairs)"
+        return reply(answer)
     listing = await platform.backends(refresh=refresh)
     choices = {"any": None, "true": True, "false": False}
-    found = listing.matching(
-        min_num_qubits=min_num_qubits, operational=choices[operational], simulator=choices[simulator]
-    )
+    filters: dict[str, Any] = {
+        "min_num_qubits": min_num_qubits,
+        "operational": choices[operational],
+        "simulator": choices[simulator],
+    }
+    found = listing.matching(**filters)
+    note = None if found else _why_none(listing, filters, is_here=is_here)
     if least_busy:
         best = best_of(found)
         found = [best] if best else []
-    offset = offset_of(cursor)
-    lines = [BackendLine.of(backend) for backend in found[offset : offset + limit]]
+        note = note or (None if best else "None of those that match is operational.")
+    offset, found = offset_of(cursor), useful_first(found)
+    lines = [BackendLine.of(backend, is_here=is_here) for backend in found[offset : offset + limit]]
     shown, next_cursor = page(lines, offset=offset, total=len(found), budget=budget)
     age = round(listing.age, 1)
-    return reply(BackendList(backends=shown, total=len(found), age_seconds=age, next_cursor=next_cursor))
+    return reply(BackendList(backends=shown, total=len(found), age_seconds=age, next_cursor=next_cursor, note=note))
 
 
-def _one_backend(backend: Backend, budget: int) -> BackendList:
-    answer = BackendList(backends=[BackendLine.of(backend, whole=True)], total=1, age_seconds=0)
-    if len(text_of(answer)) > budget:
-        couplings = len(backend.coupling_map or [])
-        answer.backends = [BackendLine.of(backend)]
-        answer.left_out = f"coupling_map ({couplings} pairs)"
-    return answer
+def _why_none(listing: Listing, filters: dict[str, Any], *, is_here: bool) -> str:
+    """Return which filters leave no backend, and what there is."""
+    if not listing.backends:
+        return "This account has no backends."
+    if filters["simulator"] is False and is_here:
+        return (
+            f"All {len(listing.backends)} backends here are simulated on this machine. Quantum computers need an IBM "
+            "Quantum account."
+        )
+    largest = max(backend.num_qubits for backend in listing.backends)
+    if filters["min_num_qubits"] > largest:
+        return f"The largest of the {len(listing.backends)} backends has {largest} qubits."
+    alone = [
+        name
+        for name, value in filters.items()
+        if value is not None and not listing.matching(**dict[str, Any]({name: value}))
+    ]
+    reason = f"None matches {' or '.join(alone)}" if alone else "None matches all filters at once"
+    return f"{reason}; there are {len(listing.backends)} backends."
 
 
 async def get_usage(ctx: Ctx) -> Annotated[CallToolResult, UsageReply]:

@@ -7,6 +7,9 @@ from typing import Any
 
 _DEFINITIONS = "#/$defs/"
 
+_LENGTH_OF_A_NAME = 600
+"""From here on, a length is more than any name has, and its limit is no news to a reader."""
+
 
 def without_titles(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema without pydantic's titles, which only repeat the names. A property called title stays."""
@@ -69,6 +72,24 @@ def inline_definitions(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def or_error(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema that error results match too, because the TypeScript SDK's client checks those as well."""
-    rest = {key: value for key, value in schema.items() if key != "required"}
-    return {**rest, "anyOf": [{"required": schema.get("required", [])}, {"required": ["code", "message"]}]}
+    """Return a schema that error results match too, because the TypeScript SDK's client checks those as well.
+
+    It requires nothing at its top. A union of what answers and errors require would be more precise, but clients that
+    show a type for it print ``any``.
+    """
+    return {key: value for key, value in schema.items() if key != "required"}
+
+
+def with_words(parameter: dict[str, Any]) -> dict[str, Any]:
+    """Return a parameter whose description says its bounds and default too, because some hosts drop the keywords."""
+    words = []
+    low, high = parameter.get("minimum"), parameter.get("maximum")
+    if low is not None and high is not None:
+        words.append(f"{low:,} to {high:,}")
+    if 0 < (length := parameter.get("maxLength", 0)) < _LENGTH_OF_A_NAME:
+        words.append(f"at most {length:,} characters")
+    if (default := parameter.get("default")) not in (None, "", False, 0, [], {}):
+        words.append(f"by default {default}")
+    if not words:
+        return parameter
+    return parameter | {"description": f"{parameter.get('description', '')} ({', '.join(words)})".strip()}

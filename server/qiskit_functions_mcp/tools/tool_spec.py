@@ -9,7 +9,7 @@ import mcp_types
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, ToolAnnotations
 
-from .schemas import inline_definitions, or_error, without_descriptions, without_nulls, without_titles
+from .schemas import inline_definitions, or_error, with_words, without_descriptions, without_nulls, without_titles
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class ToolSpec:
     def contract(self, tool: Tool) -> mcp_types.Tool:
         """Return the tool as clients see it, with slimmer schemas than those that the SDK derives."""
         parameters = without_titles(tool.parameters)
-        properties = {name: schema for name, schema in parameters["properties"].items() if name not in self.hidden}
+        properties = {
+            name: with_words(schema) for name, schema in parameters["properties"].items() if name not in self.hidden
+        }
         output = tool.output_schema and or_error(
             inline_definitions(without_nulls(without_descriptions(without_titles(tool.output_schema))))
         )

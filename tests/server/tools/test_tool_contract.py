@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +82,31 @@ async def test_input_schemas_are_flat_for_hosts_that_refuse_references_and_union
             assert not {"$ref", "$defs", "anyOf", "oneOf", "allOf"} & part.keys(), tool.name
 
 
+async def test_no_enum_holds_an_empty_text_with_which_geminis_api_refuses_every_turn(tools: list[Tool]) -> None:
+    for tool in tools:
+        for part in parts(tool.input_schema):
+            assert "" not in part.get("enum", []), tool.name
+
+
+async def test_bounds_and_defaults_are_in_the_words_too_for_hosts_that_drop_the_keywords(tools: list[Tool]) -> None:
+    for tool in tools:
+        for name, parameter in tool.input_schema["properties"].items():
+            words = parameter["description"]
+            for bound in ("minimum", "maximum"):
+                if bound in parameter:
+                    assert f"{parameter[bound]:,}" in words, f"{tool.name}.{name}"
+            if parameter.get("default"):
+                assert str(parameter["default"]) in words, f"{tool.name}.{name}"
+
+
+async def test_output_schemas_are_plain_objects_for_clients_that_show_types(tools: list[Tool]) -> None:
+    for tool in tools:
+        if tool.output_schema:
+            assert tool.output_schema["type"] == "object"
+            for part in parts(tool.output_schema):
+                assert not {"anyOf", "oneOf", "allOf"} & part.keys(), tool.name
+
+
 async def test_schemas_hold_no_titles_that_only_repeat_names(tools: list[Tool]) -> None:
     for tool in tools:
         for part in parts(tool.input_schema):
@@ -118,6 +144,33 @@ async def test_an_argument_of_the_wrong_kind_is_refused_in_one_line(mode: str) -
     assert answer.structured_content is not None
     assert "timeout_seconds" in answer.structured_content["message"]
     assert "pydantic" not in str(answer)
+
+
+async def test_null_counts_as_absent_for_every_optional_argument(mode: str, tmp_path: Path) -> None:
+    async with Client(build_server(Settings(home=tmp_path)), mode=mode) as client:
+        for tool in (await client.list_tools()).tools:
+            properties = tool.input_schema["properties"]
+            required = dict.fromkeys(tool.input_schema.get("required", []), "x")
+            nulls = dict.fromkeys(properties.keys() - required.keys())
+            answer = await client.call_tool(tool.name, {**nulls, **required})
+            if answer.is_error:
+                assert answer.structured_content is not None
+                assert "wrong arguments" not in answer.structured_content["message"], tool.name
+
+
+@pytest.mark.parametrize("arguments", ['{"shots": 1}', "", None])
+async def test_an_object_may_come_as_json_text(mode: str, tmp_path: Path, arguments: str | None) -> None:
+    async with Client(build_server(Settings(home=tmp_path)), mode=mode) as client:
+        answer = await client.call_tool("check_run", {"function": "examples/sampler", "arguments": arguments})
+    assert answer.structured_content is not None
+    assert "'circuit' is missing" in answer.structured_content["checks"][0]["message"]
+
+
+async def test_a_text_that_is_no_json_is_refused_as_such(mode: str) -> None:
+    async with Client(build_server(Settings()), mode=mode) as client:
+        answer = await client.call_tool("check_run", {"function": "examples/sampler", "arguments": '{"shots": 1'})
+    assert answer.structured_content is not None
+    assert "is a text that is not JSON" in answer.structured_content["message"]
 
 
 async def test_a_tool_that_does_not_exist_is_an_error_the_model_sees(mode: str) -> None:
