@@ -37,9 +37,9 @@ from .tools.tool_spec import ToolSpec
 logger = logging.getLogger(__name__)
 
 INSTRUCTIONS = """\
-Find, run and follow Qiskit Functions, in this order: list_functions, get_function (read arguments_schema), \
-check_run (costs nothing), run_function (starts one job and returns its job_id), wait_for_job until the \
-status is DONE, ERROR or CANCELED, then get_job_result. A failed job says why; get_job_logs shows more.
+Find, run and follow Qiskit Functions: list_functions, get_function (its arguments), run_function with wait_seconds \
+(starts one job; the answer has its result when it ends in time), else wait_for_job until it has ended. A failed job \
+says why; get_job_logs shows more. check_run costs nothing: use it where cost, quota or the arguments are in doubt.
 A run may cost quota. Never run something again because a call was slow: look with get_job or list_jobs first.
 Write circuits as OpenQASM and observables as Pauli terms: {"$circuit": "OPENQASM 3.0; …"}, \
 {"$observable": {"ZZ": 1.0}}. Choose a backend with list_backends and pass it as backend_name.
@@ -77,7 +77,7 @@ class FunctionsServer(MCPServer[Session]):
         self.reply_characters = settings.reply_characters
         specs = [spec for toolset in settings.toolsets for spec in TOOLSETS[toolset]]
         if settings.read_only:
-            specs = [narrowed for spec in specs if (narrowed := spec.read_only())]
+            specs = [spec for spec in specs if spec.hints.read_only]
         tools = [spec.tool() for spec in specs]
         self.contracts = {tool.name: spec.contract(tool) for spec, tool in zip(specs, tools, strict=True)}
         self.shared_client = SharedClient(settings)

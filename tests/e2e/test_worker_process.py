@@ -30,7 +30,7 @@ async def test_a_server_that_encodes_summarises_draws_and_saves_loads_neither_qi
         named = {"job_id": job["job_id"], "path": "/circuit"}
         drawn = await model.call("get_job_result", **named, view="plot")
         assert [block.type for block in drawn.content] == ["text", "image"]
-        saved = await model.ask("get_job_result", **named, save_to=str(tmp_path / "circuit.qpy"))
+        saved = await model.ask("save_job_result", **named, to=str(tmp_path / "circuit.qpy"))
         assert "circuit.qpy" in saved["saved"]
 
         servers = [each for each in psutil.Process().children() if "qiskit_functions_mcp" in " ".join(each.cmdline())]

@@ -141,6 +141,14 @@ class RunReply(_Followed, _Started):
     declined: str | None = Field(default=None, description="set if the person said no and nothing was done")
 
 
+class SavedReply(BaseModel):
+    job_id: str
+    path: str | None = Field(default=None, description="the local file that was written")
+    saved: str | None = Field(default=None, description="what was written, and its bytes")
+    declined: str | None = Field(default=None, description="set if the person said no")
+    next_step: str
+
+
 class StopReply(JobLine):
     message: str = Field(description="what the gateway did")
     cancelled: list[str] | None = Field(default=None, description="Qiskit Runtime jobs and sessions ended with it")

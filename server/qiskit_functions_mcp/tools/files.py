@@ -10,7 +10,7 @@ from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import anyio.to_thread
 from mcp_types import CallToolResult, ResourceLink
@@ -22,7 +22,7 @@ from qiskit_functions_core.models import StoredFile
 
 from ..consent.agreement import AFTER_A_NO, DECLINED, Confirm, new_local_file, person_agrees
 from ..consent.asking import local_folders
-from ..folders import RESULTS
+from ..folders import RESULTS, WriteTarget
 from ..replies.call_results import reply
 from ..replies.files import MAX_FILE_BYTES, FileContent, FileLine, FileList, FileReply
 from ..replies.truncation import fitting, offset_of, page
@@ -30,6 +30,8 @@ from ..replies.uris import file_uri
 from ..session import Ctx, session_of
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, Limit
 from .tool_spec import READ, Hints, ToolSpec
+
+T = TypeVar("T")
 
 _REPORT_SECONDS = 1.0
 """Between two progress reports."""
@@ -176,20 +178,40 @@ async def download_file(
     session = session_of(ctx)
     files = (await session.client()).files
     progress = _progress_reporter(ctx)
-    if not target.needs_consent or session.settings.consent == "never":
-        size = await files.download(function, name, target.path, scope=scope, progress=progress)
-    else:
-        # Fetched first, because the person agrees to this content.
-        with TemporaryDirectory(prefix="qiskit-functions-") as folder:
-            held = Path(folder, "file")
-            size = await files.download(function, name, held, scope=scope, progress=progress)
-            digest, _ = await anyio.to_thread.run_sync(_digest, held)
-            question = f"Save the file {name!r} of {function!r} ({size} bytes) as {target.path}? {target.needs_consent}"
-            if not await person_agrees(ctx, question, confirm, f"write {target.path} {digest}"):
-                return reply(FileReply(function=function, name=name, declined=DECLINED, next_step=AFTER_A_NO))
-            await anyio.to_thread.run_sync(_copy, held, target.path)
+
+    async def fetch(file: Path) -> int:
+        return await files.download(function, name, file, scope=scope, progress=progress)
+
+    size = await write_if_agreed(ctx, target, f"the file {name!r} of {function!r}", confirm, fetch)
+    if size is None:
+        return reply(FileReply(function=function, name=name, declined=DECLINED, next_step=AFTER_A_NO))
     path_uri = target.path.as_uri()
     return _linked(ctx, FileReply(function=function, name=name, size_bytes=size, path=str(target.path), link=path_uri))
+
+
+async def write_if_agreed(
+    ctx: Ctx, target: WriteTarget, what: str, confirm: str, fetch: Callable[[Path], Awaitable[T]]
+) -> T | None:
+    """Write a new local file and return what ``fetch`` returns; None if the person was asked and said no.
+
+    Args:
+        target: where, as ``new_local_file`` allows it.
+        what: what is written there, for the question.
+        confirm: the token that the call was given.
+        fetch: writes the content to the path that it is given, which has the ending of the target.
+    """
+    if not target.needs_consent or session_of(ctx).settings.consent == "never":
+        return await fetch(target.path)
+    # Fetched first, because the person agrees to this content.
+    with TemporaryDirectory(prefix="qiskit-functions-") as folder:
+        held = Path(folder, f"file{target.path.suffix}")
+        fetched = await fetch(held)
+        digest, size = await anyio.to_thread.run_sync(_digest, held)
+        question = f"Save {what} ({size} bytes) as {target.path}? {target.needs_consent}"
+        if not await person_agrees(ctx, question, confirm, f"write {target.path} {digest}"):
+            return None
+        await anyio.to_thread.run_sync(_copy, held, target.path)
+    return fetched
 
 
 def _copy(source: Path, target: Path) -> None:

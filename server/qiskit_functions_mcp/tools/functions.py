@@ -147,10 +147,10 @@ async def run_function(
 ) -> Annotated[CallToolResult, RunReply]:
     """Start a job of a Qiskit Function and return its job_id.
 
-    check_run's checks come first; if they refuse, nothing was submitted. A run may cost quota: never repeat
-    one whose answer says that a job was, or may have been, submitted. With wait_seconds it also waits; otherwise
-    follow the job with wait_for_job and read it with get_job_result. Cancelling this call does not stop a started
-    job: see list_jobs.
+    With wait_seconds, such as 45, the answer has the result of a short job, or why it failed; else follow it with
+    wait_for_job. check_run's checks come first; if they refuse, nothing was submitted. A run may cost quota: never
+    repeat one whose answer says that a job was, or may have been, submitted. Cancelling this call does not stop a
+    started job.
     """
     from qiskit_functions_core import RunConfig  # it comes with the client, and so with httpx
 

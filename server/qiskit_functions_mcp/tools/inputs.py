@@ -20,9 +20,7 @@ FunctionName = Annotated[
 ]
 JobId = Annotated[str, Field(description="job_id from run_function or list_jobs", max_length=MAX_NAME)]
 Limit = Annotated[int, Field(ge=1, le=200, description="Maximum number of items")]
-Cursor = Annotated[
-    str, Field(description="next_cursor of the previous reply, to continue the list", max_length=_MAX_CURSOR)
-]
+Cursor = Annotated[str, Field(description="next_cursor of the previous reply", max_length=_MAX_CURSOR)]
 
 
 def _any_if_empty(value: Any) -> Any:

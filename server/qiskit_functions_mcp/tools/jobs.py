@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 from mcp_types import CallToolResult
@@ -14,19 +15,28 @@ from qiskit_functions_core import JobStatus
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.job_texts import LogQuery
 
-from ..consent.agreement import new_local_file
+from ..consent.agreement import AFTER_A_NO, DECLINED, Confirm, new_local_file
 from ..folders import RESULTS
 from ..replies.call_results import image_block, reply, text_reply
-from ..replies.jobs import EventLine, JobLine, JobList, JobReply, RuntimeJobLine, StopReply, job_reply
+from ..replies.jobs import EventLine, JobLine, JobList, JobReply, RuntimeJobLine, SavedReply, StopReply, job_reply
 from ..replies.truncation import cut, cut_start, offset_of, page, text_of
 from ..replies.uris import SCHEME
 from ..session import Ctx, session_of
+from .files import write_if_agreed
 from .inputs import MAX_NAME, MAX_PATH, AnyIfEmpty, Cursor, JobId, Limit, OneOrMore, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
 from .waiting import seconds_left, wait_for_end
 
 _MOST_STATES = 20
 """Of runtime jobs, which take two requests each; the others are shown without their state."""
+
+
+ResultPath = Annotated[
+    str,
+    Field(
+        description="JSON pointer to a part that the summary names: /result/pub_results/0/data/c", max_length=MAX_PATH
+    ),
+]
 
 
 async def list_jobs(
@@ -127,13 +137,7 @@ async def wait_for_job(
 async def get_job_result(
     ctx: Ctx,
     job_id: JobId,
-    path: Annotated[
-        str,
-        Field(
-            description="JSON pointer to a part that the summary names: /result/pub_results/0/data/c",
-            max_length=MAX_PATH,
-        ),
-    ] = "",
+    path: ResultPath = "",
     offset: Annotated[int, Field(ge=0, le=10**9, description="At the path: number of entries to skip")] = 0,
     limit: Annotated[
         int, Field(ge=0, le=10_000, description="At the path: maximum number of entries; 0: what fits")
@@ -143,13 +147,6 @@ async def get_job_result(
         Field(description="plot: add a picture of counts, expectation values, a sweep, an array or a circuit"),
     ] = "summary",
     theme: Annotated[Literal["light", "dark"], Field(description="Background of the picture")] = "light",
-    save_to: Annotated[
-        str,
-        Field(
-            description="Also save what is at the path to this new file in qiskit-functions-results/: .json (encoded), "
-            ".csv (counts, expectation values), .npy (arrays), .qasm or .qpy (circuits), .svg or .png (a picture)"
-        ),
-    ] = "",
 ) -> CallToolResult:
     """Summarise the result that a job saved.
 
@@ -157,12 +154,6 @@ async def get_job_result(
     what it leaves out; path selects a part. view=plot also draws it.
     """
     session = session_of(ctx)
-    target = await new_local_file(ctx, save_to) if save_to else None
-    if target and target.needs_consent and session.settings.consent != "never":
-        raise InputError(
-            f"a result is not saved as {target.path}: {target.needs_consent}",
-            next_step=f"Choose a relative path; it is written into {RESULTS}.",
-        )
     read = await (await session.client()).jobs.read_result(
         job_id,
         pointer=path,
@@ -170,13 +161,46 @@ async def get_job_result(
         limit=limit or None,
         budget=session.settings.reply_characters - 1_000,
         draw=theme if view == "plot" else None,
-        save_to=target.path if target else None,
     )
     summary, picture = read.summary, read.picture
     summary.picture = picture.caption if picture else None
-    summary.saved = read.saved
     # A host that is given structured content may show the model nothing else, and so no picture.
     return text_reply(text_of(summary), image_block(picture.data, picture.mime_type)) if picture else reply(summary)
+
+
+async def save_job_result(
+    ctx: Ctx,
+    job_id: JobId,
+    to: Annotated[
+        str,
+        Field(
+            description=f"The new local file. A relative path starts in {RESULTS}/, where data files are written "
+            "without a question. .json (encoded), .csv (counts, expectation values), .npy (arrays), .qasm or .qpy "
+            "(circuits), .svg or .png (a picture)",
+            max_length=MAX_PATH,
+        ),
+    ],
+    path: ResultPath = "",
+    confirm: Confirm = "",
+) -> Annotated[CallToolResult, SavedReply]:
+    """Save a job's result, or the part of it at path, as a new local file in the format that its ending names.
+
+    The person is asked about a path elsewhere and about whatever could be code or configuration.
+    """
+    target = await new_local_file(ctx, to)
+    jobs = (await session_of(ctx).client()).jobs
+
+    async def fetch(file: Path) -> str:
+        read = await jobs.read_result(job_id, pointer=path, budget=2_000, save_to=file)
+        return (read.saved or "").replace(str(file), str(target.path))
+
+    part = f"the part {path} of the result" if path else "the result"
+    saved = await write_if_agreed(ctx, target, f"{part} of job {job_id}", confirm, fetch)
+    if saved is None:
+        return reply(SavedReply(job_id=job_id, declined=DECLINED, next_step=AFTER_A_NO))
+    return reply(
+        SavedReply(job_id=job_id, path=str(target.path), saved=saved, next_step="Tell the person where it is.")
+    )
 
 
 async def get_job_logs(
@@ -221,11 +245,11 @@ TOOLS = (
     ToolSpec(list_jobs, "List jobs", READ),
     ToolSpec(get_job, "Get a job", READ),
     ToolSpec(wait_for_job, "Wait for a job", READ),
+    ToolSpec(get_job_result, "Get a job's result", READ),
     ToolSpec(
-        get_job_result,
-        "Get a job's result",
+        save_job_result,
+        "Save a job's result",
         Hints(read_only=False, destructive=False, idempotent=True, open_world=True),
-        writes=("save_to",),
     ),
     ToolSpec(get_job_logs, "Get a job's log", READ),
     ToolSpec(stop_job, "Stop a job", Hints(read_only=False, destructive=True, idempotent=True, open_world=True)),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .inputs import MAX_NAME, MAX_PATH
+
 _DEFINITIONS = "#/$defs/"
 
-_LENGTH_OF_A_NAME = 600
-"""From here on, a length is more than any name has, and its limit is no news to a reader."""
+_LENGTH_OF_A_TOKEN = 200
+"""Cursors and tokens are passed on as they came, so their length is no news to a reader."""
 
 
 def without_titles(schema: dict[str, Any]) -> dict[str, Any]:
@@ -81,15 +83,25 @@ def or_error(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_words(parameter: dict[str, Any]) -> dict[str, Any]:
-    """Return a parameter whose description says its bounds and default too, because some hosts drop the keywords."""
+    """Return a parameter as a model and a host need it.
+
+    Its description says its bounds and its default too, because some hosts drop the keywords. Empty defaults are left
+    out: they only say that the parameter is optional, and some hosts fill them in. So are lengths that no name
+    reaches.
+    """
+    slim = dict(parameter)
     words = []
-    low, high = parameter.get("minimum"), parameter.get("maximum")
+    low, high = slim.get("minimum"), slim.get("maximum")
     if low is not None and high is not None:
         words.append(f"{low:,} to {high:,}")
-    if 0 < (length := parameter.get("maxLength", 0)) < _LENGTH_OF_A_NAME:
-        words.append(f"at most {length:,} characters")
-    if (default := parameter.get("default")) not in (None, "", False, 0, [], {}):
-        words.append(f"by default {default}")
-    if not words:
-        return parameter
-    return parameter | {"description": f"{parameter.get('description', '')} ({', '.join(words)})".strip()}
+    if slim.get("maxLength") in (MAX_NAME, MAX_PATH):
+        del slim["maxLength"]
+    elif "maxLength" in slim and slim["maxLength"] > _LENGTH_OF_A_TOKEN:
+        words.append(f"at most {slim['maxLength']:,} characters")
+    if not slim.get("default"):
+        slim.pop("default", None)
+    elif "enum" not in slim:
+        words.append(f"by default {slim['default']}")
+    if words:
+        slim["description"] = f"{slim.get('description', '')} ({', '.join(words)})".strip()
+    return slim

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import mcp_types
 from mcp.server.mcpserver.tools import Tool
@@ -27,29 +27,16 @@ READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=True
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """A tool: its function, whose docstring is what the assistant reads, and the facts that a host decides by.
-
-    Attributes:
-        writes: the arguments without which the tool changes nothing; empty for a tool that always or never does.
-        hidden: the arguments that are not offered.
-    """
+    """A tool: its function, whose docstring is what the assistant reads, and the facts that a host decides by."""
 
     function: Callable[..., Awaitable[CallToolResult]]
     title: str
     hints: Hints
-    writes: tuple[str, ...] = ()
-    hidden: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
         """The function's docstring as one paragraph."""
         return " ".join((self.function.__doc__ or "").split())
-
-    def read_only(self) -> ToolSpec | None:
-        """Return the part of the tool that changes nothing, or None if every call of it changes something."""
-        if self.hints.read_only:
-            return self
-        return replace(self, hints=READ, hidden=self.writes) if self.writes else None
 
     def tool(self) -> Tool:
         """Return the tool as the SDK calls it."""
@@ -58,9 +45,7 @@ class ToolSpec:
     def contract(self, tool: Tool) -> mcp_types.Tool:
         """Return the tool as clients see it, with slimmer schemas than those that the SDK derives."""
         parameters = without_titles(tool.parameters)
-        properties = {
-            name: with_words(schema) for name, schema in parameters["properties"].items() if name not in self.hidden
-        }
+        properties = {name: with_words(schema) for name, schema in parameters["properties"].items()}
         output = tool.output_schema and or_error(
             inline_definitions(without_nulls(without_descriptions(without_titles(tool.output_schema))))
         )

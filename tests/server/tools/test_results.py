@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ async def asked(client: Client, **arguments: Any) -> CallToolResult:
     return await client.call_tool("get_job_result", {"job_id": JOB, **arguments})
 
 
+async def saved(client: Client, to: str, **arguments: Any) -> CallToolResult:
+    return await client.call_tool("save_job_result", {"job_id": JOB, "to": to, **arguments})
+
+
 async def test_a_summary_stays_under_the_reply_budget_and_is_the_same_as_text(client: Client) -> None:
     answer = await asked(client)
     (text,) = answer.content
@@ -96,7 +101,7 @@ async def test_a_plot_of_what_cannot_be_drawn_is_an_error_that_says_what_can(cli
 
 
 async def test_a_saved_file_is_reported_with_its_path_and_size(client: Client, tmp_path: Path) -> None:
-    answer = await asked(client, path="/counts/pub_results/0/data/meas", save_to="bell.csv")
+    answer = await saved(client, "bell.csv", path="/counts/pub_results/0/data/meas")
     assert (tmp_path / RESULTS / "bell.csv").read_bytes() == b"outcome,count\r\n00,510\r\n11,490\r\n"
     assert answer.structured_content is not None
     assert answer.structured_content["saved"] == (
@@ -104,9 +109,25 @@ async def test_a_saved_file_is_reported_with_its_path_and_size(client: Client, t
     )
 
 
+async def test_what_could_be_configuration_is_saved_only_after_the_person_agreed(
+    client: Client, tmp_path: Path
+) -> None:
+    answer = await saved(client, "settings.json", path="/energy")
+    assert answer.structured_content is not None
+    assert answer.structured_content["code"] == "consent_needed"
+    assert names_in(tmp_path) == []
+    (token,) = re.findall("confirm='([^']+)'", answer.structured_content["next_step"])
+    answer = await saved(client, "settings.json", confirm=token)
+    assert not answer.is_error
+    assert answer.structured_content is not None
+    path = tmp_path / RESULTS / "settings.json"
+    assert path.read_text() == "-1.5"
+    assert answer.structured_content["saved"].endswith(f" in {path}")
+
+
 async def test_nothing_is_saved_outside_the_allowed_folders(client: Client, tmp_path: Path) -> None:
     for path in ("../a.json", "/a.json", "~/a.json"):
-        answer = await asked(client, save_to=path)
+        answer = await saved(client, path)
         assert answer.is_error
         assert "outside the allowed folders" in str(answer.structured_content)
     assert names_in(tmp_path) == []
@@ -135,6 +156,6 @@ async def test_a_result_is_attached_if_its_message_stays_under_a_megabyte(
 async def test_a_read_only_server_saves_nothing(client: Client, mode: str, tmp_path: Path) -> None:
     async with Client(build_server(Settings(allow_dirs=[tmp_path], read_only=True)), mode=mode) as opened:
         assert not (await asked(opened)).is_error
-        answer = await asked(opened, save_to="a.json")
+        answer = await saved(opened, "a.json")
     assert answer.is_error
     assert names_in(tmp_path) == []
