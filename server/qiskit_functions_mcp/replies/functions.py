@@ -78,7 +78,11 @@ class FunctionReply(Bounded):
             is_encoded: show the argument schema as the gateway has it, for encoded values, instead of with literals.
         """
         fields = function.model_dump(exclude={"title", "provider", "id", "arguments_schema"})
-        reply = cls(name=function.name, **fields, next_step="Run it with run_function.")
+        reply = cls(
+            name=function.name,
+            **fields,
+            next_step="Run it with run_function; check_run checks arguments without running it.",
+        )
         reply.dependencies = reply.dependencies or None
         schema = function.arguments_schema
         if isinstance(schema, bool):
