@@ -203,7 +203,12 @@ class FunctionsClient:
         return self._check_usage(usage), usage.value if isinstance(usage, Known) else None
 
     async def check(
-        self, function: str, arguments: Mapping[str, Any], *, suppress_low_usage_warning: bool = False
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        *,
+        suppress_low_usage_warning: bool = False,
+        allowed_folders: Sequence[Path] | None = None,
     ) -> Verdict:
         """Return what ``run`` would decide; nothing is submitted. Arguments and errors are those of ``run``.
 
@@ -211,7 +216,7 @@ class FunctionsClient:
             NotFound: there is no such function.
             LiteralError: a literal in the arguments cannot be read.
         """
-        _, _, verdict = await self._prepare(function, arguments, suppress_low_usage_warning)
+        _, _, verdict = await self._prepare(function, arguments, suppress_low_usage_warning, allowed_folders)
         return verdict
 
     async def run(
@@ -222,6 +227,7 @@ class FunctionsClient:
         config: RunConfig | None = None,
         function_size: str = "",
         suppress_low_usage_warning: bool = False,
+        allowed_folders: Sequence[Path] | None = None,
     ) -> Submission:
         """Check the run, then start a job and return it; there is no other way to start one.
 
@@ -231,6 +237,7 @@ class FunctionsClient:
             config: how the run is distributed.
             function_size: the name of one of the function's sizes, such as "m".
             suppress_low_usage_warning: leave out the warning about low quota, as the official client can.
+            allowed_folders: the folders that ``$file`` may read in this run; by default the client's.
 
         Raises:
             InputError, NotFound: the function or its arguments are wrong; nothing was submitted.
@@ -238,7 +245,7 @@ class FunctionsClient:
             SubmissionUnknown: the answer was lost, and the job could not be identified.
             GatewayUnreachable, GatewayError: nothing was submitted.
         """
-        found, encoded, verdict = await self._prepare(function, arguments, suppress_low_usage_warning)
+        found, encoded, verdict = await self._prepare(function, arguments, suppress_low_usage_warning, allowed_folders)
         verdict.raise_for_refusal()
         provider, title = split_name(function)
         chosen = {key: value for key, value in asdict(config).items() if value is not None} if config else {}
@@ -248,10 +255,15 @@ class FunctionsClient:
         return await self._submissions.submit(function, found, body, verdict.warnings)
 
     async def _prepare(
-        self, name: str, arguments: Mapping[str, Any], suppress_low_usage_warning: bool
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        suppress_low_usage_warning: bool,
+        allowed_folders: Sequence[Path] | None,
     ) -> tuple[Function, str, Verdict]:
         """Return the function, the encoded arguments, and the verdict on running it with them."""
-        encoded = await self._worker.encode_arguments(arguments, allowed_folders=self._allowed_folders)
+        folders = self._allowed_folders if allowed_folders is None else allowed_folders
+        encoded = await self._worker.encode_arguments(arguments, allowed_folders=folders)
         questions: list[Callable[[], Awaitable[Any]]] = [
             lambda: self.functions.get(name),
             lambda: self._ask(self.platform.usage),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import anyio
 import anyio.to_thread
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from qiskit_functions_core import JobStatus
 from qiskit_functions_core.errors import InputError, QiskitFunctionsError
 from qiskit_functions_core.local_files import allowed_path
 from qiskit_functions_core.preflight import Check
@@ -30,7 +34,10 @@ from .tool_spec import READ, Hints, ToolSpec
 from .waiting import SubmittedJobNotFollowed, seconds_left, wait_for_end
 
 if TYPE_CHECKING:
-    from qiskit_functions_core import Artifact, Function
+    from qiskit_functions_core import Artifact, Function, FunctionsClient
+
+_COST_SECONDS = 5.0
+"""For looking up what the last run of a function used."""
 
 _FILES_SHOWN = 10
 """Of a directory, in the question to the person; the first in the order of the archive."""
@@ -108,13 +115,14 @@ async def check_run(
     Runs nothing and costs nothing.
     """
     session = session_of(ctx)
-    verdict = await (await session.client()).check(function, arguments)
+    client = await session.client()
+    verdict = await client.check(function, arguments, allowed_folders=await _file_folders(ctx, arguments))
     room = min(2_000, session.settings.reply_characters // 6)
     low = next((check for check in verdict.checks if check.code == "quota_low"), None)
     asks_first = None
     next_step = cut(verdict.next_step, room) or "Run it with run_function and the same arguments."
     if low and verdict.allowed and session.settings.consent != "never":
-        asks_first = cut(_run_question(function, low), room)
+        asks_first = cut(await _run_question(client, function, low), room)
         next_step = "Run it with run_function and the same arguments; the person is asked first, because quota is low."
     return reply(
         CheckReply(
@@ -127,12 +135,20 @@ async def check_run(
     )
 
 
-def _run_question(function: str, low: Check) -> str:
-    """Return what the person is asked before a run that the quota may not last for."""
-    return (
-        f"Run {function!r}? {low.message[:1].upper()}{low.message[1:]} What this run will use is not known before "
-        "it has ended."
-    )
+async def _file_folders(ctx: Ctx, arguments: dict[str, Any]) -> list[Path] | None:
+    """Return the folders that ``$file`` in the arguments may read; None if there is no such literal."""
+    return await local_folders(ctx) if '"$file"' in json.dumps(arguments) else None
+
+
+async def _run_question(client: FunctionsClient, function: str, low: Check) -> str:
+    """Return what the person is asked before a run that the quota may not last for, with what is known of its cost."""
+    used = None
+    # A courtesy, for which the question does not wait for long.
+    with anyio.move_on_after(_COST_SECONDS), suppress(QiskitFunctionsError):
+        last = (await client.jobs.page(function=function, status=JobStatus.DONE, limit=1)).jobs
+        used = await client.jobs.seconds_used(last[0]) if last else None
+    cost = "What this run will use is not known" if used is None else f"The last one used {used:.2g} s"
+    return f"Run {function!r}? {low.message[:1].upper()}{low.message[1:]} {cost}."
 
 
 async def run_function(
@@ -156,12 +172,13 @@ async def run_function(
 
     begun, session = time.monotonic(), session_of(ctx)
     client = await session.client()
+    folders = await _file_folders(ctx, arguments)
     if session.settings.consent != "never":
         # suppress_low_usage_warning changes nothing here: the assistant sets it, not the person.
         quota, _ = await client.quota()
         if quota.code == "quota_low":
-            (await client.check(function, arguments)).raise_for_refusal()
-            if not await person_agrees(ctx, _run_question(function, quota), confirm, "run"):
+            (await client.check(function, arguments, allowed_folders=folders)).raise_for_refusal()
+            if not await person_agrees(ctx, await _run_question(client, function, quota), confirm, "run"):
                 return reply(RunReply(function=function, declined=DECLINED, next_step=AFTER_A_NO))
     submission = await client.run(
         function,
@@ -169,6 +186,7 @@ async def run_function(
         config=RunConfig(workers=workers or None),
         function_size=function_size,
         suppress_low_usage_warning=suppress_low_usage_warning,
+        allowed_folders=folders,
     )
     job = submission.job
     try:
@@ -281,7 +299,7 @@ async def _code(ctx: Ctx, source: str, file: str, directory: str, image: str, en
             next_step="For a script, pass its text as source, or its path as file.",
         )
     if image:
-        return _Code(None, f"the image {image}", image)
+        return _Code(None, f"the image {_shown(image)}", image)
     from qiskit_functions_core import Artifact  # rarely needed, and it brings tarfile and pathspec
 
     path = allowed_path(Path(file or directory), await local_folders(ctx)) if file or directory else None
@@ -290,19 +308,24 @@ async def _code(ctx: Ctx, source: str, file: str, directory: str, image: str, en
         if path is None:
             artifact, shown = Artifact.from_source(source), "this script"
         elif file:
-            artifact, shown = Artifact.from_file(path), f"the script {path}"
+            artifact, shown = Artifact.from_file(path), f"the script {_shown(str(path))}"
         else:
-            artifact, shown = Artifact.from_directory(path, entrypoint), f"the directory {path}"
+            artifact, shown = Artifact.from_directory(path, entrypoint), f"the directory {_shown(str(path))}"
         files = artifact.files()
         size = f"{sum(files.values())} bytes"
         if directory:
-            names = ", ".join(f"{name} ({files[name]})" for name in list(files)[:_FILES_SHOWN])
+            names = ", ".join(f"{_shown(name)} ({files[name]})" for name in list(files)[:_FILES_SHOWN])
             more = f" and {len(files) - _FILES_SHOWN} more" if len(files) > _FILES_SHOWN else ""
             size = f"{len(files)} files, {size}: {names}{more}"
         return _Code(artifact, f"{shown} ({size})", hashlib.sha256(artifact.content).hexdigest())
 
     # Abandoned when cancelled: a file system can stall, and must not hold the server.
     return await anyio.to_thread.run_sync(pack, abandon_on_cancel=True)
+
+
+def _shown(text: str) -> str:
+    """Return a text for a question, in which it cannot look like more of the question."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _upload_question(
@@ -326,7 +349,7 @@ def _upload_question(
     if runs_here:
         parts.append("Its code will run on this machine, with your rights, when it is run.")
     if given["dependencies"]:
-        parts.append(f"It needs {cut(', '.join(given['dependencies']), 300)}.")
+        parts.append(f"It needs {cut(_shown(', '.join(given['dependencies'])), 300)}.")
     if stored:
         # Gateways do not tell whether there are environment variables.
         kept = [field for field in given if not given[field] and field not in clear and getattr(stored, field, True)]

@@ -257,8 +257,12 @@ async def test_without_an_allowed_folder_the_roots_of_the_client_are_used(
     async with Client(build_server(settings), mode=mode, list_roots_callback=roots) as client:
         assert (await asking(client)("upload_file", path="data.csv"))["name"] == "data.csv"
         saved = await asking(client)("download_file", name="data.csv")
+        # What names no file that is read ends with the reader's error, so it was allowed.
+        run = {"function": "examples/sampler", "arguments": {"circuit": {"$file": "missing.qasm"}}}
+        assert "no local folder" not in structured(await client.call_tool("check_run", run))["message"]
     assert saved["path"] == str(folder / RESULTS / "data.csv")
     async with Client(build_server(settings), mode=mode) as client:
         error = await asking(client)("upload_file", path="data.csv")
+        assert structured(await client.call_tool("check_run", run)) == error
     assert "no local folder is allowed" in error["message"]
     assert "--allow-dir" in error["next_step"]
