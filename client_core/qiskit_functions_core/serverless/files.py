@@ -68,12 +68,12 @@ class Files:
         Raises:
             NotFound: there is no such function.
         """
-        answer = await self._transport.get(_path("", scope), _query(function, scope))
+        query = _query(function, scope) | ({"details": "true"} if self._traits.runs_code_here else {})
+        answer = await self._transport.get(_path("", scope), query)
         body = answer.json()
         names = body.get("results") if isinstance(body, dict) else None
         if not isinstance(names, list):
             raise GatewayFault("the gateway answered without a list of files", status=answer.status)
-        # Of this project's gateway alone; the real one answers with names.
         files = parsed_list(StoredFile, body.get("files") or [{"name": str(name)} for name in names])
         return sorted(files, key=lambda file: file.name)
 

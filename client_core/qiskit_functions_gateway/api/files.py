@@ -60,10 +60,11 @@ def routes(gateway: Gateway) -> list[Route]:
 async def list_files(gateway: Gateway, request: Request) -> Response:
     """Answer with the names of the files, without hidden files and folders.
 
-    Unlike the real gateway's, the answer has their sizes and times as well.
+    With ``details`` in the query, which the real gateway does not know, it has their sizes and times as well.
     """
     files = await blocking(_listed, await _folder(gateway, request))
-    return Json({"results": [file["name"] for file in files], "files": files})
+    names = {"results": [file["name"] for file in files]}
+    return Json(names | {"files": files} if fields.query(request).optional("details") else names)
 
 
 async def upload(gateway: Gateway, request: Request) -> Response:
