@@ -20,9 +20,8 @@ from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import QiskitFunctionsError
 
 from .replies.call_results import reply
-from .replies.jobs import job_reply, status_text
+from .replies.jobs import job_reply, seconds_left, status_text
 from .session import Session
-from .tools.waiting import seconds_left
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient

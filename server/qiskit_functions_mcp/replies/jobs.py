@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
@@ -14,6 +15,12 @@ from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import QiskitFunctionsError, ResultNotReady
 
 from .truncation import Bounded, Listing, cut, text_of
+
+_CALL_SECONDS = 57.0
+"""Many clients give a call up after 60 s."""
+
+_LEAST_SECONDS = 5.0
+"""In which most results can be read, even after a wait that has taken nearly all of the time."""
 
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
@@ -154,6 +161,15 @@ class StopReply(JobLine):
     cancelled: list[str] | None = Field(default=None, description="Qiskit Runtime jobs and sessions ended with it")
     problems: list[str] | None = Field(default=None, description="what could not be read or ended, and why")
     log_tail: str = Field(description="the end of the job's log")
+
+
+def seconds_left(begun: float) -> float:
+    """Return how long the rest of a call may take, in seconds.
+
+    Args:
+        begun: when the call began, by ``time.monotonic``.
+    """
+    return max(_CALL_SECONDS - (time.monotonic() - begun), _LEAST_SECONDS)
 
 
 async def job_reply(

@@ -26,12 +26,12 @@ from ..consent.agreement import AFTER_A_NO, DECLINED, Confirm, person_agrees
 from ..consent.asking import local_folders
 from ..replies.call_results import reply
 from ..replies.functions import CheckLine, CheckReply, FunctionLine, FunctionList, FunctionReply, shortened
-from ..replies.jobs import RunReply, job_reply
+from ..replies.jobs import RunReply, job_reply, seconds_left
 from ..replies.truncation import cut, offset_of, page, text_of
 from ..session import Ctx, session_of
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, JsonObject, Limit, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
-from .waiting import SubmittedJobNotFollowed, seconds_left, wait_for_end
+from .waiting import SubmittedJobNotFollowed, wait_for_end
 
 if TYPE_CHECKING:
     from qiskit_functions_core import Artifact, Function, FunctionsClient

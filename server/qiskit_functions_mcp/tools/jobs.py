@@ -18,14 +18,24 @@ from qiskit_functions_core.job_texts import LogQuery
 from ..consent.agreement import AFTER_A_NO, DECLINED, Confirm, new_local_file
 from ..folders import RESULTS
 from ..replies.call_results import image_block, reply, text_reply
-from ..replies.jobs import EventLine, JobLine, JobList, JobReply, RuntimeJobLine, SavedReply, StopReply, job_reply
+from ..replies.jobs import (
+    EventLine,
+    JobLine,
+    JobList,
+    JobReply,
+    RuntimeJobLine,
+    SavedReply,
+    StopReply,
+    job_reply,
+    seconds_left,
+)
 from ..replies.truncation import cut, cut_start, offset_of, page, text_of
 from ..replies.uris import SCHEME
 from ..session import Ctx, session_of
 from .files import write_if_agreed
 from .inputs import MAX_NAME, MAX_PATH, AnyIfEmpty, Cursor, JobId, Limit, OneOrMore, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
-from .waiting import seconds_left, wait_for_end
+from .waiting import wait_for_end
 
 _MOST_STATES = 20
 """Of runtime jobs, which take two requests each; the others are shown without their state."""

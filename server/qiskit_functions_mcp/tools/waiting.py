@@ -20,13 +20,6 @@ _REPORT_SECONDS = 1.0
 """Between two progress reports; a client that receives none may give up."""
 
 
-_CALL_SECONDS = 57.0
-"""Many clients give a call up after 60 s."""
-
-_LEAST_SECONDS = 5.0
-"""In which most results can be read, even after a wait that has taken nearly all of the time."""
-
-
 class SubmittedJobNotFollowed(QiskitFunctionsError):
     """A call failed after it had submitted a job; ``code`` is that of the cause."""
 
@@ -38,15 +31,6 @@ class SubmittedJobNotFollowed(QiskitFunctionsError):
         )
         self.code = cause.code
         self.person = cause.person
-
-
-def seconds_left(begun: float) -> float:
-    """Return how long the rest of a call may take.
-
-    Args:
-        begun: when the call began, by ``time.monotonic``.
-    """
-    return max(_CALL_SECONDS - (time.monotonic() - begun), _LEAST_SECONDS)
 
 
 async def wait_for_end(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) -> Job:
