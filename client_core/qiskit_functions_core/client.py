@@ -30,6 +30,7 @@ from .preflight import (
     check_any_backend,
     check_arguments,
     check_named_backend,
+    check_simulation,
     check_usage,
 )
 from .serverless.files import Files
@@ -263,7 +264,8 @@ class FunctionsClient:
     ) -> tuple[Function, str, Verdict]:
         """Return the function, the encoded arguments, and the verdict on running it with them."""
         folders = self._allowed_folders if allowed_folders is None else allowed_folders
-        encoded = await self._worker.encode_arguments(arguments, allowed_folders=folders)
+        prepared = await self._worker.encode_arguments(arguments, allowed_folders=folders)
+        encoded = prepared.text
         questions: list[Callable[[], Awaitable[Any]]] = [
             lambda: self.functions.get(name),
             lambda: self._ask(self.platform.usage),
@@ -277,6 +279,9 @@ class FunctionsClient:
         checked = await run_in_thread(partial(check_arguments, function.arguments_schema, encoded))
         checks = [checked, quota, backend]
         if self.gateway.runs_code_here:
+            checks += await run_in_thread(
+                lambda: check_simulation(prepared.active_qubits, arguments.get("backend_name"))
+            )
             from .platforms.local_packages import PROBLEM, local_packages_command  # only needed here
 
             if command := local_packages_command():

@@ -24,6 +24,10 @@ MAX_ARGUMENTS_BYTES = 2_500_000 - 10_000
 """Size of the arguments inside a request's body. Django's default for the body is 2.5 MB; the rest is for what is
 around them."""
 
+_AMPLITUDE_BYTES = 16
+_SURELY_SIMULATED = 24
+"""Qubits whose amplitudes take 256 MiB, which every machine has."""
+
 T = TypeVar("T")
 
 
@@ -98,7 +102,7 @@ def _seconds(env: Mapping[str, str], variable: str, default: float) -> float:
     return seconds
 
 
-CheckName = Literal["installation", "arguments", "usage", "backend"]
+CheckName = Literal["installation", "arguments", "usage", "backend", "simulation"]
 CheckCode = Literal[
     "ok",
     "arguments_invalid",
@@ -111,6 +115,7 @@ CheckCode = Literal[
     "backends_unknown",
     "local_packages_missing",
     "not_checked",
+    "too_large_to_simulate",
 ]
 
 
@@ -290,6 +295,43 @@ def check_any_backend(count: Fact[int], *, instance: str) -> Check:
         next_step = f"Ask the person to give the instance access to a backend: {INSTANCES_URL}"
         return Check("backend", "refused", "no_backends", f"{instance} has no backend.", next_step, person=True)
     return Check("backend", "ok", "ok", f"no backend is named; {instance} has {count.value}.")
+
+
+def check_simulation(active_qubits: int, backend_name: object, memory: int | None = None) -> list[Check]:
+    """Warn if the largest circuit cannot be simulated on this machine with the noise of a fake backend.
+
+    Aer holds the 2^n amplitudes of such a circuit at 16 bytes each (``MAX_QUBITS_STATEVECTOR`` in
+    qiskit_aer.backends.backend_utils). Without noise it knows cheaper ways for some circuits, so nothing is said about
+    ``aer_simulator``.
+
+    Args:
+        active_qubits: how many qubits the largest circuit of the arguments uses.
+        backend_name: the backend in the arguments; without one, the function chooses a fake one.
+        memory: of this machine, in bytes; None to look it up.
+    """
+    is_fake = backend_name in (None, "") or (isinstance(backend_name, str) and backend_name.startswith("fake_"))
+    if not is_fake or active_qubits < _SURELY_SIMULATED:
+        return []
+    if memory is None:
+        import psutil  # needed for few runs
+
+        memory = psutil.virtual_memory().total
+    most = int(math.log2(memory / _AMPLITUDE_BYTES))
+    if active_qubits <= most:
+        return []
+    needed, there = _bytes_in_words(2**active_qubits * _AMPLITUDE_BYTES), _bytes_in_words(memory)
+    message = (
+        f"a circuit uses {active_qubits} qubits, whose simulation with noise takes {needed} of memory "
+        f"(2^{active_qubits} amplitudes of {_AMPLITUDE_BYTES} bytes). This machine has {there}, enough for {most} "
+        "qubits, so the job will most probably fail, unless the function cuts or shrinks the circuit."
+    )
+    return [Check("simulation", "warning", "too_large_to_simulate", message)]
+
+
+def _bytes_in_words(count: int) -> str:
+    units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+    power = min(int(math.log2(count)) // 10, len(units) - 1)
+    return f"{count / 1024**power:,.0f} {units[power]}"
 
 
 def _no_access(message: str, guess: str = "") -> Check:

@@ -18,6 +18,7 @@ from qiskit_functions_core.preflight import (
     check_any_backend,
     check_arguments,
     check_named_backend,
+    check_simulation,
     check_usage,
 )
 
@@ -212,3 +213,31 @@ def test_what_only_a_person_can_correct_is_marked_so() -> None:
         Verdict(checks=[check_any_backend(unknown, instance=CRN)]).raise_for_refusal()
     assert (refused.value.reason, refused.value.person) == ("backends_unknown", True)
     assert refused.value.next_step == "Ask the person to check the API key."
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("qubits", "backend", "warns"),
+    [
+        (60, "fake_sherbrooke", True),
+        (31, "fake_sherbrooke", True),
+        (30, "fake_sherbrooke", False),
+        (60, None, True),
+        (60, "", True),
+        (60, "aer_simulator", False),
+        (60, "ibm_torino", False),
+        (0, "fake_manila", False),
+        (60, 3, False),
+    ],
+)
+def test_a_simulation_that_does_not_fit_into_memory_is_a_warning_with_figures(
+    qubits: int, backend: object, warns: bool
+) -> None:
+    checks = check_simulation(qubits, backend, memory=24 * GIB)
+    assert [check.code for check in checks] == ["too_large_to_simulate"] * warns
+    if qubits == 60 and warns:
+        assert "60 qubits" in checks[0].message
+        assert "16 EiB" in checks[0].message
+        assert "24 GiB, enough for 30 qubits" in checks[0].message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,12 @@ from .literals.context import LiteralContext
 _LIMITS = Limits()
 
 
-def encode_arguments(arguments: dict[str, Any], *, allowed_folders: Sequence[Path] = ()) -> str:
+def encode_arguments(
+    arguments: dict[str, Any],
+    *,
+    allowed_folders: Sequence[Path] = (),
+    note: Callable[[Any], None] = lambda _: None,
+) -> str:
     """Return the ``arguments`` string of a run: literals read, Qiskit objects encoded, plain JSON untouched.
 
     This runs in the calling thread, and blocks: files are read, and Qiskit is imported if a value needs it (2 s).
@@ -26,6 +31,7 @@ def encode_arguments(arguments: dict[str, Any], *, allowed_folders: Sequence[Pat
     Args:
         arguments: JSON, with literals such as ``{"$circuit": "OPENQASM 3.0; …"}``, and with Qiskit objects.
         allowed_folders: the folders that ``$file`` may read from, relative paths as seen from the first.
+        note: called with each value that JSON does not have.
 
     Raises:
         LiteralError: a literal, or a value that is already encoded, cannot be read; it says where.
@@ -37,14 +43,15 @@ def encode_arguments(arguments: dict[str, Any], *, allowed_folders: Sequence[Pat
         from .literals.parameters import settle
 
         resolved = settle(resolved, context)
-    return json.dumps(resolved, default=_encode_object)
 
+    def encode(value: Any) -> Any:
+        # Imports Qiskit and its runtime client (2 s, 190 MB), which plain arguments do not need.
+        from .object_encoding import encode_object, original
 
-def _encode_object(value: Any) -> Any:
-    # Imports Qiskit and its runtime client (2 s, 190 MB), which plain arguments do not need.
-    from .object_encoding import encode_object
+        note(original(value))
+        return encode_object(value)
 
-    return encode_object(value)
+    return json.dumps(resolved, default=encode)
 
 
 def _resolve(value: Any, context: LiteralContext, depth: int) -> Any:

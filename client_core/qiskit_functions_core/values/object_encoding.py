@@ -12,6 +12,11 @@ from .families.registry import REGISTRY
 from .literals.parameters import Encoded
 
 
+def original(value: Any) -> Any:
+    """Return the value itself, also of one that came encoded."""
+    return value.decoded if isinstance(value, Encoded) else value
+
+
 def encode_object(value: Any) -> Any:
     """Return the JSON of a value that JSON does not have, for ``json.dumps``.
 

@@ -73,13 +73,15 @@ async def reads(worker: Worker, text: str = "[1, 2]") -> str:
 async def test_literals_are_encoded_as_in_the_callers_process(worker: Worker, tmp_path: Path) -> None:
     (tmp_path / "bell.qasm").write_text(BELL["$circuit"])
     arguments = {"circuits": [BELL, {"$file": "bell.qasm"}], "shots": 10, "o": {"$observable": {"ZZ": 1}}}
-    encoded = await worker.encode_arguments(arguments, allowed_folders=[tmp_path])
+    encoded = (await worker.encode_arguments(arguments, allowed_folders=[tmp_path])).text
     assert decode(encoded) == decode(encode_arguments(arguments, allowed_folders=[tmp_path]))
 
 
 async def test_plain_json_and_qiskit_objects_need_no_child(worker: Worker) -> None:
-    assert await worker.encode_arguments({"a": [1, "x", None, {"b": True}]}) == '{"a": [1, "x", null, {"b": true}]}'
-    assert '"ndarray"' in await worker.encode_arguments({"a": np.zeros(2), "c": BELL})
+    assert (
+        await worker.encode_arguments({"a": [1, "x", None, {"b": True}]})
+    ).text == '{"a": [1, "x", null, {"b": true}]}'
+    assert '"ndarray"' in (await worker.encode_arguments({"a": np.zeros(2), "c": BELL})).text
     assert not children()
 
 
@@ -103,7 +105,7 @@ async def test_arguments_that_hold_themselves_are_refused(worker: Worker) -> Non
 
 async def test_a_result_is_summarised_drawn_and_saved_in_one_step(worker: Worker, tmp_path: Path) -> None:
     target = tmp_path / "new" / "array.csv"
-    encoded = await worker.encode_arguments({"a": {"$array": [1.0, 2.0]}})
+    encoded = (await worker.encode_arguments({"a": {"$array": [1.0, 2.0]}})).text
     read = await worker.read_result(result(encoded), pointer="/a", draw="dark", save_to=target)
     assert read.summary.parts[0].values == [1.0, 2.0]
     assert read.picture
@@ -274,7 +276,7 @@ async def test_the_child_gets_no_credentials(hostile: Worker, monkeypatch: pytes
 
 
 async def test_the_encoder_is_loaded_without_the_client_of_the_service(worker: Worker) -> None:
-    assert '"ndarray"' in await worker.encode_arguments({"a": {"$array": [1]}})
+    assert '"ndarray"' in (await worker.encode_arguments({"a": {"$array": [1]}})).text
     (child,) = children()
     assert child.memory_info().rss < 150 * 2**20
 
@@ -352,3 +354,10 @@ anyio.run(main)
     assert done.returncode == -signal.SIGKILL
     with suppress(psutil.NoSuchProcess):
         psutil.Process(int(done.stdout)).wait(30)
+
+
+async def test_the_qubits_that_a_circuit_uses_are_counted_while_it_is_encoded(worker: Worker) -> None:
+    text = "OPENQASM 3.0; include 'stdgates.inc'; qubit[9] q; h q[0]; cx q[0], q[4]; barrier q;"
+    arguments = {"circuits": [{"$circuit": text}, BELL]}
+    assert (await worker.encode_arguments(arguments)).active_qubits == 2
+    assert (await worker.encode_arguments({"shots": 1})).active_qubits == 0

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from uuid import UUID
 
 from qiskit import QuantumCircuit, qasm3, qpy
-from qiskit.circuit import Barrier, Instruction, Parameter
+from qiskit.circuit import Barrier, Delay, Instruction, Parameter
 from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from ...errors import InputError
@@ -73,6 +73,17 @@ def load_qpy(data: bytes) -> list[QuantumCircuit]:
         raise ValueError("QPY that does not hold circuits")
     circuits: list[QuantumCircuit] = qpy.load(io.BytesIO(data))
     return circuits
+
+
+def active_qubits(circuit: QuantumCircuit) -> int:
+    """Return how many qubits something is done to: what a simulation has to hold, since it drops idle ones."""
+    used = {
+        qubit
+        for instruction in circuit.data
+        if not isinstance(instruction.operation, Barrier | Delay)
+        for qubit in instruction.qubits
+    }
+    return len(used)
 
 
 class Circuits(TypeSupport[QuantumCircuit]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,27 @@ _TEXT_CHARACTERS = 20_000
 """Of the newest events, so many, and so many characters of each text in them. A reply shows a fraction of that."""
 
 
-def encode_arguments(source: str, target: str, folders: list[str]) -> None:
-    """Encode the JSON in the file ``source`` into the file ``target``."""
+def encode_arguments(source: str, target: str, folders: list[str]) -> int:
+    """Encode the JSON in the file ``source`` into the file ``target``.
+
+    Returns the most qubits that one of the circuits in it uses; 0 without a circuit.
+    """
     from ..encoding import encode_arguments as encode
 
+    most = 0
+
+    def note(value: Any) -> None:
+        nonlocal most
+        circuits = sys.modules.get("qiskit.circuit")
+        if circuits and isinstance(value, circuits.QuantumCircuit):
+            from ..families.circuits import active_qubits
+
+            most = max(most, active_qubits(value))
+
     arguments = json.loads(Path(source).read_bytes())
-    encoded = encode(arguments, allowed_folders=[Path(folder) for folder in folders])
+    encoded = encode(arguments, allowed_folders=[Path(folder) for folder in folders], note=note)
     write_private(Path(target), encoded.encode("utf-8", "replace"))
+    return most
 
 
 def read_result(

@@ -41,6 +41,19 @@ _ERRORS: dict[str, type[QiskitFunctionsError]] = {cls.code: cls for cls in (Inpu
 
 
 @dataclass(frozen=True)
+class EncodedArguments:
+    """The arguments of a run, as they are sent.
+
+    Attributes:
+        text: JSON.
+        active_qubits: the most qubits that a circuit in them uses; 0 without one, and for objects of this process.
+    """
+
+    text: str
+    active_qubits: int = 0
+
+
+@dataclass(frozen=True)
 class ReadResult:
     """What a result, or the part of it at a pointer, holds.
 
@@ -87,7 +100,9 @@ class Worker:
         while self._idle:
             await self._idle.pop().kill()
 
-    async def encode_arguments(self, arguments: Mapping[str, Any], *, allowed_folders: Sequence[Path] = ()) -> str:
+    async def encode_arguments(
+        self, arguments: Mapping[str, Any], *, allowed_folders: Sequence[Path] = ()
+    ) -> EncodedArguments:
         """Encode the arguments of a run; see ``values.encode_arguments``.
 
         The child does it for literals and encoded values. Plain JSON needs no Qiskit, and Qiskit objects are only
@@ -100,17 +115,18 @@ class Worker:
         """
         kind = await run_in_thread(partial(_kind_of_arguments, arguments))
         if kind == "json":
-            return await run_in_thread(partial(json.dumps, arguments))
+            return EncodedArguments(await run_in_thread(partial(json.dumps, arguments)))
         if kind == "objects":
             # Imports Qiskit, in the caller's thread and not in one that ends: see encode_arguments.
             from .. import object_encoding  # noqa: F401
             from ..encoding import encode_arguments
 
-            return await run_in_thread(partial(encode_arguments, dict(arguments), allowed_folders=allowed_folders))
+            encode = partial(encode_arguments, dict(arguments), allowed_folders=allowed_folders)
+            return EncodedArguments(await run_in_thread(encode))
         async with Handover() as files:
             source = await run_in_thread(lambda: files.write("arguments", json.dumps(arguments).encode()))
             target = files.path("encoded")
-            await self._run(
+            qubits = await self._run(
                 "encode_arguments",
                 "Encoding the arguments",
                 "Give smaller values, or upload the data as a file that the function reads.",
@@ -118,7 +134,8 @@ class Worker:
                 target=str(target),
                 folders=[str(folder.expanduser().absolute()) for folder in allowed_folders],
             )
-            return (await self._content(target, "The encoded arguments")).decode()
+            text = (await self._content(target, "The encoded arguments")).decode()
+            return EncodedArguments(text, qubits)
 
     async def read_result(
         self,
