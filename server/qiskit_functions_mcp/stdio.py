@@ -1,19 +1,29 @@
-"""Serving over stdio, for hosts that discover before they initialize.
+"""Serving over stdio, for hosts that discover before they initialize, and with an answer to every request.
 
 The SDK lets the first request of a connection decide its protocol era. Some hosts send ``server/discover`` to learn
 what a server speaks, and then ``initialize`` on the same pipe, which the SDK refuses with -32022. Here a discovery is
 answered on a connection of its own and decides nothing.
+
+The SDK logs a line that it cannot read, such as one with half of a surrogate pair or a number of thousands of digits,
+and the client would wait without end. Here it is answered with an error.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCRequest
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest
+from pydantic import ValidationError
+
+_METHOD = re.compile(r'"method"\s*:')
+_ID = re.compile(r'"id"\s*:\s*(-?\d{1,18}|"[^"\\]{0,200}")\s*[,}]')
+"""The id of a request, in a line that is no JSON. Clients write it before the parameters, so the first one counts."""
 
 
 async def serve_stdio(server: Server[Any]) -> None:
@@ -25,7 +35,11 @@ async def serve_stdio(server: Server[Any]) -> None:
             era_is_open = True
             async with send:
                 async for item in incoming:
-                    if isinstance(item, SessionMessage) and isinstance(item.message, JSONRPCRequest):
+                    if isinstance(item, Exception):
+                        if error := _answer_to_unreadable(item):
+                            await outgoing.send(error)
+                        continue
+                    if isinstance(item.message, JSONRPCRequest):
                         if era_is_open and item.message.method == "server/discover":
                             await outgoing.send(await _answer_alone(server, item))
                             continue
@@ -36,6 +50,31 @@ async def serve_stdio(server: Server[Any]) -> None:
             group.start_soon(relay)
             await server.run(rest, outgoing, server.create_initialization_options())
             group.cancel_scope.cancel()
+
+
+def _answer_to_unreadable(error: Exception) -> SessionMessage | None:
+    """Return the error response to a line that is no message; None to one that may be a response or a notification.
+
+    Args:
+        error: pydantic's, which has the line, or what JSON it holds.
+    """
+    problem = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else None
+    # An error must not answer what may be the response to a request of ours.
+    if problem is None or (isinstance(problem["input"], dict) and {"result", "error"} & problem["input"].keys()):
+        return None
+    is_json = problem["type"] != "json_invalid"
+    line = "" if is_json else str(problem["input"])
+    if is_json:
+        found = problem["input"].get("id") if isinstance(problem["input"], dict) else None
+        identifier = found if isinstance(found, str | int) and not isinstance(found, bool) else None
+    else:
+        if not _METHOD.search(line):
+            return None
+        match = _ID.search(line)
+        identifier = json.loads(match[1]) if match else None
+    code, what = (INVALID_REQUEST, "not a JSON-RPC message") if is_json else (PARSE_ERROR, "not readable JSON")
+    data = ErrorData(code=code, message=f"The message is {what}: {problem['msg']}")
+    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=identifier, error=data))
 
 
 async def _answer_alone(server: Server[Any], request: SessionMessage) -> SessionMessage:
