@@ -6,13 +6,14 @@ import logging
 import time
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import quote
 
 from mcp.server import MCPServer
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, Tool
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, Icon, InputRequiredResult, Tool
 from pydantic import ValidationError
 
 from qiskit_functions_core.errors import InputError, QiskitFunctionsError
@@ -25,7 +26,7 @@ from .consent.asking import Asked
 from .prompts import add_prompts
 from .replies.call_results import error_reply
 from .resources import add_resources
-from .sdk import lowlevel_server, tool_failure
+from .sdk import announce_fixed_lists, lowlevel_server, tool_failure
 from .session import Session, SharedClient
 from .settings import Settings, Toolset
 from .stdio import serve_stdio
@@ -52,9 +53,19 @@ TOOLSETS: dict[Toolset, tuple[ToolSpec, ...]] = {
     "files": files.TOOLS,
 }
 
-_CACHEABLE: tuple[CacheableMethod, ...] = ("tools/list", "prompts/list", "resources/templates/list")
+_CACHEABLE: tuple[CacheableMethod, ...] = (
+    *("tools/list", "prompts/list", "resources/list", "resources/templates/list"),
+)
 _CACHE_MS = 3_600_000
 """These lists change only with the server's version; an hour spares clients most of their requests."""
+
+
+_ICON = "data:image/svg+xml," + quote(
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" fill="#6929c4"/>'
+    '<g fill="none" stroke="#fff" stroke-width="1.6"><circle cx="12" cy="12" r="2"/><ellipse cx="12" cy="12" rx="9" '
+    'ry="4"/><ellipse cx="12" cy="12" rx="9" ry="4" transform="rotate(60 12 12)"/></g></svg>'
+)
+"""Orbits, as a picture that no host has to fetch."""
 
 
 class UnknownTool(InputError):
@@ -88,6 +99,8 @@ class FunctionsServer(MCPServer[Session]):
             description="Find, run and follow Qiskit Functions.",
             instructions=INSTRUCTIONS,
             version=version("qiskit-functions-mcp"),
+            website_url="https://quantum.cloud.ibm.com/docs/guides/functions",
+            icons=[Icon(src=_ICON, mime_type="image/svg+xml", sizes=["any"])],
             tools=tools,
             extensions=[Tasks()] if "jobs" in settings.toolsets else [],
             lifespan=lambda _: Session.opened(self.shared_client, self.confirmations),
@@ -186,9 +199,11 @@ def build_server(settings: Settings) -> FunctionsServer:
     """Return a server that connects to its account when a call first needs it."""
     server = FunctionsServer(settings)
     add_resources(server, server.shared_client)
-    add_prompts(server)
+    add_prompts(server, settings.toolsets)
     add_completions(server, server.shared_client)
-    add_subscriptions(server)
+    if "jobs" in settings.toolsets:
+        add_subscriptions(server)
+    announce_fixed_lists(server)
     return server
 
 

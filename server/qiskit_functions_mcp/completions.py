@@ -15,9 +15,21 @@ from qiskit_functions_core.errors import QiskitFunctionsError
 
 from .replies.uris import SCHEME
 from .session import Session, SharedClient
+from .settings import Toolset
 
 MOST = 100
 """The protocol's limit for one answer."""
+
+_TOOLSETS: dict[str, Toolset] = {
+    "run_a_function": "functions",
+    "functions": "functions",
+    "why_did_it_fail": "jobs",
+    "jobs": "jobs",
+    "backends": "platform",
+    "files": "files",
+    "provider-files": "files",
+}
+"""The toolset that each prompt, and each first part of a resource's path, belongs to."""
 
 
 def add_completions(server: MCPServer[Session], shared: SharedClient) -> None:
@@ -50,9 +62,12 @@ async def _candidates(  # noqa: PLR0911 - one return a case
     Args:
         given: the values that other arguments have already.
     """
+    toolsets = shared.settings.toolsets
     # The same argument means different things in different places: a name is a backend's or a file's.
     path = ref.name if isinstance(ref, PromptReference) else ref.uri.removeprefix(f"{SCHEME}/")
     place = path.partition("/")[0]
+    if _TOOLSETS.get(place) not in toolsets:
+        return None
     provider, title = given.get("provider", ""), given.get("title", "")
     match place, argument:
         case "run_a_function", "function":

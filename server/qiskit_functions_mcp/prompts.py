@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Annotated
+
 from mcp.server import MCPServer
+from pydantic import Field
 
 from .session import Session
+from .settings import Toolset
 
 
-def add_prompts(server: MCPServer[Session]) -> None:
-    """Register the prompts."""
-    server.prompt(title="Run a function", description="Find, check, run and read a Qiskit Function.")(run_a_function)
-    server.prompt(title="Why did it fail?", description="Find out why a job failed, and what to change.")(
-        why_did_it_fail
-    )
-    server.prompt(title="Choose a backend", description="Choose a backend for a circuit or a function.")(
-        choose_a_backend
-    )
+def add_prompts(server: MCPServer[Session], toolsets: Sequence[Toolset]) -> None:
+    """Register the prompts whose tools the server was started with."""
+    if {"functions", "jobs"} <= set(toolsets):
+        server.prompt(title="Run a function", description="Find, check, run and read a Qiskit Function.")(
+            run_a_function
+        )
+    if "jobs" in toolsets:
+        server.prompt(title="Why did it fail?", description="Find out why a job failed, and what to change.")(
+            why_did_it_fail
+        )
+    if "platform" in toolsets:
+        server.prompt(title="Choose a backend", description="Choose a backend for a circuit or a function.")(
+            choose_a_backend
+        )
 
 
-def run_a_function(goal: str, function: str = "") -> str:
+def run_a_function(
+    goal: Annotated[str, Field(description="What to find out, in your own words")],
+    function: Annotated[str, Field(description="title or provider/title; without it, the assistant chooses one")] = "",
+) -> str:
     """Return the request to run a function; without ``function``, the assistant chooses one."""
     which = f"Use the function {function}." if function else "Find a suitable function with list_functions."
     return (
         f"Run a Qiskit Function for me: {goal}\n\n{which} Read it with get_function, and tell me which arguments you "
         "choose and why. Check them with check_run; if it warns or refuses, tell me before you go on. Run it once with "
-        "run_function, wait with wait_for_job until it has ended, and tell me the result in the words of my goal, with "
-        "its uncertainty."
+        "run_function and wait_seconds=45; if it has not ended by then, wait with wait_for_job. Tell me the result in "
+        "the words of my goal, with its uncertainty."
     )
 
 
-def why_did_it_fail(job_id: str) -> str:
+def why_did_it_fail(job_id: Annotated[str, Field(description="The id of the job that failed")]) -> str:
     """Return the request to explain a failed job."""
     return (
         f"Find out why the job {job_id} failed. Look at get_job and, if that is not enough, at get_job_logs. Tell me "
@@ -38,7 +51,9 @@ def why_did_it_fail(job_id: str) -> str:
     )
 
 
-def choose_a_backend(purpose: str) -> str:
+def choose_a_backend(
+    purpose: Annotated[str, Field(description="The circuit or function to run, and what matters for it")],
+) -> str:
     """Return the request to recommend a backend."""
     return (
         f"Choose a backend for this: {purpose}\n\nFind out how many qubits it needs. List backends with list_backends, "

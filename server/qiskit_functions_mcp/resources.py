@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
@@ -20,6 +20,7 @@ from .replies.platform import BackendLine
 from .replies.truncation import cut_start, text_of
 from .replies.uris import SCHEME
 from .session import Ctx, Session, SharedClient, session_of
+from .settings import Toolset
 
 if TYPE_CHECKING:
     from qiskit_functions_core.serverless.files import FileScope
@@ -29,12 +30,23 @@ MAX_CHARACTERS = 1_000_000
 
 
 def add_resources(server: MCPServer[Session], shared: SharedClient) -> None:
-    """Register all resources and templates; their titles are in ``_TEMPLATES``."""
-    for uri, mime_type, title, read in _TEMPLATES:
-        server.resource(f"{SCHEME}/{uri}", name=read.__name__, title=title, mime_type=mime_type)(read)
+    """Register the resources and templates of the toolsets that the server was started with."""
+    toolsets = shared.settings.toolsets
+    for toolset, uri, mime_type, title, description, read in _TEMPLATES:
+        if toolset in toolsets:
+            server.resource(
+                f"{SCHEME}/{uri}", name=read.__name__, title=title, description=description, mime_type=mime_type
+            )(read)
+    if "functions" not in toolsets:
+        return
 
     # It needs the shared client because the SDK passes a context to templates only.
-    @server.resource(f"{SCHEME}/dependencies", title="Packages that a function may depend on", mime_type=_JSON)
+    @server.resource(
+        f"{SCHEME}/dependencies",
+        title="Packages that a function may depend on",
+        description="The packages, with their versions, that the gateway installs for a function which names them.",
+        mime_type=_JSON,
+    )
     async def dependencies() -> str:
         with _resource_errors():
             return json.dumps(await (await shared.get()).functions.dependencies_versions())
@@ -119,19 +131,63 @@ async def backend(name: str, ctx: Ctx) -> str:
 
 _JSON, _TEXT, _BYTES = "application/json", "text/plain", "application/octet-stream"
 
-_TEMPLATES = (
-    ("functions/{provider}/{title}", _JSON, "A provider's function", provider_function),
-    ("functions/{title}", _JSON, "A function of this account", own_function),
-    ("jobs/{job_id}", _JSON, "A job", job),
-    ("jobs/{job_id}/result", _JSON, "A job's result, encoded", job_result),
-    ("jobs/{job_id}/logs", _TEXT, "A job's log", job_logs),
-    ("backends/{name}", _JSON, "A backend", backend),
+_TEMPLATES: tuple[tuple[Toolset, str, str, str, str, Callable[..., Any]], ...] = (
     (
+        "functions",
+        "functions/{provider}/{title}",
+        _JSON,
+        "A provider's function",
+        "What it does, and the JSON Schema of its encoded arguments.",
+        provider_function,
+    ),
+    (
+        "functions",
+        "functions/{title}",
+        _JSON,
+        "A function of this account",
+        "What it does, and the JSON Schema of its encoded arguments.",
+        own_function,
+    ),
+    ("jobs", "jobs/{job_id}", _JSON, "A job", "Its status and times and, if it failed, why.", job),
+    (
+        "jobs",
+        "jobs/{job_id}/result",
+        _JSON,
+        "A job's result, encoded",
+        "What the function saved, with Qiskit values as its encoder wrote them.",
+        job_result,
+    ),
+    ("jobs", "jobs/{job_id}/logs", _TEXT, "A job's log", "What the function wrote, as text.", job_logs),
+    (
+        "platform",
+        "backends/{name}",
+        _JSON,
+        "A backend",
+        "Its qubits, status, basis gates, median errors and coupling map.",
+        backend,
+    ),
+    (
+        "files",
         "files/{provider}/{title}/{name}",
         _BYTES,
         "A file of a provider's function, as its user sees it",
+        "A file in the data folder that runs of this account share.",
         provider_function_file,
     ),
-    ("files/{title}/{name}", _BYTES, "A file for a function of this account", own_file),
-    ("provider-files/{provider}/{title}/{name}", _BYTES, "A file of a function's provider", provider_file),
+    (
+        "files",
+        "files/{title}/{name}",
+        _BYTES,
+        "A file for a function of this account",
+        "A file in the data folder that all functions of this account share.",
+        own_file,
+    ),
+    (
+        "files",
+        "provider-files/{provider}/{title}/{name}",
+        _BYTES,
+        "A file of a function's provider",
+        "A file in the folder that only the function's provider sees.",
+        provider_file,
+    ),
 )

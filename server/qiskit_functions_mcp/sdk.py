@@ -6,10 +6,11 @@ No other module of the server may use a private name of the SDK or import a priv
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from mcp.server import MCPServer, Server
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp_types import ServerCapabilities
 
 LifespanT = TypeVar("LifespanT")
 
@@ -24,6 +25,24 @@ def lowlevel_server(server: MCPServer[LifespanT]) -> Server[LifespanT]:
     all three.
     """
     return server._lowlevel_server
+
+
+def announce_fixed_lists(server: MCPServer[LifespanT]) -> None:
+    """Let the server say in every protocol era that its lists never change.
+
+    From 2026-07-28 on the SDK derives ``listChanged`` from whether subscriptions are served at all.
+    """
+    lowlevel = lowlevel_server(server)
+    derived = lowlevel.get_capabilities
+
+    def get_capabilities(*args: Any, **kwargs: Any) -> ServerCapabilities:
+        capabilities = derived(*args, **kwargs)
+        for part in (capabilities.tools, capabilities.prompts, capabilities.resources):
+            if part:
+                part.list_changed = False
+        return capabilities
+
+    lowlevel.get_capabilities = get_capabilities  # type: ignore[method-assign] # it takes no other setting
 
 
 def tool_failure(error: ToolError) -> ToolFailure:

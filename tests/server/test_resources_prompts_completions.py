@@ -160,3 +160,35 @@ async def test_an_argument_that_names_nothing_has_no_completions(client: Client)
         PromptReference(type="ref/prompt", name="run_a_function"), {"name": "goal", "value": "the"}
     )
     assert answer.completion.values == []
+
+
+async def test_everything_that_is_offered_describes_itself(mode: str) -> None:
+    async with Client(build_server(Settings()), mode=mode) as client:
+        resources = (await client.list_resources()).resources
+        templates = (await client.list_resource_templates()).resource_templates
+        prompts = (await client.list_prompts()).prompts
+        assert client.server_info is not None
+        assert client.server_info.website_url
+        (icon,) = client.server_info.icons or []
+    assert icon.src.startswith("data:image/svg+xml,")
+    for offered in (*resources, *templates, *prompts):
+        assert offered.title, offered.name
+        assert getattr(offered, "description", None), offered.name
+    for prompt in prompts:
+        for argument in prompt.arguments or []:
+            assert argument.description, f"{prompt.name}.{argument.name}"
+
+
+async def test_toolsets_hold_for_resources_prompts_and_completions_too(mode: str, home: Path) -> None:
+    settings = Settings(channel="local", home=home, toolsets=["platform"])
+    async with Client(build_server(settings), mode=mode) as client:
+        templates = (await client.list_resource_templates()).resource_templates
+        assert [template.name for template in templates] == ["backend"]
+        assert (await client.list_resources()).resources == []
+        assert [prompt.name for prompt in (await client.list_prompts()).prompts] == ["choose_a_backend"]
+        functions = ResourceTemplateReference(type="ref/resource", uri="qiskit-functions://functions/{title}")
+        completed = await client.complete(functions, {"name": "title", "value": ""})
+        assert completed.completion.values == []
+        backends = ResourceTemplateReference(type="ref/resource", uri="qiskit-functions://backends/{name}")
+        completed = await client.complete(backends, {"name": "name", "value": "fake_man"})
+        assert "fake_manila" in completed.completion.values
