@@ -1,0 +1,470 @@
+"""Random faults, played with a seed, against the gateway, its jobs, two clients of one account, and a server.
+
+    uv run benchmarks/chaos.py [--rounds 300] [--seed 1] [--first 0]
+
+A round has a new data folder and its own seed, so that ``--first N --rounds 1`` plays one again. Some calls start jobs
+while some faults happen; then all that was broken is put right again, and it is counted what is not as it should be:
+
+doubled   a call that started more than one job, or a job whose function ran more than once
+lost      a job that a call was told of and the gateway does not know, or a job that has ended well without its result
+false     an answer that is not true: "nothing was submitted" about a call that started a job; the job of another call;
+          a result of another job; a job that failed, or was stopped, though nothing happened that would explain it; a
+          job that ended well after its stop was confirmed
+hung      a call without an answer after a minute, or a job that has not ended a minute after the faults
+orphaned  a process of the data folder that lives on when the gateway has ended; a job's working folder or a file that
+          was being received, after the next start
+
+Prints the seed and the counts, and each finding with its round. Exits with 1 if a count is not 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# This folder comes first, and in it a file with the name of the package.
+sys.path.pop(0)
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+import anyio
+import psutil
+from pydantic import SecretStr
+
+from qiskit_functions_core import Account, Artifact, Channel, FunctionsClient
+from qiskit_functions_core.errors import QiskitFunctionsError, SubmissionUnknown
+from qiskit_functions_core.http.transport import RetryPolicy, Timeouts
+from qiskit_functions_core.serverless.local_gateway import find_gateway
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from qiskit_functions_gateway.storage.database import Database, JobFilter
+from qiskit_functions_gateway.storage.job_states import ACTIVE, JobStatus
+from support import fault_proxy
+from support.fault_proxy import BROKEN, MISLEADING, REFUSALS, FaultProxy
+from support.over_stdio import IDLE, assistant
+
+KINDS = ("doubled", "lost", "false", "hung", "orphaned")
+
+FUNCTION = """
+import json, os, pathlib, time
+arguments = json.load(open(os.environ["ARGUMENTS_PATH"]))
+with open(os.environ["RAN"], "a") as ran:
+    ran.write(os.environ["ENV_JOB_ID_GATEWAY"] + "\\n")
+print("call", arguments["call"], flush=True)
+time.sleep(arguments["seconds"])
+pathlib.Path(os.environ["RESULTS_PATH"]).write_text(json.dumps({"call": arguments["call"]}))
+"""
+
+BELL = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nh q[0];\ncx q[0], q[1];\n'
+
+CALL_SECONDS = 60.0
+END_SECONDS = 60.0
+DISK_MEGABYTES = 24
+
+TIMEOUTS = Timeouts(connect=5, read=10, total=25, late=0.5)
+RETRIES = RetryPolicy(base=0.05)
+
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None) if sys.platform == "linux" else None
+
+ENDS_A_JOB = frozenset({"kill function", "kill supervisor", "kill gateway", "suspend supervisor", "fill the disk"})
+"""Faults that may end a job; each of the others may not."""
+
+
+@dataclass
+class Call:
+    """A call that runs the function.
+
+    Attributes:
+        name: what its job is known by, in its arguments.
+        job: the job that it was told of.
+        error: the error that it got instead.
+        is_answered: False of one whose server was killed.
+        stop: what a stop of its job was answered with.
+    """
+
+    name: str
+    seconds: float
+    job: str = ""
+    error: QiskitFunctionsError | None = None
+    is_answered: bool = False
+    stop: str = ""
+
+
+@dataclass
+class Round:
+    """What one round is made of."""
+
+    number: int
+    dice: random.Random
+    home: Path
+    outside: Path
+    can_fill: bool
+    calls: list[Call] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    happened: list[str] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    findings: list[tuple[str, str]] = field(default_factory=list)
+    clock: Path | None = None
+    gateways: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def folder(self) -> DataFolder:
+        return DataFolder(self.home)
+
+    @property
+    def ran(self) -> Path:
+        """A line for each start of the function: its job."""
+        return self.outside / "ran"
+
+    def found(self, kind: str, what: str) -> None:
+        self.findings.append((kind, what))
+
+    # Calls
+
+    async def run(self, client: FunctionsClient, call: Call, with_circuit: bool) -> None:
+        arguments: dict[str, Any] = {"call": call.name, "seconds": call.seconds}
+        if with_circuit:
+            arguments["circuit"] = {"$circuit": BELL}
+        await anyio.sleep(self.dice.random() * 0.5)
+        try:
+            with anyio.fail_after(CALL_SECONDS):
+                call.job = (await client.run("chaos", arguments)).job.id
+        except QiskitFunctionsError as error:
+            call.error = error
+        except TimeoutError:
+            self.found("hung", f"run {call.name}")
+            return
+        call.is_answered = True
+        if call.job and self.dice.random() < 0.25:
+            await anyio.sleep(self.dice.random())
+            try:
+                with anyio.fail_after(CALL_SECONDS):
+                    call.stop = str((await client.jobs.stop(call.job)).job.status)
+            except QiskitFunctionsError:
+                call.stop = "unknown"
+            except TimeoutError:
+                self.found("hung", f"stop of {call.job}")
+
+    async def run_through_server(self, call: Call) -> None:
+        """Through a server, which may be killed meanwhile."""
+        arguments = {"call": call.name, "seconds": call.seconds}
+        with suppress(Exception), anyio.move_on_after(CALL_SECONDS):  # whatever a client raises whose server is gone
+            async with assistant(self.home) as server:
+                answer = await server.call("run_function", function="chaos", arguments=arguments)
+                content = answer.structured_content
+                if isinstance(content, dict) and "job_id" in content:
+                    call.job, call.is_answered = str(content["job_id"]), True
+
+    # Faults
+
+    async def play(self, fault: str, proxy: FaultProxy) -> None:
+        await anyio.sleep(self.dice.random() * 2.5)
+        if fault == "answer in a hostile way":
+            name = self.dice.choice([*BROKEN, *MISLEADING, *REFUSALS])
+            fault = f"{fault}: {name}"
+            proxy.times, proxy.acts = 1, self.dice.choice(("never", "first", "later"))
+            proxy.fault = (BROKEN | MISLEADING | REFUSALS)[name]
+        elif fault == "set the clock":
+            if self.clock:
+                self.clock.write_text(self.dice.choice(("-2h", "-1d", "+10d", "+3h")))
+        elif fault == "fill the disk":
+            with fills_disk(self.home):
+                await anyio.sleep(0.5 + self.dice.random())
+        else:
+            verb, who = fault.split(maxsplit=1)
+            if not (victim := await self.victim(who)):
+                return
+            with suppress(psutil.Error):
+                if verb == "kill":
+                    victim.kill()
+                else:
+                    victim.suspend()
+                    await anyio.sleep(self.dice.random() * 3)
+                    victim.resume()
+        self.happened.append(fault)
+
+    async def victim(self, who: str) -> psutil.Process | None:
+        for _ in range(100):
+            if victims := self.processes(who):
+                return self.dice.choice(victims)
+            await anyio.sleep(0.02)
+        return None
+
+    def processes(self, who: str) -> list[psutil.Process]:
+        """Return the gateway, the supervisors, the functions, the servers, or the workers of this round."""
+        markers = {
+            "gateway": ("qiskit_functions_gateway", str(self.home)),
+            "supervisor": ("qiskit_functions_gateway.supervisor", str(self.home)),
+            "server": ("qiskit_functions_mcp", str(self.home)),
+            "worker": ("qiskit_functions_core.values.worker.process",),
+        }
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                    continue
+                if who == "function":
+                    is_one = process.environ().get("RAN") == str(self.ran)
+                else:
+                    is_one = set(markers[who]) <= set(process.cmdline())
+                if who == "worker":
+                    is_one = is_one and os.getpid() in [parent.pid for parent in process.parents()]
+                if is_one:
+                    found.append(process)
+        return found
+
+    # The round
+
+    def start_gateway(self) -> None:
+        """Start the gateway's program, with a clock that can be set if there is one."""
+        environ = {**os.environ, IDLE: "60"}
+        if FAKETIME:
+            self.clock = self.outside / "clock"
+            self.clock.write_text("+0")
+            environ |= {
+                "LD_PRELOAD": str(FAKETIME),
+                "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+                "FAKETIME_NO_CACHE": "1",
+                "DONT_FAKE_MONOTONIC": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+        command = [sys.executable, "-m", "qiskit_functions_gateway", "--home", str(self.home), "--port", "0"]
+        nowhere = subprocess.DEVNULL
+        self.gateways.append(
+            subprocess.Popen([*command, "--idle-seconds", "60"], env=environ, stdout=nowhere, stderr=nowhere)
+        )
+
+    async def play_all(self) -> None:
+        self.start_gateway()
+        async with AsyncExitStack() as opened:
+            direct = await opened.enter_async_context(
+                FunctionsClient(Account.local(), home=self.home, timeouts=TIMEOUTS, retries=RETRIES)
+            )
+            await direct.functions.upload("chaos", Artifact.from_source(FUNCTION), env_vars={"RAN": str(self.ran)})
+            gateway = find_gateway(self.home)
+            assert gateway
+            proxy = FaultProxy(gateway.host, matches=lambda method, path: path.endswith("/programs/run/"))
+            proxy.knows_keys = self.dice.random() < 0.7
+            host = opened.enter_context(fault_proxy.running(proxy))
+            account = Account(channel=Channel.LOCAL, host=host, token=SecretStr(gateway.token))
+            proxied = await opened.enter_async_context(FunctionsClient(account, timeouts=TIMEOUTS, retries=RETRIES))
+            chosen = self.choose()
+            self.faults = chosen
+            async with anyio.create_task_group() as following:
+                following.start_soon(self.follow_gateway, proxy)
+                async with anyio.create_task_group() as group:
+                    for number in range(self.dice.randint(3, 6)):
+                        self.calls.append(call := Call(f"{self.number}-{number}", self.dice.random()))
+                        group.start_soon(self.run, self.dice.choice((direct, proxied)), call, "kill worker" in chosen)
+                    if "kill server" in chosen:
+                        self.calls.append(call := Call(f"{self.number}-server", 0.2))
+                        group.start_soon(self.run_through_server, call)
+                    for fault in chosen:
+                        group.start_soon(self.play, fault, proxy)
+                following.cancel_scope.cancel()
+            await self.heal(direct)
+
+    async def follow_gateway(self, proxy: FaultProxy) -> None:
+        """Let the proxy lead to the gateway that runs now."""
+        while True:
+            if running := find_gateway(self.home):
+                proxy.gateway = running.host
+            await anyio.sleep(0.05)
+
+    def choose(self) -> list[str]:
+        faults = [
+            *("kill gateway", "kill supervisor", "kill function", "kill worker", "kill server"),
+            *("suspend gateway", "suspend supervisor", "answer in a hostile way", "answer in a hostile way"),
+        ]
+        if FAKETIME:
+            faults.append("set the clock")
+        if self.can_fill:
+            faults.append("fill the disk")
+        return self.dice.sample(faults, self.dice.randint(1, 3))
+
+    async def heal(self, client: FunctionsClient) -> None:
+        """Wait until every job has ended, with a gateway that runs."""
+        deadline = time.monotonic() + END_SECONDS
+        active: list[str] = ["?"]
+        while active and time.monotonic() < deadline:
+            with suppress(QiskitFunctionsError):
+                await client.jobs.page(limit=1)  # which starts a gateway if there is none
+                with closing(Database(self.folder.database_file)) as database:
+                    active = [job.id for job in database.jobs_in(ACTIVE)]
+            await anyio.sleep(0.1)
+        for job in active:
+            self.found("hung", f"job {job}")
+
+    # What is counted
+
+    async def count(self) -> None:
+        with closing(Database(self.folder.database_file)) as database:
+            jobs = {job.id: job for job in database.jobs(JobFilter(), limit=0, offset=0)[1]}
+        starts = Counter(self.ran.read_text().split() if self.ran.exists() else ())
+        for job, times in starts.items():
+            if times > 1:
+                self.found("doubled", f"job {job} ran {times} times")
+        called = {job: json.loads(self.folder.job(job).arguments.read_text())["call"] for job in jobs}
+        may_fail = bool(ENDS_A_JOB & set(self.faults))
+        for call in self.calls:
+            own = [job for job, name in called.items() if name == call.name]
+            if len(own) > 1:
+                self.found("doubled", f"call {call.name} started {own}")
+            if call.job and call.job not in jobs:
+                self.found("lost", f"job {call.job} of call {call.name}")
+            elif call.job and call.job not in own:
+                self.found("false", f"call {call.name} was told of job {call.job}, which is {called[call.job]}'s")
+            if call.error and call.error.submitted == "no" and own:
+                self.found("false", f"call {call.name} was told that nothing was submitted: {call.error}")
+            candidates = call.error.candidates if isinstance(call.error, SubmissionUnknown) else []
+            if not set(candidates) <= set(jobs):
+                self.found("false", f"call {call.name} was told of candidates that are no jobs: {candidates}")
+            self.outcomes["told of its job" if call.job else f"told {call.error.code}" if call.error else "killed"] += 1
+            for job in own:
+                self.outcomes[f"job {jobs[job].status}"] += 1
+                self.check_end(call, job, jobs[job].status, may_fail=may_fail)
+
+    def check_end(self, call: Call, job: str, status: JobStatus, *, may_fail: bool) -> None:
+        if status == JobStatus.SUCCEEDED:
+            try:
+                saved = json.loads(self.folder.job(job).result.read_text())["call"]
+            except (OSError, ValueError, KeyError):
+                if "fill the disk" not in self.faults:
+                    self.found("lost", f"the result of job {job}")
+                return
+            if saved != call.name:
+                self.found("false", f"job {job} of call {call.name} has the result of {saved}")
+            if call.stop == "CANCELED":
+                self.found("false", f"job {job} ended well after its stop was confirmed")
+        if status == JobStatus.FAILED and not may_fail:
+            with closing(Database(self.folder.database_file)) as database:
+                self.found("false", f"job {job} failed by itself: {database.events(job)}")
+        if status == JobStatus.STOPPED and not call.stop:
+            self.found("false", f"job {job} was stopped by itself")
+
+    async def count_orphans(self) -> None:
+        """End the gateway, and look what lives on; then start one, and look what lies about."""
+        if gateway := find_gateway(self.home):
+            os.kill(gateway.pid, signal.SIGTERM)
+        for program in self.gateways:
+            program.poll()
+        deadline = time.monotonic() + 20
+        whose = ("gateway", "supervisor", "function", "server")
+        left: list[psutil.Process] = [psutil.Process()]
+        while left and time.monotonic() < deadline:
+            left = [process for who in whose for process in self.processes(who)]
+            await anyio.sleep(0.05)
+        for process in left:
+            self.found("orphaned", f"process {process}")
+            with suppress(psutil.Error):
+                process.kill()
+        async with FunctionsClient(Account.local(), home=self.home) as client:
+            await client.jobs.page(limit=1)
+            files = self.left_files()
+            for _ in range(200):
+                if not (files := self.left_files()):
+                    break
+                await anyio.sleep(0.05)
+        for path in files:
+            self.found("orphaned", f"file {path}")
+        if gateway := find_gateway(self.home):
+            os.kill(gateway.pid, signal.SIGTERM)
+
+    def left_files(self) -> list[Path]:
+        with closing(Database(self.folder.database_file)) as database:
+            known = {job.id for job in database.jobs(JobFilter(), limit=0, offset=0)[1]}
+        folders = [path for path in (self.home / "jobs").iterdir() if path.name not in known]
+        return [*folders, *(self.home / "jobs").glob("*/work"), *self.folder.uploads.iterdir()]
+
+
+@contextmanager
+def fills_disk(folder: Path) -> Iterator[None]:
+    filler = folder.parent / "filler"
+    try:
+        with filler.open("wb", buffering=0) as file:
+            for size in (65536, 512):
+                with suppress(OSError):
+                    while file.write(bytes(size)):
+                        pass
+        yield
+    finally:
+        filler.unlink(missing_ok=True)
+
+
+@contextmanager
+def small_disk() -> Iterator[tuple[Path, bool]]:
+    """Give a folder on a small file system of its own, and True; else one on the usual one, and False."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as mounted:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m,mode=0700", "tmpfs", folder]
+        can_fill = (
+            shutil.which("mount") is not None and not subprocess.run(mount, capture_output=True, check=False).returncode
+        )
+        if can_fill:
+            mounted.callback(subprocess.run, ["umount", "-l", folder], check=False)
+        yield Path(folder), can_fill
+
+
+async def play(number: int, seed: int, disk: Path, can_fill: bool) -> Round:
+    with tempfile.TemporaryDirectory() as outside:
+        home = disk / f"round-{number}"
+        played = Round(number, random.Random(f"{seed}-{number}"), home, Path(outside), can_fill)
+        steps: list[Callable[[], Awaitable[None]]] = [played.play_all, played.count, played.count_orphans]
+        try:
+            with anyio.fail_after(300):
+                for step in steps:
+                    await step()
+        except Exception:
+            played.found("hung", f"the round itself: {traceback.format_exc()}")
+        for who in ("gateway", "supervisor", "function", "server"):
+            for process in played.processes(who):
+                process.kill()
+        for program in played.gateways:
+            program.wait()
+        shutil.rmtree(home, ignore_errors=True)
+        return played
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Play random faults, and count what they break.")
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first round")
+    options = parser.parse_args()
+    os.environ[IDLE] = "60"
+    logging.basicConfig(level=logging.CRITICAL)
+    counts, faults, outcomes = Counter(dict.fromkeys(KINDS, 0)), Counter[str](), Counter[str]()
+    begun = time.monotonic()
+    with small_disk() as (disk, can_fill):
+        print(f"seed {options.seed}; the disk can {'' if can_fill else 'not '}be filled, clocks can ", end="")
+        print("be set" if FAKETIME else "not be set", flush=True)
+        for number in range(options.first, options.first + options.rounds):
+            played = anyio.run(play, number, options.seed, disk, can_fill)
+            faults.update(played.happened)
+            outcomes += played.outcomes
+            for kind, what in played.findings:
+                counts[kind] += 1
+                print(f"round {number}, {kind}: {what} (faults: {', '.join(played.happened)})", flush=True)
+    seconds = (time.monotonic() - begun) / max(options.rounds, 1)
+    print(f"{options.rounds} rounds of {seconds:.1f} s")
+    for title, counted in (("faults", faults), ("calls and jobs", outcomes)):
+        print(f"{title}: {', '.join(f'{number} {what}' for what, number in counted.most_common())}")
+    print(", ".join(f"{kind} {counts[kind]}" for kind in KINDS))
+    return 1 if counts.total() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
