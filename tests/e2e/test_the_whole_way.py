@@ -89,7 +89,7 @@ async def test_a_long_job_is_stopped_and_its_log_stays(user: Assistant) -> None:
     assert still["status"] == "RUNNING"
     assert "Do not run the function again" in still["next_step"]
     stopped = await user.ask("stop_job", job_id=job_id)
-    assert (stopped["status"], stopped["log_tail"]) == ("CANCELED", "begun")
+    assert (stopped["status"], stopped["log_tail"]) == ("CANCELED", "begun\nThe job was stopped.")
     assert "begun" in await user.log(job_id)
 
 

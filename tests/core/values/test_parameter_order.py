@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
 from qiskit.circuit import Parameter, ParameterVector
-from qiskit.primitives.containers import BindingsArray
+from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_ibm_runtime import RuntimeDecoder, RuntimeEncoder
 
