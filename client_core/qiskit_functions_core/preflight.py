@@ -240,7 +240,8 @@ def check_usage(
             "usage",
             "refused",
             "quota_exhausted",
-            f"{instance} has {seconds} of quota left, so the job would never start. See {limit_is_set_at}.",
+            f"{instance} has {seconds} of quota left, and a run needs more than {thresholds.zero_epsilon:g} s, so the "
+            f"job would never start. The limit is set at {limit_is_set_at}.",
             f"Ask the person to raise the limit or to choose another instance: {limit_is_set_at}",
             person=True,
         )

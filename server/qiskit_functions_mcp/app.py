@@ -91,6 +91,7 @@ class FunctionsServer(MCPServer[Session]):
             specs = [spec for spec in specs if spec.hints.read_only]
         tools = [spec.tool() for spec in specs]
         self.contracts = {tool.name: spec.contract(tool) for spec, tool in zip(specs, tools, strict=True)}
+        self.reading = {spec.function.__name__ for spec in specs if spec.hints.read_only}
         self.shared_client = SharedClient(settings)
         self.confirmations = Confirmations()
         super().__init__(
@@ -120,18 +121,18 @@ class FunctionsServer(MCPServer[Session]):
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool and log the call; a failure is returned as an error result, not raised."""
         begun = time.perf_counter()
+        # check_run tells what run_function would: that nothing was submitted belongs to it.
+        only_reads = name != "check_run" and name in self.reading
         result: CallToolResult | InputRequiredResult
-        # A host that fills in every parameter sends null for those that the model has left out.
-        arguments = {key: value for key, value in arguments.items() if value is not None}
         try:
             result = await super().call_tool(name, self._whole_arguments(name, arguments), context)
         except ToolError as error:
             if isinstance(error.__cause__, Asked):
                 result = error.__cause__.result
             else:
-                result = error_reply(_core_error(name, error), self.reply_characters)
+                result = error_reply(_core_error(name, error), self.reply_characters, only_reads=only_reads)
         except (InputError, ConsentNeeded) as error:
-            result = error_reply(error, self.reply_characters)
+            result = error_reply(error, self.reply_characters, only_reads=only_reads)
         # The log gets no arguments: they are the person's own.
         content = result.structured_content if isinstance(result, CallToolResult) else None
         facts = content if isinstance(content, dict) else {}
@@ -183,7 +184,8 @@ class FunctionsServer(MCPServer[Session]):
         call = self.confirmations.find(str(token))
         if call is None or call.tool != name:
             raise stale(name)
-        # Some hosts fill in defaults.
+        # Some hosts fill in defaults; the schemas leave out empty ones.
+        given = {key: value for key, value in given.items() if value or key in call.arguments}
         defaults = {key: part["default"] for key, part in accepted.items() if "default" in part}
         asked = {**defaults, **call.arguments, "confirm": token}
         missing = object()

@@ -92,6 +92,7 @@ class Scenario(BaseModel):
         settings: of the server, as environment variables.
         given: what has happened before.
         talk: what the assistant does now.
+        at_most: how many calls an expert would need; the talk has no more, and repeats none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -103,6 +104,13 @@ class Scenario(BaseModel):
     given: list[Call] = Field(default_factory=list)
     talk: list[Call] = Field(min_length=1)
     in_the_end: End
+    at_most: int | None = None
+
+    @model_validator(mode="after")
+    def _is_as_short_as_it_says(self) -> Self:
+        if self.at_most is not None and (len(self.talk) > self.at_most or any(call.until for call in self.talk)):
+            raise ValueError(f"the talk has more than {self.at_most} calls")
+        return self
 
     @classmethod
     def read(cls, file: Path) -> Scenario:

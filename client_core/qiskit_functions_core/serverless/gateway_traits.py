@@ -37,6 +37,6 @@ THIS_MACHINE = GatewayTraits(
     runs_code_here=True,
     overwrites_providers=False,
     drops_characters=False,
-    quota_is_set_at=f"the setting {USAGE_LIMIT}",
+    quota_is_set_at=f"the environment variable {USAGE_LIMIT}, where the host configures this server",
 )
 """The gateway that this project starts."""

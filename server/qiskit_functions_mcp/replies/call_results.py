@@ -17,9 +17,9 @@ class ErrorReply(BaseModel):
 
     code: str
     message: str
-    submitted: Submitted
+    submitted: Submitted | None = None
     next_step: str = ""
-    person: bool = Field(description="whether only the person can fix it")
+    person: bool | None = Field(default=None, description="whether only the person can fix it")
     reason: str | None = None
     candidates: list[str] | None = None
 
@@ -44,19 +44,20 @@ def image_block(data: bytes, mime_type: str) -> ImageContent:
     return ImageContent(type="image", data=b64encode(data).decode(), mime_type=mime_type)
 
 
-def error_reply(error: QiskitFunctionsError, budget: int = 4_000) -> CallToolResult:
+def error_reply(error: QiskitFunctionsError, budget: int = 4_000, *, only_reads: bool = False) -> CallToolResult:
     """Return an error as the result of the call that failed with it.
 
     Args:
         budget: characters of JSON that the whole result may have.
+        only_reads: whether the call could not have submitted anything, so that it is not worth saying.
     """
     failed = reply(
         ErrorReply(
             code=error.code,
             message=cut(error.message, min(2_000, budget // 2)),
-            submitted=error.submitted,
+            submitted=None if only_reads and error.submitted == "no" else error.submitted,
             next_step=cut(error.next_step, min(1_000, budget // 4)),
-            person=error.person,
+            person=error.person or (None if only_reads else False),
             reason=error.reason if isinstance(error, PreflightRefused) else None,
             candidates=error.candidates[:10] if isinstance(error, SubmissionUnknown) else None,
         )
