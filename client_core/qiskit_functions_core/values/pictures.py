@@ -6,15 +6,20 @@ import warnings
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from . import json_pointer
-from .drawing.panels import Panel, WholeFigure
+from .drawing.panels import Panel, Place, WholeFigure
 from .drawing.themes import COLORS
-from .families.registry import REGISTRY
+from .families.registry import REGISTRY, inputs_beside
 from .summary_models import Form, Picture, Theme
 
+if TYPE_CHECKING:
+    from .families.inputs import Inputs
+
+# Parts of a pointer that a person would not say.
+_CONTAINERS = ("", "result", "pub_results", "data")
 _MIME: dict[Form, str] = {"png": "image/png", "svg": "image/svg+xml"}
 _PANELS = 4
 _MORE = " There is more to draw: ask for a path to it."
@@ -24,7 +29,9 @@ _LOOKED_AT = 1_000
 _lock = Lock()
 
 
-def draw(value: Any, pointer: str = "", *, theme: Theme = "light", form: Form = "png") -> Picture:
+def draw(
+    value: Any, pointer: str = "", *, theme: Theme = "light", form: Form = "png", inputs: Inputs | None = None
+) -> Picture:
     """Draw a decoded value that stands at ``pointer``: 800 pixels wide at most, or an SVG of that size.
 
     Raises:
@@ -34,7 +41,7 @@ def draw(value: Any, pointer: str = "", *, theme: Theme = "light", form: Form = 
     from .drawing.figures import panels_figure, render
 
     colors = COLORS[theme]
-    found = list(islice(_drawings(value, pointer), _PANELS + 1))
+    found = list(islice(drawings(value, pointer, inputs), _PANELS + 1))
     if not found:
         raise InputError(
             f"Nothing can be drawn at {pointer or '/'}.",
@@ -63,18 +70,44 @@ def draw(value: Any, pointer: str = "", *, theme: Theme = "light", form: Form = 
     return Picture(data, _MIME[form], caption + (_MORE if len(found) > drawn else ""))
 
 
-def _drawings(value: Any, pointer: str) -> Iterator[tuple[str, Panel | WholeFigure]]:
+def drawings(value: Any, pointer: str, inputs: Inputs | None) -> Iterator[tuple[str, Panel | WholeFigure]]:
     """Yield the parts that can be drawn, with their pointers, in the order in which the summary tells them."""
-    stack = [(pointer, value)]
+    stack = [(Place(pointer, _name(pointer), inputs), value)]
     for _ in range(_LOOKED_AT):
         if not stack:
             return
-        at, part = stack.pop()
+        place, part = stack.pop()
         if (support := REGISTRY.support_for(part)) is None:
             continue
-        if drawing := support.drawing(part, at):
-            yield at, drawing
+        if drawing := support.drawing(part, place):
+            yield place.pointer, drawing
         elif (held := support.parts(part)) is not None:
+            beside = (inputs_beside(part) if isinstance(part, dict) else None) or place.inputs
             items = held.items() if isinstance(held, Mapping) else ((str(i), held[i]) for i in range(len(held)))
-            children = [(json_pointer.join(at, name), item) for name, item in islice(items, _LOOKED_AT)]
+            children = []
+            for token, item in islice(items, _LOOKED_AT):
+                if beside and beside is not place.inputs and token in beside.keys:
+                    continue  # the axes of what is beside it
+                at = json_pointer.join(place.pointer, token)
+                # Of a single pub there is no need to say which.
+                word = _word(place.pointer, token) if len(held) > 1 or token != "0" else ""  # noqa: S105 - an index
+                name = ", ".join(part for part in (word, place.name.partition(", ")[0]) if part)
+                children.append((Place(at, name, beside), item))
             stack += reversed(children)
+
+
+def _name(pointer: str) -> str:
+    """Return what a person would call a part: `meas, pub 2` for `/result/pub_results/2/data/meas`."""
+    at, words = "", []
+    for token in json_pointer.parse(pointer):
+        if word := _word(at, token):
+            words.append(word)
+        at = json_pointer.join(at, token)
+    return ", ".join(words[:-3:-1])
+
+
+def _word(pointer: str, token: str) -> str:
+    """Return what a person would call a part of what is at a pointer; empty if that goes without saying."""
+    if pointer.endswith("/pub_results"):
+        return f"pub {token}"
+    return "" if token in _CONTAINERS else token.replace("_", " ")

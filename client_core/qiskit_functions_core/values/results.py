@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import InputError
 from . import json_pointer, summaries
 from .decoding import decode
+from .families.registry import inputs_beside
 from .families.row_window import RowWindow
 from .pictures import draw
 from .saving import save
@@ -31,7 +32,9 @@ class Result:
     def __init__(self, text: str, *, pointer: str = "") -> None:
         self.text = text
         self.pointer = "" if pointer == "/" else pointer
-        self.part = json_pointer.resolve(decode(text), pointer)
+        whole = decode(text)
+        self.part = json_pointer.resolve(whole, pointer)
+        self._inputs = inputs_beside(whole) if isinstance(whole, dict) else None
 
     def summary(self, *, offset: int = 0, limit: int | None = None, budget: int = 12_000) -> Summary:
         """Summarise the part.
@@ -44,7 +47,7 @@ class Result:
         """
         if offset < 0 or (limit is not None and limit < 0):
             raise InputError("offset and limit are 0 or more.", next_step="Leave them out for the beginning.")
-        return summaries.summarize(self.part, self.pointer, RowWindow(offset, limit), budget)
+        return summaries.summarize(self.part, self.pointer, RowWindow(offset, limit, self._inputs), budget)
 
     def picture(self, *, theme: Theme = "light", form: Form = "png") -> Picture:
         """Draw the part.
@@ -52,7 +55,7 @@ class Result:
         Raises:
             InputError: nothing in the part can be drawn.
         """
-        return draw(self.part, self.pointer, theme=theme, form=form)
+        return draw(self.part, self.pointer, theme=theme, form=form, inputs=self._inputs)
 
     def save(self, path: Path) -> str:
         """Write the part to a new file, in the format that its ending names, and say what was written.

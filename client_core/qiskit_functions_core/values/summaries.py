@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from . import json_pointer
 from .families.containers import Opaque, Opaques
-from .families.registry import REGISTRY
+from .families.registry import REGISTRY, inputs_beside
 from .families.row_window import BEGINNING, RowWindow
 from .summary_models import Counts, Summary, ValueSummary
 
@@ -35,6 +36,8 @@ def summarize(value: Any, pointer: str, window: RowWindow, budget: int) -> Summa
 
 def _walk(value: Any, pointer: str, window: RowWindow = BEGINNING) -> Iterator[tuple[str, Any, RowWindow]]:
     """Yield a value, then all that it holds and its own summary does not tell."""
+    if isinstance(value, dict) and (inputs := inputs_beside(value)):
+        window = replace(window, inputs=inputs)
     yield pointer, value, window
     support = REGISTRY.support_for(value)
     try:
@@ -176,8 +179,9 @@ def _shorten(part: ValueSummary, rows: int) -> ValueSummary:
         if isinstance(whole, list | dict | str) and len(whole) > most:
             update[name] = _first(whole, most)
             cut, kept = len(whole) - most, most
-    if part.stds:
-        update["stds"] = part.stds[:rows]
+    for name in ("stds", "row_labels"):
+        if whole := getattr(part, name):
+            update[name] = whole[:rows]
     if part.registers:
         update["registers"] = {name: _fewer(counts, rows) for name, counts in part.registers.items()}
     if part.counts and len(part.counts.top) > rows:

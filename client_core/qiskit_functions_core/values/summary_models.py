@@ -76,6 +76,11 @@ class ValueSummary(BaseModel):
         list[Any] | None, Field(description="Rows along the first axis; of a sweep, one for each parameter set.")
     ] = None
     stds: Annotated[list[Any] | None, Field(description="Standard errors of `values`.")] = None
+    row_axis: Annotated[int | None, Field(description="Axis of `shape` that the rows are along, if not the first.")] = (
+        None
+    )
+    row_labels: Annotated[list[dict[str, Any]] | None, Field(description="Parameter values of each row.")] = None
+    columns: Annotated[list[str] | None, Field(description="The observable of each column.")] = None
     omitted_columns: Annotated[int | None, Field(description="Left out of each row.")] = None
     extremes: Annotated[
         list[dict[str, Any]] | None,

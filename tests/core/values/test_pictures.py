@@ -15,7 +15,10 @@ from qiskit.primitives.containers import BitArray, DataBin, PrimitiveResult, Pub
 
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.values import Picture
-from qiskit_functions_core.values.pictures import draw
+from qiskit_functions_core.values.drawing.figures import panels_figure
+from qiskit_functions_core.values.drawing.panels import Panel
+from qiskit_functions_core.values.drawing.themes import COLORS
+from qiskit_functions_core.values.pictures import drawings, draw
 
 CHANCE = np.random.default_rng(7)
 BELL = BitArray.from_counts({"00": 510, "11": 490}, num_bits=2)
@@ -54,6 +57,7 @@ DRAWABLE: dict[str, tuple[Any, str]] = {
     "expectation values": (estimated((20,)), "Expectation values at /x: 20"),
     "many expectation values": (estimated((5000,)), "5000, with standard errors; every 3th is drawn"),
     "a grid of expectation values": (estimated((5, 6)), "5 by 6, standard errors up to 0.1"),
+    "a few observables": (estimated((20, 3)), "3 observables, 20, with standard errors."),
     "values of several pubs": (PrimitiveResult([estimated(()), estimated(())]), "Expectation values at /x: 2"),
     "errors that are not numbers": (PubResult(DataBin(evs=np.ones(2), stds=np.full(2, np.nan), shape=(2,))), "2"),
     "numbers": (CHANCE.random(100), "Values at /x: 100"),
@@ -107,7 +111,9 @@ def test_drawing_leaves_no_figure_and_no_setting_of_pyplot_behind() -> None:
     assert dict(rcParams) == before
 
 
-@pytest.mark.parametrize("value", ["text", 3, None, [], {"a": True}, [1.5], np.array("x"), BitArray])
+@pytest.mark.parametrize(
+    "value", ["text", 3, None, [], {"a": True}, [1.5], [0, 3, 5], np.array([0, 3]), np.array("x"), BitArray]
+)
 def test_what_cannot_be_drawn_says_what_can(value: Any) -> None:
     with pytest.raises(InputError, match="Nothing can be drawn at /x") as caught:
         draw(value, "/x")
@@ -123,4 +129,69 @@ def test_a_circuit_that_the_drawer_fails_on_is_told_by_its_place() -> None:
 
 
 def test_a_picture_has_a_media_type() -> None:
-    assert draw([1, 2]) == Picture(draw([1, 2]).data, "image/png", "Values: 2.")
+    assert draw([1.5, 2]) == Picture(draw([1.5, 2]).data, "image/png", "Values: 2.")
+
+
+def panels_of(value: Any) -> list[Any]:
+    """What would be drawn of a value, by matplotlib's own account of its axes."""
+    axes = []
+    for _, panel in drawings(value, "", None):
+        assert isinstance(panel, Panel)
+        figure = panels_figure([panel], COLORS["light"])
+        axes.append(figure.axes[0])
+    return axes
+
+
+THETAS = np.linspace(0, np.pi, 11)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["sets first", "observables first"])
+def test_a_sweep_is_a_line_for_each_observable_by_the_parameter_that_changes(turned: bool) -> None:
+    values = np.stack([np.cos(THETAS), np.sin(THETAS)], 0 if turned else 1)
+    pub = PubResult(DataBin(evs=values, stds=np.full(values.shape, 0.1), shape=values.shape))
+    result = {
+        "result": PrimitiveResult([pub]),
+        "parameter_values": {"θ": THETAS, "fixed": np.ones(11)},
+        "observables": ["ZZ", "XX"],
+    }
+    (ax,) = panels_of(result)
+    assert (ax.get_title(loc="left"), ax.get_xlabel()) == ("Expectation values by θ", "θ")
+    assert ax.get_ylabel() == "expectation value"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ZZ", "XX"]
+    np.testing.assert_allclose(ax.containers[0].lines[0].get_xdata(), THETAS)
+    np.testing.assert_allclose(ax.containers[1].lines[0].get_ydata(), np.sin(THETAS))
+    assert ax.containers[0].has_yerr
+
+
+def test_counts_of_a_sweep_are_lines_by_the_parameter() -> None:
+    result = {"result": PrimitiveResult([SamplerPubResult(DataBin(c=sampled((11,), 1), shape=(11,)))]), "theta": THETAS}
+    (ax,) = panels_of(result)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("theta", "probability")
+
+
+def test_without_the_values_a_sweep_is_by_parameter_set() -> None:
+    (ax,) = panels_of(estimated((11,)))
+    assert ax.get_xlabel() == "parameter set"
+    assert len(ax.containers[0].lines[0].get_xdata()) == 11
+
+
+def test_observables_are_named_below_their_points() -> None:
+    (ax,) = panels_of({"result": PrimitiveResult([estimated((2,))]), "observables": ["ZZ", {"XI": 0.5, "IX": 1.0}]})
+    assert ax.get_xlabel() == "observable"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["ZZ", "0.5 XI + IX"]
+
+
+@pytest.mark.parametrize(
+    ("value", "titles"),
+    [
+        ({"result": PrimitiveResult([SamplerPubResult(DataBin(meas=BELL))])}, ["Counts: meas\n1,000 shots"]),
+        (
+            PrimitiveResult([SamplerPubResult(DataBin(c=BELL)), SamplerPubResult(DataBin(c=BELL))]),
+            ["Counts: c, pub 0\n1,000 shots", "Counts: c, pub 1\n1,000 shots"],
+        ),
+        ({"energy_history": [0.5, 0.25], "nodes": [0, 3, 5]}, ["Energy history"]),
+        ({"θ": [0.5, 0.25]}, ["θ"]),
+    ],
+)
+def test_titles_are_what_a_person_would_write(value: Any, titles: list[str]) -> None:
+    assert [ax.get_title(loc="left") for ax in panels_of(value)] == titles

@@ -121,6 +121,45 @@ def test_a_sweep_of_several_observables_is_a_table_with_the_extremes_of_each_col
     assert only(sweep(5)).extremes == [{"min": 0.0, "min_at": [0], "max": 4.0, "max_at": [4]}]
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["sets first", "observables first"])
+def test_rows_and_columns_have_the_names_that_the_result_says(turned: bool) -> None:
+    pub = sweep(4, 2)
+    table = pub.data.evs
+    if turned:
+        pub = PubResult(DataBin(evs=table.T.copy(), stds=table.T / 100, shape=(2, 4)))
+    thetas = [0.0, 0.5, 1.0, 1.5]
+    result = {
+        "result": PrimitiveResult([pub]),
+        "parameter_values": {"θ": thetas},
+        "observables": ["ZZ", SparsePauliOp(["XI", "IX"], [1, 0.5])],
+    }
+    part = next(part for part in summary_of(result, offset=0, limit=3).parts if part.kind == "estimator_pub")
+    assert part.values == table[:3].tolist()
+    assert part.row_labels == [{"θ": theta} for theta in thetas[:3]]
+    assert part.columns == ["ZZ", "XI + 0.5 IX"]
+    assert part.row_axis == (1 if turned else None)
+    assert part.extremes is not None
+    assert part.extremes[1] == {
+        "column": "XI + 0.5 IX",
+        "min": 1.0,
+        "min_at": [1, 0] if turned else [0, 1],
+        "max": 7.0,
+        "max_at": [1, 3] if turned else [3, 1],
+    }
+    at_pub = only(result, pointer="/result/pub_results/0", offset=1, limit=1)
+    assert at_pub.row_labels == [{"θ": 0.5}]
+
+
+def test_names_that_fit_no_axis_or_both_are_not_guessed() -> None:
+    result = {
+        "result": PrimitiveResult([sweep(3, 3)]),
+        "parameter_values": {"θ": [0, 1, 2]},
+        "observables": ["Z", "X", "Y"],
+    }
+    part = next(part for part in summary_of(result).parts if part.kind == "estimator_pub")
+    assert (part.row_labels, part.columns) == (None, None)
+
+
 def test_offset_and_limit_count_rows_of_a_table() -> None:
     page = only(sweep(20, 3), offset=18, limit=1)
     assert page.values == [[54.0, 55.0, 56.0]]
@@ -419,6 +458,6 @@ def test_parts_that_were_left_out_are_counted_and_pointed_at() -> None:
 
 
 def test_the_schema_is_small_enough_for_a_tool() -> None:
-    # Pydantic's titles repeat the names; the server leaves them out.
-    schema = re.sub(r'"title": "[^"]*"(, )?', "", json.dumps(Summary.model_json_schema()))
+    # Pydantic's titles repeat the names, and its defaults are null; the server leaves both out.
+    schema = re.sub(r'"title": "[^"]*"(, )?|"default": null(, )?', "", json.dumps(Summary.model_json_schema()))
     assert len(schema) < 6_900

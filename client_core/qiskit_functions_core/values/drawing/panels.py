@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from ..families.inputs import Inputs
     from .themes import Colors
 
 Rows = Sequence[tuple[str, float]]
@@ -24,11 +25,40 @@ _SHORT_LABEL = 8
 _LONGEST_LABEL = 34
 # Points with a marker and a bar of error each; more become a line and a band.
 _POINTS = 60
+# Names below an axis that can be read.
+_COLUMN_LABELS = 20
 # Lines that can be told apart.
 MAX_LINES = 6
 # More are drawn as every n-th, since a picture has about so many columns.
 _COLUMNS = 2_000
 _HEIGHT = 4.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the drawn values are.
+
+    Attributes:
+        pointer: their JSON pointer, for the caption.
+        name: what a person would call the place, for the title; empty if that adds nothing.
+        inputs: the names and values of what the axes of a sweep belong to, where they are known.
+    """
+
+    pointer: str
+    name: str = ""
+    inputs: Inputs | None = None
+
+    def title(self, what: str) -> str:
+        return f"{what}: {shortened(self.name)}" if self.name else what
+
+    def title_of_values(self, what: str) -> str:
+        """Return the name itself, which says more than "values"; only ASCII letters become capitals, as θ is not Θ."""
+        name = shortened(self.name)
+        return name[0].upper() + name[1:] if name[:1].isascii() and name else name or what
+
+    def caption(self, what: str) -> str:
+        pointer = self.pointer if len(self.pointer) <= _LONGEST_LABEL else "…" + self.pointer[-_LONGEST_LABEL:]
+        return f"{what} at {pointer}" if pointer else what
 
 
 @dataclass(frozen=True)
@@ -55,25 +85,24 @@ class Panel:
     height: float = _HEIGHT
 
 
-def histogram(rows: Rows, distinct: int, share: str, pointer: str, unit: str) -> Panel:
+def histogram(rows: Rows, distinct: int, share: str, place: Place, unit: str) -> Panel:
     """Draw the most frequent outcomes.
 
     Args:
         rows: outcomes and their counts or weights, the most frequent first.
         distinct: how many different outcomes there are.
         share: what part of the whole the rows are, in words.
-        pointer: where the values are.
         unit: ``shots``, or what else the bars measure.
     """
     part = f"the {len(rows)} most frequent of {distinct:,} outcomes, {share}" if len(rows) < distinct else share
-    title = f"{'Counts' if unit == 'shots' else 'Distribution'}{_at(pointer)}"
+    what = "Counts" if unit == "shots" else "Distribution"
     vertical = max((len(label) for label, _ in rows), default=0) <= _SHORT_LABEL
     height = _HEIGHT if vertical else 1.2 + 0.25 * len(rows)
 
     def draw(ax: Axes, colors: Colors) -> None:
         (_columns if vertical else _bars)(ax, colors, rows, unit)
 
-    return Panel(f"{title}\n{part}", f"{title}: {part}.", draw, max(height, 2.0))
+    return Panel(f"{place.title(what)}\n{part}", f"{place.caption(what)}: {part}.", draw, max(height, 2.0))
 
 
 def _columns(ax: Axes, colors: Colors, rows: Rows, unit: str) -> None:
@@ -104,54 +133,103 @@ def _bars(ax: Axes, colors: Colors, rows: Rows, unit: str) -> None:
     ax.set_xlabel(unit)
 
 
-def points_with_errors(values: NDArray[Any], errors: NDArray[Any], pointer: str, axis: str) -> Panel:
-    """Draw expectation values along an axis with that name, with their standard errors; both of shape (n,)."""
-    step = _step(len(values))
+def points_with_errors(
+    values: NDArray[Any], errors: NDArray[Any], place: Place, names: Sequence[str], axis: str
+) -> Panel:
+    """Draw single expectation values side by side, with their standard errors; all of shape (n,)."""
 
     def draw(ax: Axes, colors: Colors) -> None:
-        x, y, e = range(0, len(values), step), values[::step], errors[::step]
-        if len(y) <= _POINTS:
-            ax.errorbar(x, y, yerr=e, fmt="o", color=colors.main, ecolor=colors.series[1], capsize=4, markersize=6)
-        else:
-            ax.plot(x, y, color=colors.main)
-            ax.fill_between(x, y - e, y + e, color=colors.main, alpha=0.3, linewidth=0)
+        x = range(len(values))
+        ax.errorbar(x, values, yerr=errors, fmt="o", color=colors.main, ecolor=colors.main, capsize=4, markersize=6)
         _grid(ax, colors)
-        _whole_numbers(ax, "x")
-        if len(y) <= MAX_LINES:
-            ax.set_xticks(list(x))
-            ax.set_xlim(-0.5, len(y) - 0.5)
+        if len(values) <= _COLUMN_LABELS:
+            steep = sum(map(len, names)) > 60  # noqa: PLR2004 - as in _columns
+            ax.set_xticks(list(x), [shortened(name) for name in names], rotation=60 if steep else 0)
+        else:
+            _whole_numbers(ax, "x")
+        ax.set_xlim(-0.5, len(values) - 0.5)
         ax.set_xlabel(axis)
         ax.set_ylabel("expectation value")
 
-    title = f"Expectation values{_at(pointer)}"
-    return Panel(title, f"{title}: {len(values)}, with standard errors{_every(step)}.", draw)
+    title = "Expectation values" if len(values) > 1 else "Expectation value"
+    caption = f"{place.caption('Expectation values')}: {len(values)}, with standard errors."
+    return Panel(place.title(title), caption, draw)
 
 
-def probabilities(lines: Sequence[tuple[str, NDArray[np.float64]]], distinct: int, pointer: str) -> Panel:
-    """Draw how likely some outcomes, of so many distinct ones, are along a sweep."""
-    points = len(lines[0][1])
+@dataclass(frozen=True)
+class Sweep:
+    """The horizontal axis of lines.
+
+    Attributes:
+        name: of the parameter, or of the index if its values are not known.
+        points: where the lines have their values, as many as each line has.
+    """
+
+    name: str
+    points: NDArray[Any]
+
+    def draw_on(self, ax: Axes) -> None:
+        ax.set_xlabel(self.name)
+        if self.points.dtype.kind == "i":
+            _whole_numbers(ax, "x")
+
+
+def lines_with_errors(lines: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], sweep: Sweep, place: Place) -> Panel:
+    """Draw expectation values and standard errors along a sweep, a line for each observable; its name may be empty."""
+    points = len(sweep.points)
     step = _step(points)
 
     def draw(ax: Axes, colors: Colors) -> None:
-        x = range(0, points, step)
+        x = sweep.points[::step]
+        for (label, values, errors), color in zip(lines, colors.series, strict=False):
+            y, e = values[::step], errors[::step]
+            if len(y) <= _POINTS:
+                ax.errorbar(x, y, yerr=e, fmt="o-", color=color, capsize=3, markersize=4, linewidth=1.2, label=label)
+            else:
+                ax.plot(x, y, color=color, label=label)
+                ax.fill_between(x, y - e, y + e, color=color, alpha=0.3, linewidth=0)
+        if any(label for label, _, _ in lines):
+            _legend(ax, colors)
+        _grid(ax, colors)
+        sweep.draw_on(ax)
+        ax.set_ylabel("expectation value")
+
+    by = f" by {sweep.name}" if sweep.points.dtype.kind == "f" else ""
+    many = f"{len(lines)} observables, " if len(lines) > 1 else ""
+    caption = f"{place.caption('Expectation values')}{by}: {many}{points}, with standard errors{_every(step)}."
+    return Panel(place.title(f"Expectation values{by}"), caption, draw)
+
+
+def probabilities(lines: Sequence[tuple[str, NDArray[np.float64]]], distinct: int, sweep: Sweep, place: Place) -> Panel:
+    """Draw how likely some outcomes, of so many distinct ones, are along a sweep."""
+    points = len(sweep.points)
+    step = _step(points)
+
+    def draw(ax: Axes, colors: Colors) -> None:
+        x = sweep.points[::step]
         for (label, values), color in zip(lines, colors.series, strict=False):
             marker = "o" if len(x) <= _POINTS else ""
             ax.plot(x, values[::step], color=color, marker=marker, markersize=4, label=shortened(label))
-        legend = ax.legend(frameon=False, labelcolor=colors.text, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-        for text in legend.get_texts():
-            text.set_fontfamily("monospace")
+        _legend(ax, colors)
         _grid(ax, colors)
-        _whole_numbers(ax, "x")
         ax.set_ylim(bottom=0)
-        ax.set_xlabel("parameter point")
+        sweep.draw_on(ax)
         ax.set_ylabel("probability")
 
-    title = f"Probabilities{_at(pointer)}"
+    by = f" by {sweep.name}" if sweep.points.dtype.kind == "f" else ""
     part = f"the {len(lines)} most frequent of {distinct:,} outcomes at {points:,} parameter points"
-    return Panel(title, f"{title}: {part}{_every(step)}.", draw)
+    caption = f"{place.caption('Probabilities')}{by}: {part}{_every(step)}."
+    return Panel(place.title(f"Probabilities of outcomes{by}"), caption, draw)
 
 
-def curve(numbers: Sequence[float] | NDArray[Any], pointer: str, name: str) -> Panel:
+def _legend(ax: Axes, colors: Colors) -> None:
+    legend = ax.legend(frameon=False, labelcolor=colors.text, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    for text in legend.get_texts():
+        text.set_fontfamily("monospace")
+        text.set_parse_math(False)
+
+
+def curve(numbers: Sequence[float] | NDArray[Any], place: Place, name: str) -> Panel:
     """Draw numbers, called by ``name`` in the plural, by their index."""
     step = _step(len(numbers))
 
@@ -161,14 +239,17 @@ def curve(numbers: Sequence[float] | NDArray[Any], pointer: str, name: str) -> P
         _grid(ax, colors)
         _whole_numbers(ax, "x")
         ax.set_xlabel("index")
-        ax.set_ylabel(name.removesuffix("s"))
+        ax.set_ylabel(shortened(place.name) or name.removesuffix("s"))
 
-    title = f"{name.capitalize()}{_at(pointer)}"
-    return Panel(title, f"{title}: {len(numbers):,}{_every(step)}.", draw)
+    what = name.capitalize()
+    return Panel(place.title_of_values(what), f"{place.caption(what)}: {len(numbers):,}{_every(step)}.", draw)
 
 
-def heatmap(values: NDArray[Any], pointer: str, name: str, note: str) -> Panel:
-    """Draw an array of two axes as it is; one of more with the last axis across and the others down."""
+def heatmap(values: NDArray[Any], place: Place, name: str, note: str, axes: Sequence[str] = ()) -> Panel:
+    """Draw an array of two axes as it is; one of more with the last axis across and the others down.
+
+    ``axes`` are the names of both, if they are known.
+    """
     shape = " by ".join(f"{length:,}" for length in values.shape)
     rows = values.reshape(-1, values.shape[-1])
     down, across = _step(rows.shape[0]), _step(rows.shape[1])
@@ -180,11 +261,14 @@ def heatmap(values: NDArray[Any], pointer: str, name: str, note: str) -> Panel:
         bar.ax.tick_params(colors=colors.text, labelcolor=colors.text)
         bar.outline.set_edgecolor(colors.faint)
         _whole_numbers(ax, "both")
-        ax.set_xlabel(f"axis {values.ndim - 1}")
-        ax.set_ylabel("axis 0" if values.ndim == 2 else f"axes 0 to {values.ndim - 2}")  # noqa: PLR2004
+        bar.set_label(name.removesuffix("s"), color=colors.text)
+        first = "row (axis 0)" if values.ndim == 2 else f"axes 0 to {values.ndim - 2}"  # noqa: PLR2004
+        ax.set_ylabel(axes[0] if axes else first)
+        ax.set_xlabel(axes[1] if axes else f"column (axis {values.ndim - 1})")
 
-    title = f"{name[0].upper()}{name[1:]}{_at(pointer)}"
-    return Panel(title, f"{title}: {shape}{note}{_every(max(down, across))}.", draw)
+    what = f"{name[0].upper()}{name[1:]}"
+    title = place.title_of_values(what) if what == "Values" else place.title(what)
+    return Panel(title, f"{place.caption(what)}: {shape}{note}{_every(max(down, across))}.", draw)
 
 
 def _grid(ax: Axes, colors: Colors, axis: Any = "y") -> None:
@@ -194,10 +278,6 @@ def _grid(ax: Axes, colors: Colors, axis: Any = "y") -> None:
 
 def _whole_numbers(ax: Axes, axis: Literal["x", "y", "both"]) -> None:
     ax.locator_params(axis=axis, integer=True, nbins=10, steps=[1, 2, 5, 10])
-
-
-def _at(pointer: str) -> str:
-    return f" at {pointer if len(pointer) <= _LONGEST_LABEL else '…' + pointer[-_LONGEST_LABEL:]}" if pointer else ""
 
 
 def shortened(label: str) -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..drawing import panels
-from ..drawing.panels import Panel
+from ..drawing.panels import Panel, Place
 from ..summary_models import ValueSummary
 from . import short_json
 from .containers import describe_number
@@ -135,12 +135,13 @@ class Arrays(TypeSupport[NDArray[Any]]):
     def parts(self, value: NDArray[Any]) -> Parts | None:
         return rows_of(value)
 
-    def drawing(self, value: NDArray[Any], pointer: str) -> Panel | None:
-        if value.dtype.kind not in "biufc" or value.size < 2 or not value.ndim:  # noqa: PLR2004 - a point is not a curve
+    def drawing(self, value: NDArray[Any], place: Place) -> Panel | None:
+        # A point is not a curve, and neither are whole numbers, which count or number things.
+        if value.dtype.kind not in ("fc" if value.ndim == 1 else "biufc") or value.size < 2 or not value.ndim:  # noqa: PLR2004
             return None
         name = "absolute values" if value.dtype.kind == "c" else "values"
         numbers = np.abs(value) if value.dtype.kind == "c" else value.astype(float)
-        return panels.curve(numbers, pointer, name) if value.ndim == 1 else panels.heatmap(numbers, pointer, name, "")
+        return panels.curve(numbers, place, name) if value.ndim == 1 else panels.heatmap(numbers, place, name, "")
 
     def save(self, value: NDArray[Any], ending: str, file: IO[bytes]) -> str | None:
         if ending == ".csv" and value.dtype.kind in "biufc" and value.ndim in (1, 2):

@@ -14,7 +14,7 @@ from qiskit.circuit import Barrier, Delay, Instruction, Parameter
 from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from ...errors import InputError
-from ..drawing.panels import WholeFigure
+from ..drawing.panels import Place, WholeFigure
 from ..summary_models import ValueSummary
 from . import short_json
 from .row_window import BEGINNING, ROWS, RowWindow
@@ -136,12 +136,12 @@ class Circuits(TypeSupport[QuantumCircuit]):
         shown = program[window.offset : window.end(_OPENQASM_SHOWN)]
         return {"openqasm": shown, **window.rest(len(program), len(shown))}
 
-    def drawing(self, value: QuantumCircuit, pointer: str) -> WholeFigure:
+    def drawing(self, value: QuantumCircuit, place: Place) -> WholeFigure:
         def draw(colors: Colors) -> tuple[Figure, str]:
             # Matplotlib is an optional extra, and only pictures need it.
             from ..drawing.circuit_figures import circuit_figure
 
-            return circuit_figure(value, pointer, colors)
+            return circuit_figure(value, place.pointer, colors)
 
         return WholeFigure(draw)
 

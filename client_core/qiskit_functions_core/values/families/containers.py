@@ -9,7 +9,7 @@ from itertools import islice
 from typing import IO, Any, Self
 
 from ..drawing import panels
-from ..drawing.panels import Panel
+from ..drawing.panels import Panel, Place
 from ..summary_models import ValueSummary
 from . import short_json
 from .row_window import BEGINNING, ROWS, RowWindow
@@ -83,12 +83,12 @@ class Dicts(ContainerSupport[dict[Any, Any]]):
     def untold(self, value: dict[Any, Any], window: RowWindow) -> UntoldParts:
         return [] if short_json.is_distribution(value) else super().untold(value, window)
 
-    def drawing(self, value: dict[Any, Any], pointer: str) -> Panel | None:
+    def drawing(self, value: dict[Any, Any], place: Place) -> Panel | None:
         if not short_json.is_distribution(value):
             return None
         rows = [(str(outcome), weight) for outcome, weight in self._largest(value)[:ROWS]]
         share = f"weights {sum(weight for _, weight in rows):.4g} of {sum(value.values()):.4g} in all"
-        return panels.histogram(rows, len(value), share, pointer, "weight")
+        return panels.histogram(rows, len(value), share, place, "weight")
 
     def save(self, value: dict[Any, Any], ending: str, file: IO[bytes]) -> str | None:
         if ending != ".csv" or not short_json.is_distribution(value):
@@ -106,9 +106,10 @@ class Lists(ContainerSupport[list[Any]]):
     def parts(self, value: list[Any]) -> Parts:
         return value
 
-    def drawing(self, value: list[Any], pointer: str) -> Panel | None:
-        if len(value) > 1 and all(type(item) in (int, float) for item in value):
-            return panels.curve([float(item) for item in value], pointer, "values")
+    def drawing(self, value: list[Any], place: Place) -> Panel | None:
+        # Whole numbers alone count or number things, such as nodes or qubits: their curve would show nothing.
+        if len(value) > 1 and {type(item) for item in value} <= {int, float} and float in map(type, value):
+            return panels.curve([float(item) for item in value], place, "values")
         return None
 
 

@@ -17,11 +17,12 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.result import Result
 
 from ..drawing import panels
-from ..drawing.panels import Panel
+from ..drawing.panels import Panel, Place, Sweep
 from ..summary_models import Counts, Outcome, ValueSummary
 from . import short_json
 from .arrays import number_of_rows, rows, rows_of
 from .containers import ContainerSupport
+from .inputs import Inputs
 from .row_window import ROWS, RowWindow
 from .type_support import Parts, TypeSupport, UntoldParts, mapping, text, write_csv
 from .unpacking import Unpacker
@@ -57,7 +58,7 @@ class BitArrays(TypeSupport[BitArray]):
     def parts(self, value: BitArray) -> Parts | None:
         return rows_of(value)
 
-    def drawing(self, value: BitArray, pointer: str) -> Panel:
+    def drawing(self, value: BitArray, place: Place) -> Panel:
         outcomes, counts = _distinct(value)
         order = (-counts).argsort(kind="stable")
         if math.prod(value.shape) <= 1:
@@ -65,15 +66,17 @@ class BitArrays(TypeSupport[BitArray]):
             rows = [(_bitstring(outcomes[at], value.num_bits), int(counts[at])) for at in order[:ROWS]]
             shown = sum(count for _, count in rows)
             share = f"{100 * shown / total:.3g} % of " if shown < total else ""
-            return panels.histogram(rows, len(counts), f"{share}{total:,} shots", pointer, "shots")
+            return panels.histogram(rows, len(counts), f"{share}{total:,} shots", place, "shots")
         # Along a sweep, how likely the most frequent outcomes are; along a sweep of two axes, the most frequent one.
         likely = [
             (_bitstring(row, value.num_bits), _probabilities(value, row)) for row in outcomes[order[: panels.MAX_LINES]]
         ]
         if value.ndim > 1:
             label, values = likely[0]
-            return panels.heatmap(values, pointer, f"probability of outcome {panels.shortened(label)}", "")
-        return panels.probabilities(likely, len(outcomes), pointer)
+            return panels.heatmap(values, place, f"probability of outcome {panels.shortened(label)}", "")
+        inputs = place.inputs or Inputs()
+        axis, _ = inputs.axes(value.shape)
+        return panels.probabilities(likely, len(outcomes), _sweep(inputs, axis, value.shape[0]), place)
 
     def save(self, value: BitArray, ending: str, file: IO[bytes]) -> str | None:
         if ending != ".csv":
@@ -176,18 +179,7 @@ class PubResults(TypeSupport[Any]):
             "metadata": short_json.short(value.metadata),
         }
         if _is_estimator_pub(value):
-            values, errors = _expectation_values(value)
-            shown, omitted = rows(values, window)
-            return ValueSummary(
-                kind="estimator_pub",
-                **common,
-                shape=list(values.shape),
-                values=shown,
-                stds=None if errors is None else rows(errors, window)[0],
-                omitted_columns=omitted,
-                extremes=_extremes(values),
-                **window.rest(number_of_rows(values), len(shown)),
-            )
+            return self._table(value, window, common)
         common["shape"] = list(value.data.shape or ()) or None
         if registers := _registers(value):
             shown_registers = islice(registers.items(), _REGISTERS)
@@ -195,6 +187,35 @@ class PubResults(TypeSupport[Any]):
             return ValueSummary(kind="sampler_pub", **common, registers=counts)
         reason = None if len(value.data) else _NO_REGISTER
         return ValueSummary(kind="pub", **common, size=len(value.data), reason=reason)
+
+    def _table(self, pub: PubResult, window: RowWindow, common: dict[str, Any]) -> ValueSummary:
+        """Summarise expectation values as rows by parameter set and columns by observable, where these are known."""
+        values, errors = _expectation_values(pub)
+        inputs = window.inputs or Inputs()
+        sets, observables = inputs.axes(values.shape)
+        is_turned = sets == 1 or (sets is None and observables == 0 and values.ndim > 1)
+        table = values.T if is_turned else values
+        shown, omitted = rows(table, window)
+        labels: dict[str, Any] = {}
+        indices = range(window.offset, window.offset + len(shown))
+        if sets is not None:
+            labels["row_labels"] = inputs.row_labels(indices, with_observables=observables == 0 and values.ndim == 1)
+        elif observables == 0 and values.ndim == 1:
+            labels["row_labels"] = [{"observable": inputs.observables[index]} for index in indices]
+        if observables is not None and values.ndim > 1:
+            labels["columns"] = list(inputs.observables[: len(shown[0])] if shown else inputs.observables)
+        return ValueSummary(
+            kind="estimator_pub",
+            **common,
+            shape=list(values.shape),
+            values=shown,
+            stds=None if errors is None else rows(errors.T if is_turned else errors, window)[0],
+            row_axis=1 if is_turned else None,
+            **labels,
+            omitted_columns=omitted,
+            extremes=_extremes(values, 0 if is_turned else -1, inputs.observables if observables is not None else ()),
+            **window.rest(number_of_rows(table), len(shown)),
+        )
 
     def parts(self, value: PubResult) -> Parts:
         return {"data": value.data, "metadata": value.metadata}
@@ -204,16 +225,23 @@ class PubResults(TypeSupport[Any]):
         fields: UntoldParts = [(("data", name), field) for name, field in value.data.items() if name not in told]
         return [*fields, *_long_metadata(value.metadata)]
 
-    def drawing(self, value: PubResult, pointer: str) -> Panel | None:
+    def drawing(self, value: PubResult, place: Place) -> Panel | None:
         if not _is_estimator_pub(value):
             return None
         values, errors = _values_and_errors(value)
         if values.dtype.kind not in "iuf" or not values.size or errors.shape != values.shape:
             return None
+        inputs = place.inputs or Inputs()
+        sets, observables = inputs.axes(values.shape)
         if values.ndim > 1:
-            note = f", standard errors up to {np.nanmax(errors):.3g}"
-            return panels.heatmap(values, pointer, "expectation values", note)
-        return panels.points_with_errors(values.reshape(-1), errors.reshape(-1), pointer, "parameter point")
+            return _lines_or_heatmap(values, errors, place)
+        is_sweep = sets is not None or (observables is None and values.size > panels.MAX_LINES)
+        if is_sweep:
+            sweep = _sweep(inputs, sets, len(values))
+            return panels.lines_with_errors([("", values, errors)], sweep, place)
+        names = inputs.observables if observables is not None else [str(index) for index in range(values.size)]
+        axis = "observable" if observables is not None else "index"
+        return panels.points_with_errors(values.reshape(-1), errors.reshape(-1), place, names or ["0"], axis)
 
     def save(self, value: PubResult, ending: str, file: IO[bytes]) -> str | None:
         if ending != ".csv":
@@ -231,6 +259,37 @@ class PubResults(TypeSupport[Any]):
             write_csv(_counts_table(registers), file)
             return "The counts of every register"
         return None
+
+
+def _sweep(inputs: Inputs, axis: int | None, points: int) -> Sweep:
+    """Return the axis of a sweep: the parameter that changes, if its values are known and it is the only one."""
+    changing = [(name, column) for name, column in inputs.parameters.items() if np.ptp(column) > 0]
+    if axis is not None and len(changing) == 1:
+        (name, column), *_ = changing
+        return Sweep(name, column)
+    return Sweep("parameter set", np.arange(points))
+
+
+def _lines_or_heatmap(values: NDArray[Any], errors: NDArray[Any], place: Place) -> Panel:
+    """Draw a line for each observable if these are few beside the parameter sets; else the matrix as it is."""
+    inputs = place.inputs or Inputs()
+    sets, observables = inputs.axes(values.shape)
+    if sets is None and observables is None:
+        few, many = values.shape[-1], values.shape[0]
+        # The usual shape; more even ones may be a grid of two parameters.
+        sets = 0 if values.ndim == 2 and few <= panels.MAX_LINES and many >= 2 * few else None  # noqa: PLR2004
+    elif sets is None and observables is not None:
+        sets = 1 - observables
+    if sets is not None and values.shape[1 - sets] <= panels.MAX_LINES:
+        columns, column_errors = (values.T, errors.T) if sets == 0 else (values, errors)
+        names = inputs.observables if observables is not None else [f"observable {at}" for at in range(len(columns))]
+        sweep = _sweep(inputs, sets, columns.shape[1])
+        return panels.lines_with_errors(list(zip(names, columns, column_errors, strict=True)), sweep, place)
+    axes = [""] * 2
+    if sets is not None:
+        axes[sets], axes[1 - sets] = "parameter set", "observable"
+    note = f", standard errors up to {np.nanmax(errors):.3g}"
+    return panels.heatmap(values, place, "expectation values", note, axes if sets is not None else ())
 
 
 def _is_estimator_pub(pub: PubResult) -> bool:
@@ -256,25 +315,25 @@ def _values_and_errors(pub: PubResult) -> tuple[NDArray[Any], NDArray[Any]]:
     return values, np.zeros(values.shape) if errors is None else errors
 
 
-def _extremes(values: NDArray[Any]) -> list[dict[str, Any]] | None:
-    """Return the smallest and the largest value of each column, which are the last axis if there are several."""
+def _extremes(values: NDArray[Any], axis: int, names: tuple[str, ...]) -> list[dict[str, Any]] | None:
+    """Return the smallest and the largest value of each column, which are along an axis if there are several axes."""
     if values.dtype.kind not in "iuf" or values.size < 2:  # noqa: PLR2004 - of one value there is nothing to tell
         return None
-    columns: list[int | None] = list(range(values.shape[-1])) if values.ndim > 1 else [None]
-    if len(columns) > _COLUMNS:
-        columns = [None]
+    has_columns = values.ndim > 1 and values.shape[axis] <= _COLUMNS
     told: list[dict[str, Any]] = []
-    for column in columns:
-        picked = values if column is None else values[..., column]
+    for column in range(values.shape[axis] if has_columns else 1):
+        picked = values.take(column, axis) if has_columns else values
         if not np.isfinite(picked).any():
             continue
-        fields: dict[str, Any] = {} if column is None else {"column": column}
+        fields: dict[str, Any] = {"column": names[column] if names else column} if has_columns else {}
         # What is not finite is neither smallest nor largest.
         finite = np.ma.masked_invalid(picked)
         for name, flat in (("min", finite.argmin()), ("max", finite.argmax())):
             at = [int(index) for index in np.unravel_index(flat, picked.shape)]
             fields[name] = short_json.rounded(picked[tuple(at)].item())
-            fields[f"{name}_at"] = at if column is None else [*at, column]
+            if has_columns:
+                at.insert(axis if axis >= 0 else values.ndim - 1, column)
+            fields[f"{name}_at"] = at
         told.append(fields)
     return told or None
 
@@ -312,7 +371,7 @@ class PrimitiveResults(TypeSupport[PrimitiveResult[Any]]):
         pubs: UntoldParts = [(("pub_results", index), value[index]) for index in shown]
         return [*pubs, *_long_metadata(value.metadata)]
 
-    def drawing(self, value: PrimitiveResult[Any], pointer: str) -> Panel | None:
+    def drawing(self, value: PrimitiveResult[Any], place: Place) -> Panel | None:
         """Draw single expectation values of several pubs side by side."""
         pubs = list(value)
         if len(pubs) < 2 or not all(isinstance(pub, PubResult) and _is_estimator_pub(pub) for pub in pubs):  # noqa: PLR2004
@@ -320,7 +379,8 @@ class PrimitiveResults(TypeSupport[PrimitiveResult[Any]]):
         values, errors = zip(*map(_values_and_errors, pubs), strict=True)
         if any(one.size != 1 for one in values):
             return None
-        return panels.points_with_errors(np.ravel(values), np.ravel(errors), pointer, "pub")
+        names = [str(index) for index in range(len(pubs))]
+        return panels.points_with_errors(np.ravel(values), np.ravel(errors), place, names, "pub")
 
 
 class FirstVersionResults(ContainerSupport[Any]):

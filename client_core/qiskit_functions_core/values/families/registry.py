@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .type_support import TypeSupport
+
+if TYPE_CHECKING:
+    from .inputs import Inputs
 
 # From light to heavy, and imported in this order until one knows the type: most results are plain JSON or counts, and
 # qiskit_ibm_runtime, which the last two need, doubles the memory of a process that has imported Qiskit (to 185 MB).
@@ -56,6 +59,16 @@ class Registry:
                 self._by_name.update(dict.fromkeys(support.names, support))
             self._imported += 1
             return True
+
+
+def inputs_beside(value: Any) -> Inputs | None:
+    """Return the inputs that a mapping holds beside its results; without results that Qiskit makes, there are none."""
+    if not any(type(part).__module__.startswith("qiskit") for part in value.values()):
+        return None
+    # Imports Qiskit, which plain JSON does not need.
+    from .inputs import inputs_of
+
+    return inputs_of(value)
 
 
 # Filled once, by imports, like the registry of a singledispatch function.

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Generic, TypeVar
 
-from ..drawing.panels import Panel, WholeFigure
+from ..drawing.panels import Panel, Place, WholeFigure
 from ..summary_models import ValueSummary
 from .row_window import RowWindow
 from .unpacking import Unpacker
@@ -54,7 +54,7 @@ class TypeSupport(Generic[T]):
         """Return the parts that the value's own summary does not show."""
         return []
 
-    def drawing(self, value: T, pointer: str) -> Panel | WholeFigure | None:
+    def drawing(self, value: T, place: Place) -> Panel | WholeFigure | None:
         """Return how to draw a value by itself; None if it cannot be drawn, or only part by part."""
         return None
 
