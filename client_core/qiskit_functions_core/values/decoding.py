@@ -23,6 +23,8 @@ _NOISE_LEARNER = (
     "qiskit_ibm_runtime.results.noise_learner",
 )
 _MAX_NAME = 100
+# Python's parser raises RecursionError at 1,000 levels, later releases at up to 10,000.
+_DEEPEST_PARSED = 10_000
 # JSON may break off inside one of its words, of which "false" is the longest.
 _LONGEST_WORD = 5
 # Keys and items looked at to say how large the refused values of a text are.
@@ -60,7 +62,13 @@ class Decoder:
     def text(self, text: str) -> Any:
         if len(text) > self._limits.max_text:
             return self._refuse("text", len(text), f"longer than {self._limits.max_text:,} characters")
-        if text.count("{") + text.count("[") > self._limits.max_containers or text.count(",") > self._limits.max_items:
+        # Between two commas there are at most as many brackets as can be nested; long payloads have few commas, and
+        # looking for brackets in them would take as long as parsing.
+        items = text.count(",")
+        has_few_brackets = (items + 1) * _DEEPEST_PARSED <= self._limits.max_containers
+        if items > self._limits.max_items or (
+            not has_few_brackets and text.count("{") + text.count("[") > self._limits.max_containers
+        ):
             return self._refuse("JSON", len(text), "more objects, lists or items than are read")
         self._unpacker.spend(len(text))
         try:

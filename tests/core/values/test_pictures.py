@@ -18,7 +18,7 @@ from qiskit_functions_core.values import Picture
 from qiskit_functions_core.values.drawing.figures import panels_figure
 from qiskit_functions_core.values.drawing.panels import Panel
 from qiskit_functions_core.values.drawing.themes import COLORS
-from qiskit_functions_core.values.pictures import drawings, draw
+from qiskit_functions_core.values.pictures import draw, drawings
 
 CHANCE = np.random.default_rng(7)
 BELL = BitArray.from_counts({"00": 510, "11": 490}, num_bits=2)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit, qasm3, qpy
+from qiskit import QuantumCircuit, qasm3, qpy, transpile
 from qiskit.primitives.containers import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
 
 from qiskit_functions_core.errors import InputError
-from qiskit_functions_core.values import Result
+from qiskit_functions_core.values import Result, encode_arguments
 
 BELL = BitArray.from_counts({"00": 510, "11": 490, "01": 3}, num_bits=2)
 SWEEP = BitArray(np.array([[[0], [0], [1]], [[1], [1], [1]]], np.uint8), 1)
@@ -128,3 +128,21 @@ def test_a_file_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not overwritten"):
         saved([1], tmp_path / "a.json")
     assert (tmp_path / "a.json").read_text() == "mine"
+
+
+def test_a_circuit_laid_out_on_a_device_keeps_its_width(tmp_path: Path) -> None:
+    circuit = QuantumCircuit(2, 1)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure(1, 0)
+    wide = transpile(circuit, coupling_map=[[0, 1], [1, 2], [2, 3], [3, 4]], initial_layout=[0, 1])
+    result = Result(json.dumps(wide, cls=QiskitObjectsEncoder))
+    said = result.save(tmp_path / "x.qasm")
+    assert "without its layout, which .qpy keeps" in said
+    text = encode_arguments({"c": {"$file": "x.qasm"}}, allowed_folders=[tmp_path])
+    read = json.loads(text, cls=QiskitObjectsDecoder)["c"]
+    assert read.num_qubits == 5
+    assert read.count_ops() == wide.count_ops()
+    shown = result.summary().parts[0].openqasm
+    assert shown
+    assert json.loads(encode_arguments({"c": {"$circuit": shown}}), cls=QiskitObjectsDecoder)["c"].num_qubits == 5

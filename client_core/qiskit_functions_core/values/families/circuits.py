@@ -128,7 +128,7 @@ class Circuits(TypeSupport[QuantumCircuit]):
         if len(circuit.data) > _MAX_EXPORTED or not _has_all_definitions(circuit):
             return {}
         try:
-            program = short_json.text(qasm3.dumps(circuit))
+            program = short_json.text(_openqasm(circuit))
         except Exception:  # the exporter refuses some instructions, and fails on others in its own ways
             return {}
         if window == BEGINNING and len(program) > _OPENQASM_SHOWN:
@@ -156,11 +156,26 @@ class Circuits(TypeSupport[QuantumCircuit]):
         if not _has_all_definitions(value):
             raise InputError("The circuit has gates without a definition.", next_step="Save it as .qpy.")
         try:
-            program = qasm3.dumps(value)
+            program = _openqasm(value)
         except Exception as error:  # as above
             raise InputError(f"OpenQASM cannot express the circuit: {error}", next_step="Save it as .qpy.") from error
         file.write(program.encode("utf-8", "replace"))
-        return "The circuit as OpenQASM 3"
+        lost = "" if value.layout is None else " without its layout, which .qpy keeps,"
+        return f"The circuit as OpenQASM 3{lost}"
+
+
+def _openqasm(circuit: QuantumCircuit) -> str:
+    """Return the circuit in OpenQASM 3, with all its qubits.
+
+    With a layout, Qiskit's exporter writes the qubits that are used as physical ones and does not declare the others,
+    so the circuit would come back narrower than its observables.
+    """
+    if circuit.layout is not None:
+        circuit = circuit.copy()
+        # As Qiskit's own passes set it; there is no public way.
+        circuit._layout = None
+    program: str = qasm3.dumps(circuit)
+    return program
 
 
 def _has_all_definitions(circuit: QuantumCircuit) -> bool:

@@ -12,8 +12,9 @@ from itertools import chain
 
 from ..limits import Limits
 
-# A multiple of 4, which is where base64 may be cut.
 CHUNK = 2**20
+# A multiple of 4, which is where base64 may be cut. Most payloads are shorter, and are not copied.
+_BASE64_CHUNK = 4 * CHUNK
 
 
 class Unpacker:
@@ -52,8 +53,8 @@ class Unpacker:
 def inflating(payload: str) -> Iterator[bytes]:
     """Yield the unpacked payload in pieces of at most ``CHUNK`` bytes, so that a reader can stop early."""
     inflater = zlib.decompressobj()
-    for start in range(0, len(payload), CHUNK):
-        piece = binascii.a2b_base64(payload[start : start + CHUNK])
+    for start in range(0, len(payload), _BASE64_CHUNK):
+        piece = binascii.a2b_base64(payload[start : start + _BASE64_CHUNK])
         while piece and not inflater.eof:
             yield inflater.decompress(piece, CHUNK)
             piece = inflater.unconsumed_tail
