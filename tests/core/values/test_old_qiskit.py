@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import zlib
 from pathlib import Path
@@ -32,6 +33,20 @@ def test_qpy_of_version_9_and_later_is_read_everywhere(version: str, tmp_path: P
     assert encode_arguments({"circuit": encoded})
     (tmp_path / "old.qpy").write_bytes(zlib.decompress(base64.b64decode(OLD["qpy"][version])))
     assert encode_arguments({"circuit": {"$file": "old.qpy"}}, allowed_folders=[tmp_path])
+
+
+@pytest.mark.parametrize("version", ["9", "10"])
+def test_code_in_place_of_an_expression_is_refused_and_not_run(version: str, tmp_path: Path) -> None:
+    data = zlib.decompress(base64.b64decode(OLD["qpy"][version]))
+    expression = b"Add(Pow(Symbol('t'), Integer(2)), Mul(Integer(2), Symbol('v[1]')))"
+    assert expression in data
+    code = b"exec(\"open('ran', 'w').close()\")".ljust(len(expression))
+    hostile = base64.b64encode(zlib.compress(data.replace(expression, code))).decode()
+    with contextlib.chdir(tmp_path):
+        got = decode(json.dumps(tagged(hostile)))
+    assert isinstance(got, Opaque)
+    assert "exec is not part of a valid sympy expression" in got.reason
+    assert not list(tmp_path.iterdir())
 
 
 def test_expressions_that_symengine_would_unpickle_are_refused_with_the_reason() -> None:
