@@ -118,12 +118,12 @@ async def test_our_requests_are_a_subset_of_the_librarys_header_by_header(cloud:
     def use_the_library() -> None:
         service = official()
         service.usage()
-        service.backend("ibm_fez")
+        service.backend("ibm_fez").properties()
 
     await anyio.to_thread.run_sync(use_the_library)
     theirs = {_identity(request) for request in cloud.seen}
     assert {_identity(request) for request in own} <= theirs
-    assert len(own) == 4, "a token, the quota, the backends, one configuration"
+    assert len(own) == 5, "a token, the quota, the backends, one configuration and its properties"
 
 
 def _identity(request: Seen) -> tuple[str, ...]:

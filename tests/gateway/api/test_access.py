@@ -52,7 +52,7 @@ def routes(gateway: StillGateway, job: JobRow) -> list[tuple[str, str]]:
 
 
 def test_the_list_of_routes_is_the_apis(gateway: StillGateway, job: JobRow) -> None:
-    assert len(routes(gateway, job)) == len(set(routes(gateway, job))) == 32
+    assert len(routes(gateway, job)) == len(set(routes(gateway, job))) == 34
 
 
 @pytest.mark.parametrize(
