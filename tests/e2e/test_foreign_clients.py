@@ -66,8 +66,9 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_the_typescript_sdk_runs_a_job_and_asks_the_person(session: dict[str, Any]) -> None:
     assert session["server"] == "qiskit-functions"
     assert "run_function" in session["tools"]
-    (question,) = session["questions"]
+    question, for_the_session = session["questions"]
     assert "double" in question
+    assert "session" in for_the_session
     assert session["uploaded"]["name"] == "double"
     assert session["job"]["status"] == "DONE"
     assert session["progress"]
@@ -115,7 +116,7 @@ def test_the_inspector_finds_no_fault_with_the_schemas(inspector: Inspector) -> 
     done = inspector("tools/list", "--strict")
     assert done.returncode == 0, done.stderr
     assert "0 errors" in done.stderr
-    assert len(json.loads(done.stdout)["tools"]) == 17
+    assert len(json.loads(done.stdout)["tools"]) == 19
 
 
 def test_the_inspector_runs_a_job(inspector: Inspector) -> None:

@@ -17,7 +17,7 @@ from ..http.forms import PART_BYTES, FormFile, bytes_in_parts
 from ..local_files import open_regular, replacing
 from ..models import StoredFile, parsed_list
 from .functions import split_name
-from .gateway import may_have_happened
+from .gateway_errors import may_have_happened
 from .gateway_traits import GatewayTraits
 
 if TYPE_CHECKING:

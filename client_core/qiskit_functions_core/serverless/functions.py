@@ -12,7 +12,7 @@ from ..errors import BadRequest, GatewayFault, InputError, NotFound, QiskitFunct
 from ..http.forms import FormFile, bytes_in_parts
 from ..models import ArgumentsSchema, Function, parsed, parsed_list
 from ..suggestions import did_you_mean
-from .gateway import may_have_happened
+from .gateway_errors import may_have_happened
 from .gateway_traits import GatewayTraits
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import anyio
 
 from ..errors import QiskitFunctionsError
 from ..models import Job
-from .gateway import may_pass
+from .gateway_errors import may_pass
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from ..models import Job, JobEvent, JobPage, JobStatus, JobUsage, RuntimeJob, Ru
 from ..values.worker.handover import Handover
 from ..values.worker.worker import ReadResult, Worker
 from .functions import Kind, filters_of, split_name
-from .gateway import may_have_happened, not_found_advice
+from .gateway_errors import may_have_happened, not_found_advice
 from .gateway_traits import ELSEWHERE, GatewayTraits
 from .job_failures import diagnose
 from .job_polling import Polling
