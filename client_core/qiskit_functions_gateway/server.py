@@ -1,4 +1,4 @@
-"""The gateway, serving: in two threads, so that whoever starts one can do something else."""
+"""The running gateway: it serves in two threads, so that its caller's own thread stays free."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ class GatewayServer:
 
 
 def _listen(address: Address) -> socket:
-    """Raises EmbeddedGatewayError when somebody else has the port, or there is no such host here."""
+    """Raise `EmbeddedGatewayError` if the port is in use, or the machine has no such address."""
     try:
         family, *_, place = getaddrinfo(address.host, address.port, type=SOCK_STREAM)[0]
         listener = create_server(place, family=family)

@@ -156,7 +156,7 @@ def refusal(options: argparse.Namespace) -> str:
         return "a token is made of printable ASCII characters without blanks"
     if not is_loopback(options.bind) and len(token) < _MIN_TOKEN_CHARACTERS:
         return (
-            f"on {options.bind} others can reach the gateway, and whoever has its token runs programs as you: "
+            f"on {options.bind} others can reach the gateway, and anyone who has its token runs programs as you: "
             f"give it a token of at least {_MIN_TOKEN_CHARACTERS} characters with {TOKEN_VARIABLE}, or use 127.0.0.1"
         )
     if options.runner not in ("", "process", "ray"):

@@ -25,7 +25,7 @@ class ConfirmableCall:
     Attributes:
         about: what the person was asked to agree to, with the digest of its content.
         characters: size of the arguments.
-        expires: by the monotonic clock, which nobody can set back.
+        expires: by the monotonic clock, which cannot be set back.
     """
 
     tool: str

@@ -125,7 +125,7 @@ def write_target(text: str, folders: Sequence[Path], data_folder: Path | None = 
             )
     if reason := _never(path, [_plain(part) for part in inside], data_folder or default_data_folder()):
         raise InputError(
-            f"{text} is not written, whoever asks: {reason}",
+            f"{text} is never written: {reason}",
             next_step=f"Choose a relative path; it is written into {RESULTS}.",
         )
     if os.path.lexists(path):

@@ -224,8 +224,8 @@ async def test_the_listing_is_cached_whole_and_a_look_up_refreshes_its_own_entry
         await platform.backend("ibm_fez")
         cached = {b.name: b.operational for b in (await platform.backends()).backends}
         assert cached == {"ibm_fez": False, "ibm_torino": False}
-        anew = {b.name: b.operational for b in (await platform.backends(refresh=True)).backends}
-        assert anew == {"ibm_fez": False, "ibm_torino": True, "ibm_brisbane": True}
+        again = {b.name: b.operational for b in (await platform.backends(refresh=True)).backends}
+        assert again == {"ibm_fez": False, "ibm_torino": True, "ibm_brisbane": True}
 
 
 def test_the_region_of_the_crn_is_in_the_address() -> None:

@@ -304,7 +304,7 @@ DIFFERENT = [
     ),
     Difference(
         "result that was never saved",
-        "204 means none yet, or never; an empty object is a result that somebody could have saved",
+        "204 means none yet, or never; an empty object is a result that a function could have saved",
         lambda w: w.official.result(w.failed),
         {},
         lambda o, w: o.jobs.result(w.failed),

@@ -305,7 +305,7 @@ async def test_without_the_gateways_clock_no_job_is_taken_for_the_lost_one_and_t
 
 
 async def test_a_second_new_job_makes_the_first_one_uncertain() -> None:
-    """Somebody else's, of the same second."""
+    """Another account's, of the same second."""
     gateway = Elsewhen(timedelta(0))
     with served(gateway) as host:
         async with self_hosted(host) as client:

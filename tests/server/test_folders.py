@@ -66,7 +66,7 @@ def test_dot_folders_environments_and_hooks_are_never_written(folder: Path, path
     (folder / "env" / "pyvenv.cfg").touch()
     (folder / "conda" / "conda-meta").mkdir(parents=True)
     for named in (str(folder / path), f"{RESULTS}/../{path}"):
-        with pytest.raises(InputError, match=r"not written, whoever asks|outside the allowed folders"):
+        with pytest.raises(InputError, match=r"never written|outside the allowed folders"):
             write_target(named, [folder])
 
 
@@ -114,7 +114,7 @@ def test_links_are_followed_before_a_path_is_judged(folder: Path) -> None:
 def test_the_server_itself_is_never_written(folder: Path) -> None:
     package = Path(qiskit_functions_mcp.__file__).parent
     for path in (package / "new.py", package / "tools" / "a.csv", Path(sys.prefix) / "a.csv"):
-        with pytest.raises(InputError, match="not written, whoever asks"):
+        with pytest.raises(InputError, match="never written"):
             write_target(str(path), [Path(path.anchor)])
     (folder / "link").symlink_to(package)
     with pytest.raises(InputError, match="belongs to this server"):

@@ -69,7 +69,7 @@ class Ran:
 
 
 class User:
-    """Somebody who speaks to a gateway; every answer must be a success unless it is asked for raw."""
+    """A user who speaks to a gateway; every answer must be a success unless it is asked for raw."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http

@@ -86,7 +86,7 @@ class Scenario(BaseModel):
     """A conversation.
 
     Attributes:
-        person: what somebody wants.
+        person: what the person wants.
         shows: what the scenario is here for.
         eras: in which protocol eras it is played.
         settings: of the server, as environment variables.

@@ -109,7 +109,7 @@ def choose_backend(name: str | None, num_qubits: int) -> BackendV2:
 def main() -> None:
     try:
         save_result(run(**get_arguments()))
-    except Exception as error:  # whatever it was, whoever reads the job's events or log has to learn it
+    except Exception as error:  # whatever it was, the job's events and log must say it
         get_logger().error("%s: %s", type(error).__name__, error)
         message = getattr(error, "message", str(error))
         send_error(getattr(error, "code", "FUNCTION_FAILED"), message, type(error).__name__)

@@ -59,7 +59,7 @@ def run(
         isa_observable = observable.apply_layout(isa_ansatz.layout)
         energy = Energy(EstimatorV2(mode=batch), isa_ansatz, isa_observable, precision, rng)
         optimum = optimise(energy, start, max_iterations)
-        # The least of many noisy energies is too low by chance: measure the optimum anew, and better.
+        # The least of many noisy energies is too low by chance: measure the optimum again, with more shots.
         value, standard_error = energy.measure(optimum.x, precision / 2)
 
     update_status(Job.POST_PROCESSING)
@@ -180,7 +180,7 @@ def choose_backend(name: str | None, num_qubits: int) -> BackendV2:
 def main() -> None:
     try:
         save_result(run(**get_arguments()))
-    except Exception as error:  # whatever it was, whoever reads the job's events or log has to learn it
+    except Exception as error:  # whatever it was, the job's events and log must say it
         get_logger().error("%s: %s", type(error).__name__, error)
         message = getattr(error, "message", str(error))
         send_error(getattr(error, "code", "FUNCTION_FAILED"), message, type(error).__name__)

@@ -1,4 +1,4 @@
-"""Answers that were made to stall, to overflow or to mislead whoever reads them."""
+"""Answers that were made to stall, to overflow or to mislead their reader."""
 
 from __future__ import annotations
 

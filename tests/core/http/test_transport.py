@@ -70,7 +70,7 @@ async def transport_to(
 
 
 def replies(*responses: Response) -> tuple[Handler, list[Request]]:
-    """Answers in turn, the last one for ever, and what was asked."""
+    """Answers in turn, the last one again and again, and notes what was asked."""
     remaining, seen = list(responses), list[Request]()
 
     async def handler(request: Request) -> Response:

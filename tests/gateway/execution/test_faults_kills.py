@@ -212,7 +212,7 @@ async def test_a_supervisor_killed_while_it_prepares_is_replaced(home: Path) -> 
 
 @contextmanager
 def _environment_is_being_made(home: Path) -> Iterator[None]:
-    """By somebody else, and it takes its time."""
+    """By another process, which takes its time."""
     environment = Environment.of(DataFolder(home).environments, ("packaging",))
     environment.path.parent.mkdir(exist_ok=True)
     with locked(environment.lock, timeout=10):
