@@ -1,17 +1,22 @@
-"""The gateway's program as clients start it: found, and ended, by the file in its data folder."""
+"""Programs that tests start, and how they end: gateways, found by the file in their data folder, and any others."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from qiskit_functions_core.serverless.local_gateway import RunningGateway, find_gateway
+
+HOSTS = "QISKIT_FUNCTIONS_TEST_HOSTS"
+"""The environment variable with the folder of MCP hosts' programs, which .ci/hosts sets."""
 
 _END_SECONDS = 30.0
 
@@ -43,3 +48,15 @@ def is_alive(pid: int) -> bool:
 def gateways_under(folder: Path) -> list[Path]:
     """Return the data folders at or below a folder that say a gateway serves them."""
     return [file.parent for depth in ("", "*/", "*/*/") for file in folder.glob(f"{depth}gateway.json")]
+
+
+def end_with_children(process: subprocess.Popen[Any]) -> None:
+    """Kill a program and all that it has started and not let go of, and wait until they are gone."""
+    with suppress(psutil.NoSuchProcess):
+        program = psutil.Process(process.pid)
+        family = [program, *program.children(recursive=True)]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        process.wait()
+        psutil.wait_procs(family, _END_SECONDS)
