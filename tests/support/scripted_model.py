@@ -1,7 +1,7 @@
 """A model for hosts that does what a script says, over HTTP on loopback.
 
 It speaks Anthropic's Messages, OpenAI's Responses and Gemini's generateContent as far as hosts need them, and keeps
-what a host has shown to it: the tools, the instructions, and each tool's answer.
+what a host has shown to it: the tools and the instructions. Each tool's answer goes to the script.
 """
 
 from __future__ import annotations
@@ -74,9 +74,7 @@ class ScriptedModel:
     Attributes:
         tools: the tools of the server, by their own names: description and schema as the model gets them.
         instructions: the text before the conversation.
-        seen: the answers of tools.
         requests: how many the host has made, with the tools or without.
-        elsewhere: requests that were no part of the conversation: of other paths, or through the proxy that this is.
         failure: what the script raised.
     """
 
@@ -87,9 +85,7 @@ class ScriptedModel:
         self._lock = threading.Lock()
         self.tools: dict[str, dict[str, Any]] = {}
         self.instructions = ""
-        self.seen: list[Seen] = []
         self.requests = 0
-        self.elsewhere: list[str] = []
         self.failure: Exception | None = None
         self.finished = threading.Event()
         self.url = ""
@@ -104,7 +100,7 @@ class ScriptedModel:
             return "aside", "Fine."
         with self._lock:
             self.tools = {own: turn.tools[name] for own, name in names.items()}
-            self.instructions, self.seen = turn.instructions, turn.seen
+            self.instructions = turn.instructions
             step = len(turn.seen)
             # A request that is repeated gets the same answer.
             if step == len(self._said):
@@ -139,16 +135,13 @@ class _Handler(BaseHTTPRequestHandler):
                 content, is_stream = dialect(self.server.model, body, path)
                 self._send(200, content, "text/event-stream" if is_stream else "application/json")
                 return
-        self._elsewhere()
+        self.do_GET()
 
     def do_GET(self) -> None:
-        self._elsewhere()
+        """Refuse what else a host wants, from here or, since this is its proxy too, from elsewhere."""
+        self._send(404, b"{}", "application/json")
 
     do_HEAD = do_CONNECT = do_PUT = do_GET  # noqa: N815
-
-    def _elsewhere(self) -> None:
-        self.server.model.elsewhere.append(f"{self.command} {self.path}")
-        self._send(404, b"{}", "application/json")
 
     def _send(self, status: int, content: bytes, kind: str) -> None:
         self.send_response(status)
