@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from qiskit.exceptions import QiskitError
@@ -36,12 +37,15 @@ def encode_object(value: Any) -> Any:
     cls = type(value)
     try:
         return RuntimeEncoder().default(value)
-    except QiskitError as error:
+    except (QiskitError, struct.error) as error:
+        reason = error.message if isinstance(error, QiskitError) else str(error)
+        # Old Qiskit says only that a number cannot be packed.
+        is_condition = isinstance(error, struct.error) or "i64" in reason
         raise InputError(
-            f"The arguments hold a {cls.__name__} that Qiskit's encoder cannot write: {error.message.rstrip('.')}.",
+            f"The arguments hold a {cls.__name__} that Qiskit's encoder cannot write: {reason.rstrip('.')}.",
             next_step="The condition of a circuit compares with at most 63 bits, so up to 9223372036854775807: use a "
             "smaller register for it."
-            if "i64" in error.message
+            if is_condition
             else "",
         ) from error
     except TypeError as error:
