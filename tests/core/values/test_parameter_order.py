@@ -168,7 +168,7 @@ def test_values_without_a_circuit_beside_them_are_sent_as_they_are() -> None:
 
 def test_a_condition_that_qiskit_cannot_encode_is_an_input_error_that_names_the_limit() -> None:
     text = "OPENQASM 2.0; qreg q[70]; creg c[70]; measure q -> c; if(c==9223372036854775808) x q[0];"
-    with pytest.raises(InputError, match="9223372036854775808|too large") as error:  # as Qiskit says it
+    with pytest.raises(InputError, match=r"9223372036854775808|too large") as error:  # as Qiskit says it
         encode_arguments({"circuit": {"$circuit": text}})
     assert "63 bits" in error.value.next_step
 
