@@ -1,4 +1,4 @@
-"""Prompts for three frequent requests, each with the steps to take."""
+"""Prompts for four frequent requests, each with the steps to take."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 from mcp.server import MCPServer
 from pydantic import Field
 
+from .replies.guide import write_a_function_guide
 from .session import Session
 from .settings import Toolset
 
@@ -17,6 +18,9 @@ def add_prompts(server: MCPServer[Session], toolsets: Sequence[Toolset]) -> None
     if {"functions", "jobs"} <= set(toolsets):
         server.prompt(title="Run a function", description="Find, check, run and read a Qiskit Function.")(
             run_a_function
+        )
+        server.prompt(title="Write a function", description="Write, test and upload a Qiskit Function.")(
+            write_a_function
         )
     if "jobs" in toolsets:
         server.prompt(title="Why did it fail?", description="Find out why a job failed, and what to change.")(
@@ -39,6 +43,17 @@ def run_a_function(
         "choose and why. Check them with check_run; if it warns or refuses, tell me before you go on. Run it once with "
         "run_function and wait_seconds=45; if it has not ended by then, wait with wait_for_job. Tell me the result in "
         "the words of my goal, with its uncertainty."
+    )
+
+
+def write_a_function(
+    goal: Annotated[str, Field(description="What the function should do, and with which arguments")],
+) -> str:
+    """Return the request to write a function, with the guide to it."""
+    return (
+        f"Write a Qiskit Function for me: {goal}\n\nShow me its source before you upload it. Test it on this machine "
+        "as the guide says, and tell me what you ran and what came out. Upload it with my account only when I ask for "
+        f"that.\n\n{write_a_function_guide()}"
     )
 
 

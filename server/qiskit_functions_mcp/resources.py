@@ -15,6 +15,7 @@ from qiskit_functions_core.job_texts import LogQuery
 
 from .replies.files import MAX_FILE_BYTES
 from .replies.functions import FunctionReply
+from .replies.guide import write_a_function_guide
 from .replies.jobs import job_reply
 from .replies.platform import BackendLine
 from .replies.truncation import cut_start, text_of
@@ -50,6 +51,14 @@ def add_resources(server: MCPServer[Session], shared: SharedClient) -> None:
     async def dependencies() -> str:
         with _resource_errors():
             return json.dumps(await (await shared.get()).functions.dependencies_versions())
+
+    server.resource(
+        f"{SCHEME}/guide/write-a-function",
+        title="How to write a function",
+        description="What a function may use, how its arguments arrive, how it reports progress, saves files and "
+        "fails, and how to test it.",
+        mime_type="text/markdown",
+    )(write_a_function_guide)
 
 
 @contextmanager

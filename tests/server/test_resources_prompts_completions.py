@@ -86,12 +86,14 @@ async def test_templates_are_listed_with_titles(client: Client) -> None:
         "qiskit-functions://provider-files/{provider}/{title}/{name}",
     }
     assert all(template.title for template in templates)
-    assert [str(r.uri) for r in (await client.list_resources()).resources] == ["qiskit-functions://dependencies"]
+    resources = {str(resource.uri) for resource in (await client.list_resources()).resources}
+    assert resources == {"qiskit-functions://dependencies", "qiskit-functions://guide/write-a-function"}
 
 
 async def test_prompts_carry_what_the_person_wants(client: Client) -> None:
     prompts = (await client.list_prompts()).prompts
-    assert sorted(prompt.name for prompt in prompts) == ["choose_a_backend", "run_a_function", "why_did_it_fail"]
+    names = {"choose_a_backend", "run_a_function", "why_did_it_fail", "write_a_function"}
+    assert {prompt.name for prompt in prompts} == names
     answer = await client.get_prompt("run_a_function", {"goal": "the energy of H2", "function": "examples/vqe"})
     (message,) = answer.messages
     assert "the energy of H2" in str(message.content)

@@ -230,7 +230,8 @@ async def upload_function(
     """Create a Qiskit Function, or replace the one of the same title.
 
     Give exactly one of source (a script), file, directory with entrypoint, or image. The script reads its arguments
-    with qiskit_serverless.get_arguments() and saves its result with save_result(). The person may be asked first.
+    with qiskit_serverless.get_arguments() and saves its result with save_result();
+    qiskit-functions://guide/write-a-function tells the rest. The person may be asked first.
     """
     session = session_of(ctx)
     name = f"{provider}/{title}" if provider else title
