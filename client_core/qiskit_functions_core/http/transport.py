@@ -350,9 +350,10 @@ class Transport:
             size += len(part)
             if size > self._max_answer_bytes:
                 raise too_large
-            # With 20 bodies at once, other calls would wait for a part of each in every turn of the event loop.
-            async with self._parts_in_turn:
-                await anyio.sleep(_PAUSE_SECONDS if self._parts_in_turn.statistics().tasks_waiting else 0)
+            if size > SMALL_BODY:
+                # With 20 bodies at once, other calls would wait for a part of each in every turn of the event loop.
+                async with self._parts_in_turn:
+                    await anyio.sleep(_PAUSE_SECONDS if self._parts_in_turn.statistics().tasks_waiting else 0)
             if to_file and len(body) > most_in_memory:
                 if path is None:
                     path, most_in_memory = to_file(), _WRITTEN_AT_ONCE
