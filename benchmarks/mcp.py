@@ -64,7 +64,7 @@ envelope = json.dumps({{"result": text}}).encode()
 
 async def result(request):
     if sys.argv[1] == "fleets":
-        return RedirectResponse(f"http://{{request.headers['host']}}/store", 302)
+        return RedirectResponse(f"http://{{request.headers['host']}}/store?X-Amz-Signature=0", 302)
     return Response(envelope, media_type="application/json")
 
 async def store(request):
@@ -218,12 +218,14 @@ async def large_results(home: Path) -> bool:
         met.append(await _beside_results(client, str(job["job_id"]), "this machine's gateway"))
     for kind in ("ray", "fleets"):
         async with await anyio.open_process([sys.executable, "-c", OTHER_GATEWAY, kind], stderr=None) as gateway:
-            assert gateway.stdout
-            port = (await gateway.stdout.receive()).decode().strip()
-            account = {"QISKIT_FUNCTIONS_HOST": f"http://127.0.0.1:{port}", "QISKIT_FUNCTIONS_TOKEN": "token"}
-            async with spoken_to("-m", "qiskit_functions_mcp", "--home", str(home), env=account) as client:
-                met.append(await _beside_results(client, JOB, f"a gateway on {kind}"))
-            gateway.terminate()
+            try:
+                assert gateway.stdout
+                port = (await gateway.stdout.receive()).decode().strip()
+                account = {"QISKIT_FUNCTIONS_HOST": f"http://127.0.0.1:{port}", "QISKIT_FUNCTIONS_TOKEN": "token"}
+                async with spoken_to("-m", "qiskit_functions_mcp", "--home", str(home), env=account) as client:
+                    met.append(await _beside_results(client, JOB, f"a gateway on {kind}"))
+            finally:
+                gateway.terminate()
     return all(met)
 
 
