@@ -196,7 +196,8 @@ async def job_reply(
         if job.status is JobStatus.ERROR:
             await _add_failure(reply, client, job, budget)
         elif job.status is JobStatus.DONE and result_within is not None:
-            await _add_result(reply, client, job, budget, result_within)
+            room = max(min(_RESULT_CHARACTERS, budget // 3), _LEAST_RESULT_CHARACTERS)
+            await add_result(reply, client, job.id, room=room, most=budget // 2, within=result_within)
 
     try:
         async with anyio.create_task_group() as group:
@@ -219,22 +220,38 @@ async def _add_failure(reply: JobReply, client: FunctionsClient, job: Job, budge
         reply.next_step = 'get_job with include=["events"] shows when it ended; let the function print what it does.'
 
 
-async def _add_result(reply: JobReply, client: FunctionsClient, job: Job, budget: int, result_within: float) -> None:
-    room = max(min(_RESULT_CHARACTERS, budget // 3), _LEAST_RESULT_CHARACTERS)
+async def add_result(
+    reply: JobReply,
+    client: FunctionsClient,
+    job_id: str,
+    *,
+    room: int,
+    within: float,
+    rows: int | None = None,
+    most: int | None = None,
+) -> None:
+    """Add to a reply the summary of the result that its job saved, or why there is none.
+
+    Args:
+        room: characters of the summary's JSON, 2,000 at least.
+        within: seconds that reading it may take.
+        rows: of each of its parts; None for as many as is usual.
+        most: characters of a summary that still goes into the reply; None for any.
+    """
     try:
-        with anyio.fail_after(result_within):
-            summary = (await client.jobs.read_result(job.id, budget=room)).summary
+        with anyio.fail_after(within):
+            summary = (await client.jobs.read_result(job_id, limit=rows, budget=room)).summary
     except ResultNotReady as error:
         # It is done and yet has none: the function saved none.
         reply.no_result, reply.next_step = error.message, error.next_step
         return
     except TimeoutError:
-        reply.left_out = f"the result, which could not be read within {result_within:.0f} s"
+        reply.left_out = f"the result, which could not be read within {within:.0f} s"
         return
     except QiskitFunctionsError as error:
         reply.left_out = f"the result: {cut(error.message, 500)}"
         return
-    if len(text_of(summary)) > budget // 2:
+    if most is not None and len(text_of(summary)) > most:
         reply.left_out = "the result"
         return
     reply.result = summary.model_dump(mode="json", exclude_none=True)

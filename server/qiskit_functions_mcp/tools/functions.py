@@ -29,6 +29,7 @@ from ..replies.functions import CheckLine, CheckReply, FunctionLine, FunctionLis
 from ..replies.jobs import RunReply, job_reply, seconds_left
 from ..replies.truncation import cut, offset_of, page, text_of
 from ..session import Ctx, session_of
+from ..ui import OPENS_PAGE
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, JsonObject, Limit, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
 from .waiting import SubmittedJobNotFollowed, wait_for_end
@@ -365,7 +366,10 @@ TOOLS = (
     ToolSpec(get_function, "Get a function", READ),
     ToolSpec(check_run, "Check a run", READ),
     ToolSpec(
-        run_function, "Run a function", Hints(read_only=False, destructive=False, idempotent=False, open_world=True)
+        run_function,
+        "Run a function",
+        Hints(read_only=False, destructive=False, idempotent=False, open_world=True),
+        OPENS_PAGE,
     ),
     ToolSpec(
         upload_function, "Upload a function", Hints(read_only=False, destructive=True, idempotent=True, open_world=True)

@@ -32,6 +32,7 @@ from ..replies.jobs import (
 from ..replies.truncation import cut, cut_start, offset_of, page, text_of
 from ..replies.uris import SCHEME
 from ..session import Ctx, session_of
+from ..ui import OPENS_PAGE
 from .files import write_if_agreed
 from .inputs import MAX_NAME, MAX_PATH, AnyIfEmpty, Cursor, JobId, Limit, OneOrMore, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
@@ -253,9 +254,9 @@ async def stop_job(ctx: Ctx, job_id: JobId) -> Annotated[CallToolResult, StopRep
 
 TOOLS = (
     ToolSpec(list_jobs, "List jobs", READ),
-    ToolSpec(get_job, "Get a job", READ),
-    ToolSpec(wait_for_job, "Wait for a job", READ),
-    ToolSpec(get_job_result, "Get a job's result", READ),
+    ToolSpec(get_job, "Get a job", READ, OPENS_PAGE),
+    ToolSpec(wait_for_job, "Wait for a job", READ, OPENS_PAGE),
+    ToolSpec(get_job_result, "Get a job's result", READ, OPENS_PAGE),
     ToolSpec(
         save_job_result,
         "Save a job's result",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import mcp_types
 from mcp.server.mcpserver.tools import Tool
@@ -27,11 +28,16 @@ READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=True
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """A tool: its function, whose docstring is what the assistant reads, and the facts that a host decides by."""
+    """A tool: its function, whose docstring is what the assistant reads, and the facts that a host decides by.
+
+    Attributes:
+        meta: ``OPENS_PAGE`` or ``FOR_THE_PAGE`` of ``ui``, if the tool has to do with the page in the chat.
+    """
 
     function: Callable[..., Awaitable[CallToolResult]]
     title: str
     hints: Hints
+    meta: dict[str, Any] | None = None
 
     @property
     def description(self) -> str:
@@ -55,6 +61,7 @@ class ToolSpec:
             description=self.description,
             input_schema={**parameters, "properties": properties, "additionalProperties": False},
             output_schema=output,
+            meta=self.meta,
             annotations=ToolAnnotations(
                 read_only_hint=self.hints.read_only,
                 destructive_hint=self.hints.destructive,
