@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..job_texts import LogPart, LogQuery, StoredKind, StoredText, read_log, unwrapped
 from ..models import Job, JobEvent, JobPage, JobStatus, JobUsage, RuntimeJob, RuntimeJobState, parsed, parsed_list
+from ..values.summary_models import ResultQuery
 from ..values.worker.handover import Handover
 from ..values.worker.worker import ReadResult, Worker
 from .functions import Kind, filters_of, split_name
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from ..http.answers import Answer
     from ..http.transport import Transport
     from ..platforms.platform import Platform
-    from ..values.summary_models import Form, Theme
 
 T = TypeVar("T")
 
@@ -312,45 +312,26 @@ class Jobs:
     async def read_result(
         self,
         job_id: str,
+        query: ResultQuery = ResultQuery(),  # noqa: B008 - frozen
         *,
-        pointer: str = "",
-        offset: int = 0,
-        limit: int | None = None,
-        budget: int = 12_000,
-        draw: Theme | None = None,
-        form: Form = "png",
         save_to: Path | None = None,
     ) -> ReadResult:
-        """Summarise a result, and draw and save it if asked, in the worker process.
+        """Summarise the saved result, or a part of it, in the worker process; draw it and save it if asked.
 
         Nothing of the result is decoded in this process, and one that takes too much does no harm here.
         ``values.Result(await jobs.result(job_id))`` does the same in this process, without limits.
 
         Args:
-            pointer: JSON pointer (RFC 6901) to a part of it, such as ``/pub_results/0/data/meas``.
-            offset: how many rows of the part to skip: outcomes, elements of an array, terms, keys, items.
-            limit: at most so many rows; None for as many as fit.
-            budget: the most characters of the summary's JSON, 2,000 at least.
-            draw: draw the part for this background; None draws nothing.
-            form: the format of the picture.
+            query: which part, and how.
             save_to: a new file to write the part to, in the format that its ending names.
 
         Raises:
             ResultNotReady: there is no result, yet or ever.
-            InputError: there is nothing at ``pointer``, it cannot be drawn, or it cannot be saved there.
+            InputError: there is nothing at the query's pointer, it cannot be drawn, or it cannot be saved there.
             ValueTooCostly: reading it takes too much CPU, memory or time.
         """
         async with self._stored_result(job_id) as stored:
-            return await self._worker.read_result(
-                stored,
-                pointer=pointer,
-                offset=offset,
-                limit=limit,
-                budget=budget,
-                draw=draw,
-                form=form,
-                save_to=save_to,
-            )
+            return await self._worker.read_result(stored, query, save_to=save_to)
 
     @asynccontextmanager
     async def _stored_result(self, job_id: str) -> AsyncIterator[StoredText]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .families.containers import Opaque
     from .limits import Limits
     from .results import Result, summarize
-    from .summary_models import Counts, Outcome, Picture, Summary, ValueSummary
+    from .summary_models import Counts, Outcome, Picture, ResultQuery, Summary, ValueSummary
     from .worker.child import WorkerLimits
     from .worker.worker import ReadResult, Worker
 
@@ -30,6 +30,7 @@ __all__ = [
     "Picture",
     "ReadResult",
     "Result",
+    "ResultQuery",
     "Summary",
     "ValueSummary",
     "Worker",
@@ -45,7 +46,7 @@ _HOMES = {
     "families.containers": ("Opaque",),
     "limits": ("Limits",),
     "results": ("Result", "summarize"),
-    "summary_models": ("Counts", "Outcome", "Picture", "Summary", "ValueSummary"),
+    "summary_models": ("Counts", "Outcome", "Picture", "ResultQuery", "Summary", "ValueSummary"),
     "worker.worker": ("ReadResult", "Worker"),
     "worker.child": ("WorkerLimits",),
 }

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import QiskitFunctionsError, ResultNotReady
+from qiskit_functions_core.values.summary_models import ResultQuery
 
 from .truncation import Bounded, Listing, cut, text_of
 
@@ -240,7 +241,8 @@ async def add_result(
     """
     try:
         with anyio.fail_after(within):
-            summary = (await client.jobs.read_result(job_id, limit=rows, budget=room)).summary
+            query = ResultQuery(limit=rows, budget=room)
+            summary = (await client.jobs.read_result(job_id, query)).summary
     except ResultNotReady as error:
         # It is done and yet has none: the function saved none.
         reply.no_result, reply.next_step = error.message, error.next_step

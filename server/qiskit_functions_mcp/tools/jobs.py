@@ -14,6 +14,7 @@ from pydantic import Field
 from qiskit_functions_core import JobStatus
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.job_texts import LogQuery
+from qiskit_functions_core.values.summary_models import ResultQuery
 
 from ..consent.agreement import AFTER_A_NO, DECLINED, Confirm, new_local_file
 from ..folders import RESULTS
@@ -165,14 +166,14 @@ async def get_job_result(
     what it leaves out; path selects a part. view=plot also draws it.
     """
     session = session_of(ctx)
-    read = await (await session.client()).jobs.read_result(
-        job_id,
-        pointer=path,
-        offset=offset,
-        limit=limit or None,
+    query = ResultQuery(
+        path,
+        offset,
+        limit or None,
         budget=session.settings.reply_characters - 1_000,
         draw=theme if view == "plot" else None,
     )
+    read = await (await session.client()).jobs.read_result(job_id, query)
     summary, picture = read.summary, read.picture
     summary.picture = picture.caption if picture else None
     # A host that is given structured content may show the model nothing else, and so no picture.
@@ -202,7 +203,7 @@ async def save_job_result(
     jobs = (await session_of(ctx).client()).jobs
 
     async def fetch(file: Path) -> str:
-        read = await jobs.read_result(job_id, pointer=path, budget=2_000, save_to=file)
+        read = await jobs.read_result(job_id, ResultQuery(path, budget=2_000), save_to=file)
         return (read.saved or "").replace(str(file), str(target.path))
 
     part = f"the part {path} of the result" if path else "the result"

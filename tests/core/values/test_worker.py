@@ -22,6 +22,7 @@ import pytest
 from qiskit_functions_core.errors import GatewayFault, InputError, LiteralError, ValueTooCostly
 from qiskit_functions_core.job_texts import LogQuery, StoredText
 from qiskit_functions_core.values import decode, encode_arguments
+from qiskit_functions_core.values.summary_models import ResultQuery
 from qiskit_functions_core.values.worker.child import WorkerLimits
 from qiskit_functions_core.values.worker.worker import Worker
 from support.hostile import HOSTILE, costly
@@ -106,7 +107,7 @@ async def test_arguments_that_hold_themselves_are_refused(worker: Worker) -> Non
 async def test_a_result_is_summarised_drawn_and_saved_in_one_step(worker: Worker, tmp_path: Path) -> None:
     target = tmp_path / "new" / "array.csv"
     encoded = (await worker.encode_arguments({"a": {"$array": [1.0, 2.0]}})).text
-    read = await worker.read_result(result(encoded), pointer="/a", draw="dark", save_to=target)
+    read = await worker.read_result(result(encoded), ResultQuery("/a", draw="dark"), save_to=target)
     assert read.summary.parts[0].values == [1.0, 2.0]
     assert read.picture
     assert read.picture.data.startswith(b"\x89PNG")
@@ -115,7 +116,7 @@ async def test_a_result_is_summarised_drawn_and_saved_in_one_step(worker: Worker
     assert target.read_text().split() == ["1.0", "2.0"]
     assert list(target.parent.iterdir()) == [target]
     with pytest.raises(InputError, match="exists"):
-        await worker.read_result(result(encoded), pointer="/a", save_to=target)
+        await worker.read_result(result(encoded), ResultQuery("/a"), save_to=target)
 
 
 @pytest.mark.parametrize("is_bare", [True, False])
@@ -319,7 +320,7 @@ async def test_no_file_is_left_behind_after_an_error_or_a_crash(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for what in ("read_nothing", "[1]"):
         with pytest.raises((ValueTooCostly, InputError)):
-            await hostile.read_result(result(what), draw="light", pointer="/0", save_to=tmp_path / "file.json")
+            await hostile.read_result(result(what), ResultQuery("/0", draw="light"), save_to=tmp_path / "file.json")
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - not in a thread, for a moment
 
 

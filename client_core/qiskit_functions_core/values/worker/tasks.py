@@ -11,6 +11,7 @@ from typing import Any
 from ...errors import NOT_A_GATEWAY, GatewayFault
 from ...job_texts import LogQuery, StoredText
 from ...job_texts import read_log as part_of_log
+from ..summary_models import ResultQuery
 from .handover import write_private
 
 _MOST_EVENTS = 1_000
@@ -43,24 +44,17 @@ def encode_arguments(source: str, target: str, folders: list[str]) -> int:
 
 
 def read_result(
-    stored: dict[str, Any],
-    pointer: str,
-    offset: int,
-    limit: int | None,
-    budget: int,
-    theme: Any,
-    form: Any,
-    picture: str | None,
-    save_to: str | None,
+    stored: dict[str, Any], query: dict[str, Any], picture: str | None, save_to: str | None
 ) -> dict[str, Any]:
     """Summarise a result; draw it into the new file ``picture``, and save it to the new file ``save_to``, if given."""
     from ..results import Result
 
-    result = Result(StoredText.from_json(stored).read(), pointer=pointer)
-    summary = result.summary(offset=offset, limit=limit, budget=budget)
+    asked = ResultQuery(**query)
+    result = Result(StoredText.from_json(stored).read(), pointer=asked.pointer)
+    summary = result.summary(offset=asked.offset, limit=asked.limit, budget=asked.budget)
     drawn = None
-    if picture:
-        made = result.picture(theme=theme, form=form)
+    if picture and asked.draw:
+        made = result.picture(theme=asked.draw, form=asked.form)
         write_private(Path(picture), made.data)
         drawn = {"mime_type": made.mime_type, "caption": made.caption}
     saved = result.save(Path(save_to)) if save_to else None

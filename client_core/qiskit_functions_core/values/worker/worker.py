@@ -22,7 +22,7 @@ from ...concurrency import run_in_thread
 from ...errors import GatewayFault, InputError, LiteralError, QiskitFunctionsError, ValueTooCostly
 from ...job_texts import LogPart, LogQuery, StoredText
 from ..limits import Limits
-from ..summary_models import Form, Picture, Summary, Theme
+from ..summary_models import Picture, ResultQuery, Summary
 from .child import PROGRAM, Breach, Child, LeftIdle, WorkerLimits
 from .handover import Handover, new_file, remove_abandoned
 
@@ -140,24 +140,19 @@ class Worker:
     async def read_result(
         self,
         stored: StoredText,
+        query: ResultQuery = ResultQuery(),  # noqa: B008 - frozen
         *,
-        pointer: str = "",
-        offset: int = 0,
-        limit: int | None = None,
-        budget: int = 12_000,
-        draw: Theme | None = None,
-        form: Form = "png",
         save_to: Path | None = None,
     ) -> ReadResult:
-        """Summarise a result, and draw and save it if asked. The arguments are those of ``Jobs.read_result``.
+        """Summarise a result, and draw and save it if asked, as ``Jobs.read_result`` does.
 
         Raises:
-            InputError: there is nothing at ``pointer``, it cannot be drawn, or it cannot be saved there.
+            InputError: there is nothing at the query's pointer, it cannot be drawn, or it cannot be saved there.
             GatewayFault: what the gateway stores is not a result.
             ValueTooCostly: reading it takes too much.
         """
         async with AsyncExitStack() as stack:
-            picture_file = (await stack.enter_async_context(Handover())).path("picture") if draw else None
+            picture_file = (await stack.enter_async_context(Handover())).path("picture") if query.draw else None
             save_file = await stack.enter_async_context(new_file(save_to)) if save_to else None
             answer = await self._run(
                 "read_result",
@@ -165,12 +160,7 @@ class Worker:
                 "Ask for a smaller part of it with a path. If that takes as much, let the function save a smaller "
                 "result, or decode the text that jobs.result() gives in a script.",
                 stored=stored.as_json(),
-                pointer=pointer,
-                offset=offset,
-                limit=limit,
-                budget=budget,
-                theme=draw,
-                form=form,
+                query=asdict(query),
                 picture=picture_file and str(picture_file),
                 save_to=save_file and str(save_file),
             )
