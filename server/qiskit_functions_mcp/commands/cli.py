@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from qiskit_functions_gateway.settings import add_arguments
 
+from .install.command import add_arguments as install_arguments
 from .prune import add_arguments as prune_arguments
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .backup import main as backup
 
         return backup(options["file"], options["home"])
+    if command == "install":
+        from .install.command import main as install
+
+        _parser().parse_args(options["flags"])  # which ends here if the server would not take them
+        return install(options["assistant"], options["action"], options["flags"])
     if command == "prune":
         from .prune import main as prune
 
@@ -90,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     backup = commands.add_parser("backup", help="copy this machine's functions, jobs and files to one file")
     backup.add_argument("file", type=Path, help="the tar archive to write; unpacked, it is a data folder")
     backup.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
+    install_arguments(commands.add_parser("install", help="add this server to an assistant, or remove it"))
     prune = commands.add_parser("prune", help="show what this machine's gateway keeps, and remove what is old")
     prune_arguments(prune)
     return parser
