@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from difflib import get_close_matches
 
 _LONGEST = 200
 """Characters that are compared, which takes a time that grows with their square."""
 
 
-def did_you_mean(name: str, others: Sequence[str]) -> str:
+def did_you_mean(name: str, others: Collection[str]) -> str:
     """Return a question with up to three names like this one, to stand before another sentence; empty if none is.
 
     A title without its provider is like that provider's function.

@@ -40,6 +40,11 @@ def load(text: str, limits: Limits) -> QuantumCircuit:
         )
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     statements = _COMMENT_OR_STRING.sub(_blank_comment, text)
+    if (other := _other_language(statements)) is not None:
+        raise OpenQASMError(
+            f"this is {other}, not OpenQASM.",
+            "Write the circuit in OpenQASM 3.0 or 2.0; in Python, qiskit.qasm3.dumps(circuit) gives it.",
+        )
     found = _VERSION.match(statements)
     version = _version(found[1]) if found else _version_of(statements)
     _check(statements, limits)
@@ -62,6 +67,16 @@ def declared_inputs(circuit: QuantumCircuit) -> dict[str, Parameter]:
 def _blank_comment(found: re.Match[str]) -> str:
     """Keep strings, and every place in the text as it was."""
     return found[0] if found[0].startswith('"') else re.sub(r"[^\n]", " ", found[0])
+
+
+def _other_language(statements: str) -> str | None:
+    """Return what a text is that surely is not OpenQASM, of which the parsers would only say where they gave up."""
+    text = statements.lstrip()
+    if not text:
+        return "an empty text"
+    if text[0] in "{[":
+        return "JSON"
+    return "Python" if re.match(r"(?:from [\w.]+ import|import [\w.]+|\w+ = QuantumCircuit\b)", text) else None
 
 
 def _version(number: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # What a circuit can hold and OpenQASM cannot say, or the other way round, goes around OpenQASM.
 BY_QPY = 'Build the circuit in Python, save it with qiskit.qpy.dump and write {"$file": "circuit.qpy"}.'
+OR_BY_QPY = f"If OpenQASM cannot express it, b{BY_QPY[1:]}"
 
 # The attribute of a circuit that keeps its inputs as they were declared. Its metadata would be sent with it.
 DECLARED = "_declared_inputs"

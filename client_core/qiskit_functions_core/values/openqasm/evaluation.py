@@ -16,7 +16,7 @@ from qiskit.exceptions import QiskitError
 from ...suggestions import did_you_mean
 from ..limits import Limits
 from . import expressions
-from .errors import BY_QPY, OpenQASMError, position
+from .errors import BY_QPY, OR_BY_QPY, OpenQASMError, position
 from .expressions import Bits, Duration, Type
 from .parsing import Source
 
@@ -119,7 +119,10 @@ class Evaluation:
             return Variable(self.physical_qubit(node, int(found_physical[1])))
         known = [name for scope in self.scopes for name in scope.names]
         raise self.refusal(
-            node, f"{name!r} is not declared", f"{did_you_mean(name, known)}Declare it before it is used."
+            node,
+            f"{name!r} is not declared",
+            f"{did_you_mean(name, known)}Declare it before it is used: as a qubit or a bit, or, if it is a parameter "
+            f"of the circuit, as input float {name};.",
         )
 
     def physical_qubit(self, node: ast.QASMNode, number: int) -> Qubit:
@@ -151,7 +154,7 @@ class Evaluation:
             raise
         except (ValueError, TypeError, ArithmeticError, QiskitError) as error:
             message = str(getattr(error, "message", None) or error).strip().strip("'\"").removesuffix(".")
-            raise self.refusal(node, message, f"Correct it. If OpenQASM cannot express it: {BY_QPY}") from error
+            raise self.refusal(node, message, f"Correct it. {OR_BY_QPY}") from error
 
     def value(self, node: Any, *, whole: bool = False) -> Any:
         """Return the value of an expression; `whole` where it stands for a whole number, so that 3/2 is 1."""

@@ -10,7 +10,7 @@ import openqasm3
 from antlr4.error.ErrorListener import ConsoleErrorListener, ErrorListener
 from openqasm3 import ast
 
-from .errors import BY_QPY, OpenQASMError, position
+from .errors import OR_BY_QPY, OpenQASMError, position
 
 # "L4:C0: message" of the parser; lines count from 1 and columns from 0.
 # Qiskit before 2.6 wrote `for _ in [0:3]`, and so do people; the language wants a type.
@@ -131,4 +131,4 @@ def _syntax(lines: list[str], line: int, column: int) -> str:
         return "opaque is OpenQASM 2: begin the text with OPENQASM 2.0;."
     if not here[: column - 1].strip() and last and not last.endswith((";", "{", "}")):
         return f"End line {line - 1} with a semicolon."
-    return f"Correct that line. If OpenQASM cannot express it: {BY_QPY}"
+    return f"Correct that line. {OR_BY_QPY}"

@@ -11,7 +11,7 @@ from qiskit import QuantumCircuit, qasm2
 from qiskit.qasm2 import CustomInstruction
 
 from ...suggestions import did_you_mean
-from .errors import BY_QPY, OpenQASMError, position
+from .errors import BY_QPY, OR_BY_QPY, OpenQASMError, position
 from .library import is_the_library_gate, library_gates
 
 _GATE = re.compile(r"\bgate\s+([a-z]\w*)(?:\s*\([^(){};]*\)\s*|\s+)\w+(?:\s*,\s*\w+)*\s*\{[^{}]*\}")
@@ -85,9 +85,9 @@ def _advice(message: str, lines: list[str]) -> str:
     if lines and _WORDS_OF_VERSION_3.match(lines[0].strip()):
         return "That line is OpenQASM 3: begin the text with OPENQASM 3.0; instead of OPENQASM 2.0;."
     if (found := re.match(r"'(\w+)' is not defined", message)) is not None:
-        names = [*library_gates(), *(custom.name for custom in qasm2.LEGACY_CUSTOM_INSTRUCTIONS)]
+        names = {*library_gates(), *(custom.name for custom in qasm2.LEGACY_CUSTOM_INSTRUCTIONS)}
         return (
             f"{did_you_mean(found[1], names)}Declare it before this line: a register with qreg or creg, "
             "a gate that is not in Qiskit's library with gate NAME(PARAMETERS) QUBITS { … }."
         )
-    return f"Correct that line. If OpenQASM cannot express it: {BY_QPY}"
+    return f"Correct that line. {OR_BY_QPY}"
