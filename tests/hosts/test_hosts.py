@@ -1,7 +1,7 @@
 """What a person and a model get to see of this server in Claude Code, Codex and Gemini CLI.
 
 Each host runs twice: once without a terminal, where a request is all that it gets, and once in a terminal, where it
-can ask. docs/hosts.md tells what was seen.
+can ask. docs/hosts/tried.md tells what was seen.
 """
 
 from __future__ import annotations
