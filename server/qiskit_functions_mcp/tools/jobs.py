@@ -150,10 +150,8 @@ async def get_job_result(
     ctx: Ctx,
     job_id: JobId,
     path: ResultPath = "",
-    offset: Annotated[int, Field(ge=0, le=10**9, description="At the path: number of entries to skip")] = 0,
-    limit: Annotated[
-        int, Field(ge=0, le=10_000, description="At the path: maximum number of entries; 0: what fits")
-    ] = 0,
+    offset: Annotated[int, Field(ge=0, le=10**9, description="Number of entries to skip")] = 0,
+    limit: Annotated[int, Field(ge=0, le=10_000, description="Maximum number of entries; 0: what fits")] = 0,
     view: Annotated[
         Literal["summary", "plot"],
         Field(description="plot: add a picture of counts, expectation values, a sweep, an array or a circuit"),
