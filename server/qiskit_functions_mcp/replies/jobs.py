@@ -50,7 +50,11 @@ _NEXT_STEPS = {
     JobStatus.ERROR: "Correct what the failure says; get_job_logs has the whole log.",
     JobStatus.CANCELED: "It was stopped. Some gateways then drop the log, whose end is in the reply of stop_job.",
 }
-_RESULT_IS_WHOLE = "Tell the person the result: it is complete here. get_job_result can draw it with view=plot."
+_RESULT_IS_WHOLE = "Tell the person the result: it is complete here."
+_RESULT_CAN_BE_DRAWN = " get_job_result can draw it with view=plot."
+_DRAWN = {"sampler_pub", "estimator_pub", "pub", "counts", "distribution", "array", "circuit"}
+"""Kinds of parts of which a picture mostly says more than the summary."""
+
 _RESULT_IS_CUT = "Read more of the result with get_job_result and the pointers in it."
 
 
@@ -257,8 +261,11 @@ async def add_result(
         reply.left_out = "the result"
         return
     reply.result = summary.model_dump(mode="json", exclude_none=True)
-    is_cut = summary.truncated or summary.omitted_parts
-    reply.next_step = _RESULT_IS_CUT if is_cut else _RESULT_IS_WHOLE
+    if summary.truncated or summary.omitted_parts:
+        reply.next_step = _RESULT_IS_CUT
+        return
+    can_be_drawn = any(part.kind in _DRAWN for part in summary.parts)
+    reply.next_step = _RESULT_IS_WHOLE + (_RESULT_CAN_BE_DRAWN if can_be_drawn else "")
 
 
 async def queue_position(client: FunctionsClient, job: Job) -> int | None:
