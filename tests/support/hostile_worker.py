@@ -79,7 +79,7 @@ WORST: dict[str, Callable[[], Any]] = {
 }
 
 
-def read_result(stored: dict[str, Any], **others: Any) -> dict[str, Any]:
+def read_result(stored: dict[str, Any], **others: Any) -> dict[str, Any] | None:
     told = WORST[stored["text"]]() if stored["text"] in WORST else None
     return tasks.read_result(stored | {"text": told or stored["text"]}, **others)
 

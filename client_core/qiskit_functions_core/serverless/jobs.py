@@ -58,7 +58,8 @@ _NO_SERVICE = "QiskitRuntimeService not found, cannot stop runtime jobs."
 
 _WHAT_CAN_BE_SAVED = (
     "Let the function save a dictionary of JSON values, NumPy arrays and Qiskit objects. Objects of other classes, and "
-    "NumPy's own booleans, have to be converted first: bool(x), float(x), x.tolist(), vars(x)."
+    "NumPy's own booleans, have to be converted first: bool(x), float(x), x.tolist(), vars(x); the result of an "
+    "Executor with [dict(item) for item in result]."
 )
 """``QiskitObjectsEncoder`` of qiskit_serverless is ``RuntimeEncoder``, which knows these."""
 
@@ -330,8 +331,21 @@ class Jobs:
             InputError: there is nothing at the query's pointer, it cannot be drawn, or it cannot be saved there.
             ValueTooCostly: reading it takes too much CPU, memory or time.
         """
+
+        async def arguments() -> str:
+            with suppress(QiskitFunctionsError):  # a result is of use without the names in them
+                return await self._encoded_arguments(job_id)
+            return ""
+
         async with self._stored_result(job_id) as stored:
-            return await self._worker.read_result(stored, query, save_to=save_to)
+            read = await self._worker.read_result(
+                stored, query, save_to=save_to, arguments=arguments if self._gateway.runs_code_here else None
+            )
+        is_null = any(part.kind == "null" or _holds_null(part.value) for part in read.summary.parts)
+        if is_null and (lost := await self._said_while_saving(job_id, "UserWarning: Callable ")):
+            told = f"save_result wrote null for what it could not write; the log says: {lost.partition('Warning: ')[2]}"
+            read.summary.note = f"{read.summary.note} {told}" if read.summary.note else told
+        return read
 
     @asynccontextmanager
     async def _stored_result(self, job_id: str) -> AsyncIterator[StoredText]:
@@ -341,16 +355,17 @@ class Jobs:
                 reason, next_step = _NO_RESULT.get(
                     status, (f"it is {status}", "Wait for it with wait_for_job; do not run it again.")
                 )
-                if status is JobStatus.DONE and (refusal := await self._refusal_to_save(job_id)):
-                    reason, next_step = f"save_result refused the value; the log says: {refusal}", _WHAT_CAN_BE_SAVED
+                refusal = "not json serializable|Error saving results"
+                if status is JobStatus.DONE and (said := await self._said_while_saving(job_id, refusal)):
+                    reason = f"save_result refused the value; the log says: {said.removeprefix('WARNING:root:')}"
+                    next_step = _WHAT_CAN_BE_SAVED
                 raise ResultNotReady(f"job {job_id} has no result: {reason}", next_step=next_step)
             yield stored
 
-    async def _refusal_to_save(self, job_id: str) -> str:
-        """Return what ``save_result`` of qiskit_serverless logged instead of saving; empty if it logged nothing."""
+    async def _said_while_saving(self, job_id: str, pattern: str) -> str:
+        """Return the last line that ``save_result`` of qiskit_serverless logged about what it could not write."""
         try:
-            query = LogQuery(include="not json serializable|Error saving results", tail=1, characters=500)
-            return (await self.log_part(job_id, query)).text.removeprefix("WARNING:root:")
+            return (await self.log_part(job_id, LogQuery(include=pattern, tail=1, characters=500))).text
         except QiskitFunctionsError:
             return ""
 
@@ -469,10 +484,13 @@ class Jobs:
         """Return what the job was given, encoded; None where that is not known, as at gateways elsewhere."""
         if not self._gateway.runs_code_here:
             return None
-        answer = (await self._transport.get(f"jobs/{checked_id(job_id)}/arguments/")).json()
-        text = answer.get("arguments") if isinstance(answer, dict) else None
+        text = await self._encoded_arguments(job_id)
         arguments = await run_in_thread(partial(json.loads, text)) if text else None
         return arguments if isinstance(arguments, dict) else None
+
+    async def _encoded_arguments(self, job_id: str) -> str:
+        answer = await self._transport.get(f"jobs/{checked_id(job_id)}/arguments/")
+        return unwrapped(answer.json(), "arguments")
 
     async def _error_lines(self, job_id: str, scope: LogScope) -> str:
         query = LogQuery(characters=_FAILURE_CHARACTERS, only_error=True)
@@ -589,6 +607,12 @@ async def _or_problem(ask: Callable[[], Awaitable[T]], otherwise: T, what: str, 
     except QiskitFunctionsError as error:
         problems.append(f"{what}: {error.message}")
         return otherwise
+
+
+def _holds_null(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(item is None or _holds_null(item) for item in (value.values() if isinstance(value, dict) else value))
+    return False
 
 
 def _event_text(event: JobEvent) -> str:

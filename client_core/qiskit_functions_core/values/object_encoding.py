@@ -36,6 +36,9 @@ def encode_object(value: Any) -> Any:
         )
     cls = type(value)
     try:
+        # Of what can be called, such as a function or a Clifford, it makes null with no more than a warning.
+        if callable(value) and not any(hasattr(value, name) for name in ("to_json", "settings", "_json")):
+            raise TypeError
         return RuntimeEncoder().default(value)
     except (QiskitError, struct.error) as error:
         reason = error.message if isinstance(error, QiskitError) else str(error)

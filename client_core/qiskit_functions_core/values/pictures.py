@@ -82,7 +82,8 @@ def drawings(value: Any, pointer: str, inputs: Inputs | None) -> Iterator[tuple[
         if drawing := support.drawing(part, place):
             yield place.pointer, drawing
         elif (held := support.parts(part)) is not None:
-            beside = (inputs_beside(part) if isinstance(part, dict) else None) or place.inputs
+            own = inputs_beside(part) if isinstance(part, dict) else None
+            beside = own.completed_by(place.inputs) if own else place.inputs
             items = held.items() if isinstance(held, Mapping) else ((str(i), held[i]) for i in range(len(held)))
             children = []
             for token, item in islice(items, _LOOKED_AT):

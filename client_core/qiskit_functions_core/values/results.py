@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import islice
+from math import prod
 from pathlib import Path
 
 from ..errors import InputError
 from . import json_pointer, summaries
 from .decoding import decode
-from .families.registry import inputs_beside
+from .families.registry import REGISTRY, inputs_beside
 from .families.row_window import RowWindow
 from .pictures import draw
 from .saving import save
 from .summary_models import Form, Picture, Summary, Theme
+
+# Parts looked at to find one whose rows or columns have no name; a summary shows fewer.
+_LOOKED_AT = 200
 
 
 class Result:
@@ -20,21 +25,40 @@ class Result:
     Everything here runs in the calling thread, and a hostile or enormous value can take its time and memory there;
     see ``decode``.
 
-    Attributes:
+    Args:
         text: the whole result as the gateway keeps it.
         pointer: where the part is; empty for the whole.
+        arguments: what the job was given, encoded; it names rows and columns that the result does not name.
+
+    Attributes:
         part: the decoded part.
 
     Raises:
         InputError: there is nothing at ``pointer``.
     """
 
-    def __init__(self, text: str, *, pointer: str = "") -> None:
+    def __init__(self, text: str, *, pointer: str = "", arguments: str = "") -> None:
         self.text = text
         self.pointer = "" if pointer == "/" else pointer
         whole = decode(text)
         self.part = json_pointer.resolve(whole, pointer)
         self._inputs = inputs_beside(whole) if isinstance(whole, dict) else None
+        if arguments and self.lacks_names:
+            # Imports Qiskit, as what lacks names has.
+            from .families.inputs import Inputs, inputs_of_arguments
+
+            self._inputs = (self._inputs or Inputs()).completed_by(inputs_of_arguments(decode(arguments)))
+
+    @property
+    def lacks_names(self) -> bool:
+        """Whether there are rows or columns of a sweep that the result names no parameter values or observables for."""
+        window = RowWindow(inputs=self._inputs)
+        for _, value, its_window in islice(summaries.walk_parts(self.part, self.pointer, window), _LOOKED_AT):
+            support, inputs = REGISTRY.support_for(value), its_window.inputs
+            axes = support.axes(value) if support else ()
+            if prod(axes) > 1 and not (inputs and inputs.names_all_axes(axes)):
+                return True
+        return False
 
     def summary(self, *, offset: int = 0, limit: int | None = None, budget: int = 12_000) -> Summary:
         """Summarise the part.

@@ -28,16 +28,16 @@ def summarize(value: Any, pointer: str, window: RowWindow, budget: int) -> Summa
 
     ``budget`` bounds the summary's JSON in characters (2,000 at least).
     """
-    walk = _walk(value, pointer, window)
+    walk = walk_parts(value, pointer, window)
     parts = [describe(part, at, its_window) for at, part, its_window in islice(walk, _MAX_PARTS)]
     left = [at for at, _, _ in islice(walk, _MAX_COUNTED)]
     return _fit(parts, left, max(budget, 2_000), window)
 
 
-def _walk(value: Any, pointer: str, window: RowWindow = BEGINNING) -> Iterator[tuple[str, Any, RowWindow]]:
-    """Yield a value, then all that it holds and its own summary does not tell."""
+def walk_parts(value: Any, pointer: str, window: RowWindow = BEGINNING) -> Iterator[tuple[str, Any, RowWindow]]:
+    """Yield a value, then all that it holds and its own summary does not tell, each with its window."""
     if isinstance(value, dict) and (inputs := inputs_beside(value)):
-        window = replace(window, inputs=inputs)
+        window = replace(window, inputs=inputs.completed_by(window.inputs))
     yield pointer, value, window
     support = REGISTRY.support_for(value)
     try:
@@ -49,7 +49,7 @@ def _walk(value: Any, pointer: str, window: RowWindow = BEGINNING) -> Iterator[t
         for token in tokens:
             at = json_pointer.join(at, token)
         below = REGISTRY.support_for(part)
-        yield from _walk(part, at, BEGINNING if below and below.rows_are_characters else window.below())
+        yield from walk_parts(part, at, BEGINNING if below and below.rows_are_characters else window.below())
 
 
 def describe(value: Any, pointer: str, window: RowWindow) -> ValueSummary:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import anyio
+import numpy as np
 import pytest
+from qiskit.primitives.containers import DataBin, PrimitiveResult, PubResult
+from qiskit_ibm_runtime import RuntimeEncoder
 from starlette.responses import Response
 
 from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import GatewayFault, InputError, NotFound, ResultNotReady
+from qiskit_functions_core.http.transport import RetryPolicy, Transport
 from qiskit_functions_core.job_texts import filter_lines
+from qiskit_functions_core.serverless.gateway_traits import THIS_MACHINE
+from qiskit_functions_core.serverless.jobs import Jobs
+from qiskit_functions_core.values import Worker
 from support.clients import Asked, By, InTurn, NotingGateway, client_of, noting_gateway
 from support.still_gateway import StillGateway, still_gateway
 
@@ -312,6 +320,54 @@ async def test_a_job_without_a_result_says_so(noting: NotingGateway) -> None:
     async with client_of(noting.host) as client:
         with pytest.raises(ResultNotReady, match="RUNNING"):
             await client.jobs.result(ID)
+
+
+async def test_what_could_not_be_saved_is_told_with_what_can_be(noting: NotingGateway) -> None:
+    answers = {f"GET {JOB}": job("SUCCEEDED"), f"GET {JOB}result/": Response(status_code=204)}
+    # As save_result of qiskit_serverless 0.37 logs it, and returns False.
+    log = "begun\nWARNING:root:Object passed is not json serializable.\n"
+    noting.answers |= {**answers, f"GET {JOB}logs/": {"logs": log}}
+    async with client_of(noting.host) as client:
+        with pytest.raises(ResultNotReady, match="says: Object passed is not json serializable") as caught:
+            await client.jobs.read_result(ID)
+    assert "dictionary of JSON values" in caught.value.next_step
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_null_in_place_of_what_could_not_be_saved_is_told(noting: NotingGateway, lost: bool) -> None:
+    warned = "/json.py:450: UserWarning: Callable Clifford: Stabilizer = ['+X'] is not JSON serializable"
+    noting.answers |= {
+        f"GET {JOB}result/": {"result": '{"gate": null, "shots": 3}'},
+        f"GET {JOB}logs/": {"logs": f"begun\n{warned}\n" if lost else "begun\n"},
+    }
+    async with client_of(noting.host) as client:
+        summary = (await client.jobs.read_result(ID)).summary
+    assert ("Callable Clifford" in (summary.note or "")) is lost
+
+
+@pytest.mark.parametrize("has_arguments", [True, False])
+async def test_the_arguments_are_read_only_for_a_result_that_lacks_names(
+    noting: NotingGateway, has_arguments: bool
+) -> None:
+    sweep = PrimitiveResult([PubResult(DataBin(evs=np.ones(3), stds=np.ones(3), shape=(3,)))])
+    named = {"result": sweep, "parameter_values": {"t": [0, 1, 2]}}
+    arguments: Any = {"arguments": '{"parameter_values": {"t": [3, 4, 5]}}'}
+    noting.answers[f"GET {JOB}arguments/"] = arguments if has_arguments else Response(status_code=404)
+
+    async def headers() -> dict[str, str]:
+        return {}
+
+    worker, transport = Worker(), Transport(f"{noting.host}/api/v1/", headers, retries=RetryPolicy(attempts=1))
+    jobs = Jobs(transport, worker=worker, gateway=THIS_MACHINE)
+    try:
+        for result, first in ((named, 0), (sweep, 3 if has_arguments else None)):
+            noting.answers[f"GET {JOB}result/"] = {"result": json.dumps(result, cls=RuntimeEncoder)}
+            (pub,) = (part for part in (await jobs.read_result(ID)).summary.parts if part.kind == "estimator_pub")
+            assert (pub.row_labels[0]["t"] if pub.row_labels else None) == first
+    finally:
+        await worker.aclose()
+        await transport.aclose()
+    assert noting.paths().count(f"GET {JOB}arguments/") == 1
 
 
 @pytest.mark.parametrize("answer", [{"id": "x"}, [], {**job(), "status": "NEW"}], ids=str)

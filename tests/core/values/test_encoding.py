@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.primitives.containers import BitArray
-from qiskit.quantum_info import SparseObservable, SparsePauliOp
+from qiskit.quantum_info import Clifford, SparseObservable, SparsePauliOp
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
 
@@ -103,9 +103,10 @@ def test_encoded_values_that_functions_could_not_read_are_refused(value: dict[st
     assert reason in caught.value.message
 
 
-def test_objects_that_qiskit_cannot_encode_are_named() -> None:
-    with pytest.raises(InputError, match="SparseObservable"):
-        encode_arguments({"x": SparseObservable("XX")})
+@pytest.mark.parametrize("value", [SparseObservable("XX"), Clifford.from_label("H"), len], ids=str)
+def test_objects_that_qiskit_cannot_encode_are_named_and_not_sent_as_null(value: Any) -> None:
+    with pytest.raises(InputError, match=type(value).__name__):
+        encode_arguments({"x": value})
 
 
 def test_a_service_is_never_sent() -> None:

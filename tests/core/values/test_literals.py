@@ -123,6 +123,19 @@ def test_ranges_sweep_a_vector_with_its_elements_last(values: Any) -> None:
     np.testing.assert_allclose(pub[1].as_array(["v[0]", "v[1]"]), [[0, 5], [1, 5], [2, 5]])
 
 
+def test_a_number_beside_a_range_is_the_value_in_every_set() -> None:
+    values = {"theta": {"linspace": [0, "pi", 3]}, "phi": "-3*pi/4", "psi": [1, 2, 3]}
+    bindings = sent({"$parameter_values": values})
+    columns: Any = [[0, np.pi / 2, np.pi], [-0.75 * np.pi] * 3, [1, 2, 3]]
+    np.testing.assert_allclose(bindings.as_array(["theta", "phi", "psi"]), np.transpose(columns))
+
+
+def test_a_vector_with_one_set_stands_beside_a_range() -> None:
+    text = "input float t; input array[float[64], 2] v; qubit q; rx(t) q; ry(v[0]) q; rz(v[1]) q;"
+    pub = sent([{"$circuit": text}, {"$parameter_values": {"v": [5, 6], "t": {"arange": [0, "2*pi", "pi"]}}}])
+    np.testing.assert_allclose(pub[1].as_array(["t", "v[0]", "v[1]"]), [[0.0, 5.0, 6.0], [np.pi, 5.0, 6.0]])
+
+
 def test_parameter_values_in_lists_become_floats() -> None:
     np.testing.assert_array_equal(sent({"$parameter_values": [[1, 2]]}), np.array([[1.0, 2.0]]), strict=True)
 
@@ -213,7 +226,9 @@ def test_the_gates_of_the_library_need_no_include() -> None:
             "/$parameter_values/v",
             "3, 4 values",
         ),
-        ({"$parameter_values": {"a": [1, 2], "b": [1, 2, 3]}}, "/$parameter_values", "shape"),
+        ({"$parameter_values": {"a": [1, 2], "b": [1, 2, 3]}}, "/$parameter_values", "(a: [2], b: [3])"),
+        ({"$parameter_values": {"a": {"logspace": [0, 1, 3]}}}, "/$parameter_values/a", "a range is"),
+        ({"$parameter_values": {"a": "tau/2"}}, "/$parameter_values/a", "not text"),
         ({"$circuit": BELL_3, "$array": []}, "", "two literals"),
     ],
 )

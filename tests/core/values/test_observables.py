@@ -36,6 +36,10 @@ def refused(value: Any, **options: Any) -> LiteralError:
         ("(1+0j) * ZZ + (0.5+0j) * XI", None),
         ("1.0 * ZZ\n+ 1/2 * XI", None),
         ({"ZZ": "1", "XI": "0.5+0j"}, None),
+        ("ZZ*1.0 + XI/2", None),
+        ("(2*ZZ + XI)/2", None),
+        ("0.5*(2 ZZ + XI)", None),
+        ("-2*(-ZZ/2 - 0.25*XI)", None),
         ({"zz": [1, 0.0], "xi": "5e-1"}, None),
         ({"paulis": ["ZZ", "XI"], "coeffs": [1, 0.5]}, None),
         ({"labels": ["ZZ", "XI"], "coefficients": [[1, 0], [0.5, 0]]}, None),
@@ -83,6 +87,10 @@ def test_one_pair_is_a_term_and_texts_are_observables() -> None:
 @pytest.mark.parametrize(
     ("value", "options", "message"),
     [
+        ([["Z", 0], ["X", 1]], {}, "[0, 1] may be qubits or coefficients"),
+        ("(ZZ + (XI))", {}, "a Pauli term is missing at character 7"),
+        ("(ZZ + XI", {}, ") is missing"),
+        ("ZZ/0", {}, "a number other than 0"),
         ({"Z0 Z1": 1.0}, {}, "need the option num_qubits"),
         ("Z Z", {}, "the order of the qubits is not clear"),
         ("Z @ Z", {}, "the order of the qubits is not clear"),

@@ -105,6 +105,7 @@ def test_conditions_of_openqasm_2_are_read() -> None:
         "qubit[2] q; h q[0]; cx q[0], q[1];",
         "// OPENQASM 2.0;\n/* of old */ OPENQASM 3; qubit[2] q; h q[0]; cx q[0], q[1];",
         'OPENQASM 3.0; include "qelib1.inc"; qreg q[2]; h q[0]; cx q[0],q[1];',
+        "```qasm\nOPENQASM 3.0;\nqubit[2] q;\nh q[0]; cx q[0], q[1];\n```\n",
     ],
 )
 def test_version_and_include_may_be_missing(text: str) -> None:
@@ -262,6 +263,11 @@ def test_control_flow_that_qiskit_writes_comes_back() -> None:
     assert counts(read(qasm3.dumps(circuit))) == counts(circuit) == {"11": 200}
 
 
+def test_an_array_of_inputs_is_a_vector_of_parameters() -> None:
+    circuit = read("input array[float[64], 12] t; qubit q; for int i in [0:10] { rx(t[i]) q; }")
+    assert [parameter.name for parameter in circuit.parameters] == [f"t[{index}]" for index in range(12)]
+
+
 # What cannot be read
 
 
@@ -324,6 +330,9 @@ def test_control_flow_that_qiskit_writes_comes_back() -> None:
         ("qc = QuantumCircuit(2)", "this is Python", "qasm3.dumps"),
         ('{"qubits": 2}', "this is JSON", "OpenQASM"),
         (" // nothing\n", "an empty text", "OpenQASM"),
+        ("OPENQASM 2.0;\nqreg q[1];\nhh q[0];", "OpenQASM 2 at line 3, column 1: 'hh'", "Did you mean 'h'? "),
+        (VERSION_3 + "const int n = 20000; input array[float, n] t;", "20,000 elements", "Use 1 to 10,000"),
+        (VERSION_3 + "input array[float, 2, 2] t;", "line 3, column 7: values of type 'array'", '"$file"'),
         ("OPENQASM 4.0; qubit q;", "OpenQASM 4 is unknown", "OPENQASM 3.0; or OPENQASM 2.0;"),
         ("OPENQASM 2.0; qreg q[999999999];", "go up to 10,000", "smaller register"),
         ("OPENQASM 3.0; qubit q; U(" + "(" * 500 + "1" + ")" * 500 + ",1,1) q;", "nested more than 100", "Split"),

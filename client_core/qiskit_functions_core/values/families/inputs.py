@@ -1,13 +1,14 @@
-"""The inputs that values belong to, where a result says them: parameters with their values, and observables."""
+"""The inputs that values belong to, where a result or its job's arguments name them: parameters, and observables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qiskit import QuantumCircuit
 from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
@@ -15,8 +16,12 @@ from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
 # What functions call them, in their results as in their arguments.
 _PARAMETERS = ("parameter_values", "parameters", "parameter_sets", "params", "angles", "thetas", "theta", "θ", "sweep")
 _OBSERVABLES = ("observables", "observable", "hamiltonian", "labels")
-# Longer names are cut, and more parameters are told by their pointers.
+# What one set of values, such as an optimum, is called as well.
+_ONE_SET_OR_MANY = ("parameters", "params")
+# Longer names are cut, and more parameters or terms are told by their pointers.
 _LONGEST_NAME, _MOST_NAMES = 40, 4
+# Parameters whose values are looked at to find those that change.
+_MOST_PARAMETERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,24 @@ class Inputs:
     def sets(self) -> int:
         return len(next(iter(self.parameters.values()), ()))
 
+    @property
+    def changing(self) -> dict[str, NDArray[np.float64]]:
+        """Return the parameters that differ between the sets."""
+        return {name: column for name, column in self.parameters.items() if len(column) and np.ptp(column) > 0}
+
+    def completed_by(self, others: Inputs | None) -> Inputs:
+        """Return these inputs, with the others' parameters or observables where there are none."""
+        if others is None:
+            return self
+        return replace(
+            self, parameters=self.parameters or others.parameters, observables=self.observables or others.observables
+        )
+
+    def names_all_axes(self, shape: tuple[int, ...]) -> bool:
+        """Return whether every axis of the shape, or the only one, belongs to parameter sets or observables."""
+        named = set(self.axes(shape)) - {None}
+        return len(named) == len(shape)
+
     def axes(self, shape: tuple[int, ...]) -> tuple[int | None, int | None]:
         """Return the axis of the parameter sets and that of the observables, each None if the shape does not tell."""
         sets, observables = self.sets, len(self.observables)
@@ -55,7 +78,8 @@ class Inputs:
 
     def row_labels(self, indices: range, *, with_observables: bool) -> list[dict[str, Any]]:
         """Return the parameter values of each parameter set, and its observable if each set has its own."""
-        names = list(self.parameters)[:_MOST_NAMES]
+        changing = self.changing
+        names = sorted(self.parameters, key=lambda name: name not in changing)[:_MOST_NAMES]
         labels: list[dict[str, Any]] = []
         for index in indices:
             label: dict[str, Any] = {name: float(f"{self.parameters[name][index]:.6g}") for name in names}
@@ -69,23 +93,62 @@ def inputs_of(value: Any) -> Inputs | None:
     """Return the inputs that a mapping holds beside its results; None if it holds none that can be told."""
     if not isinstance(value, Mapping):
         return None
+    observables = next(filter(None, (_observables(value[key]) for key in _OBSERVABLES if key in value)), ())
+    names = _names_of_parameters(value.values())
     parameters: dict[str, NDArray[np.float64]] = {}
-    observables: tuple[str, ...] = ()
     for key in _PARAMETERS:
-        if not parameters and key in value:
-            parameters = _parameters(value[key], key)
-    for key in _OBSERVABLES:
-        if not observables and key in value:
-            observables = _observables(value[key])
+        if key not in value or parameters:
+            continue
+        parameters = _parameters(value[key], key, names)
+        if key in _ONE_SET_OR_MANY and list(parameters) == ["parameter"]:
+            is_one_set = len(parameters["parameter"]) == len(observables)
+            parameters = {} if is_one_set else parameters
     keys = tuple(key for key in (*_PARAMETERS, *_OBSERVABLES) if key in value)
     return Inputs(parameters, observables, keys) if parameters or observables else None
 
 
-def _parameters(value: Any, key: str) -> dict[str, NDArray[np.float64]]:
-    """Return the values of each parameter along one axis."""
+def inputs_of_arguments(arguments: Any) -> Inputs | None:
+    """Return the inputs among a job's decoded arguments: those with the names of inputs, else the only ones of a type.
+
+    Of pubs, a single one is looked into.
+    """
+    if not isinstance(arguments, Mapping):
+        return None
+    pubs = arguments.get("pubs")
+    if isinstance(pubs, list) and len(pubs) == 1 and isinstance(pubs[0], list):
+        arguments = {**arguments, **{f"pub {index}": item for index, item in enumerate(pubs[0])}}
+    named = inputs_of(arguments) or Inputs()
+    operators = [item for item in arguments.values() if isinstance(next(_flat(item), None), SparsePauliOp | Pauli)]
+    names = _names_of_parameters(arguments.values())
+    values = [
+        found
+        for key, item in arguments.items()
+        if isinstance(item, BindingsArray)
+        or ((array := _numbers(item)) is not None and array.shape[1:] == (len(names),))
+        if (found := _parameters(item, key, names))
+    ]
+    by_type = Inputs(
+        values[0] if len(values) == 1 else {}, _observables(operators[0]) if len(operators) == 1 else (), ()
+    )
+    inputs = replace(named.completed_by(by_type), keys=())
+    return inputs if inputs.parameters or inputs.observables else None
+
+
+def _names_of_parameters(values: Any) -> tuple[str, ...]:
+    """Return the names of the parameters of the only circuit among values that has some."""
+    circuits = [item for item in values if isinstance(item, QuantumCircuit) and item.num_parameters]
+    if len(circuits) != 1 or circuits[0].num_parameters > _MOST_PARAMETERS:
+        return ()
+    return tuple(parameter.name for parameter in circuits[0].parameters)
+
+
+def _parameters(value: Any, key: str, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return the values of each parameter along one axis; ``names`` are those of the circuit, if there is one."""
     if isinstance(value, BindingsArray):
         value = {
-            name: array[..., at] for names, array in value.data.items() for at, name in enumerate(names[:_MOST_NAMES])
+            name: array[..., at]
+            for names_of_array, array in value.data.items()
+            for at, name in enumerate(names_of_array[:_MOST_PARAMETERS])
         }
     if isinstance(value, Mapping):
         columns = {str(name)[:_LONGEST_NAME]: _numbers(column) for name, column in value.items()}
@@ -94,10 +157,15 @@ def _parameters(value: Any, key: str) -> dict[str, NDArray[np.float64]]:
         if numbers is None:
             return {}
         if numbers.ndim == 1:
+            if len(names) == len(numbers):  # one set
+                return {}
             # A list of values of one parameter is often called by its name.
-            columns = {key if key in ("theta", "θ") else "parameter": numbers}
+            own = names[0] if len(names) == 1 else key if key in ("theta", "θ") else "parameter"
+            columns = {own: numbers}
         else:
-            columns = {f"parameter {at}": column for at, column in enumerate(np.moveaxis(numbers, -1, 0)[:_MOST_NAMES])}
+            rows = np.moveaxis(numbers, -1, 0)[:_MOST_PARAMETERS]
+            fitting = names if len(names) == numbers.shape[-1] else [f"parameter {at}" for at in range(len(rows))]
+            columns = {name[:_LONGEST_NAME]: row for name, row in zip(fitting, rows, strict=False)}
     kept = {name: column for name, column in columns.items() if column is not None and column.ndim == 1}
     return kept if len({len(column) for column in kept.values()}) == 1 else {}
 
@@ -111,35 +179,47 @@ def _numbers(value: Any) -> NDArray[np.float64] | None:
 
 
 def _observables(value: Any) -> tuple[str, ...]:
+    names = [_name(item) for _, item in zip(range(1_000), _flat(value), strict=False)]
+    return tuple(names) if all(names) else ()
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """Yield the observables of nested lists, as those that stand as a column beside parameter sets are."""
     if isinstance(value, ObservablesArray):
         value = value.tolist()
-    if isinstance(value, PauliList):
-        value = list(value)
-    if not isinstance(value, list | tuple):
-        value = [value]
-    names = [_name(item) for item in value[:1_000]]
-    return tuple(name for name in names if name) if all(names) else ()
+    if not isinstance(value, list | tuple | PauliList):
+        yield value
+        return
+    for item in value:
+        yield from _flat(item)
 
 
 def _name(observable: Any) -> str:
-    """Return how a person would write an observable: `ZZ`, or `ZZ + 0.5 XI`; empty if it is something else."""
+    """Return how a person would write an observable: `ZZ`, or `ZZ - 0.5 XI`; empty if it is something else."""
     if isinstance(observable, str):
         return observable[:_LONGEST_NAME]
     if isinstance(observable, Pauli):
         return str(observable)[:_LONGEST_NAME]
     if isinstance(observable, SparsePauliOp):
-        terms = [(label, complex(coefficient)) for label, coefficient in observable[:_MOST_NAMES].to_list()]
+        terms = [(label, complex(number)) for label, number in observable[: _MOST_NAMES + 1].to_list()]
     elif isinstance(observable, Mapping):
         terms = [
-            (str(label), number) for label, number in observable.items() if isinstance(number, int | float | complex)
+            (str(label), complex(number))
+            for label, number in observable.items()
+            if isinstance(number, int | float | complex)
         ]
     else:
         return ""
-    shown = [label if number == 1 else f"{_short(number)} {label}" for label, number in terms[:_MOST_NAMES]]
-    text = " + ".join(shown)
-    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+    text = ""
+    for label, number in terms[:_MOST_NAMES]:
+        is_negative = not number.imag and number.real < 0
+        size = "" if abs(number) == 1 and not number.imag else _short(-number if is_negative else number) + " "
+        sign = ("- " if is_negative else "+ ") if text else ("-" if is_negative else "")
+        text += f"{' ' if text else ''}{sign}{size}{label}"
+    if len(text) > _LONGEST_NAME:
+        return text[: _LONGEST_NAME - 1] + "…"
+    return text + " + …" if len(terms) > _MOST_NAMES else text
 
 
 def _short(number: complex) -> str:
-    number = complex(number)
     return f"{number.real:.4g}" if not number.imag else f"({number:.4g})"

@@ -58,6 +58,9 @@ class BitArrays(TypeSupport[BitArray]):
     def parts(self, value: BitArray) -> Parts | None:
         return rows_of(value)
 
+    def axes(self, value: BitArray) -> tuple[int, ...]:
+        return tuple(value.shape)
+
     def drawing(self, value: BitArray, place: Place) -> Panel:
         outcomes, counts = _distinct(value)
         order = (-counts).argsort(kind="stable")
@@ -220,6 +223,9 @@ class PubResults(TypeSupport[Any]):
     def parts(self, value: PubResult) -> Parts:
         return {"data": value.data, "metadata": value.metadata}
 
+    def axes(self, value: PubResult) -> tuple[int, ...]:
+        return _expectation_values(value)[0].shape if _is_estimator_pub(value) else tuple(value.data.shape or ())
+
     def untold(self, value: PubResult, window: RowWindow) -> UntoldParts:
         told = _EXPECTATION if _is_estimator_pub(value) else tuple(islice(_registers(value), _REGISTERS))
         fields: UntoldParts = [(("data", name), field) for name, field in value.data.items() if name not in told]
@@ -263,9 +269,8 @@ class PubResults(TypeSupport[Any]):
 
 def _sweep(inputs: Inputs, axis: int | None, points: int) -> Sweep:
     """Return the axis of a sweep: the parameter that changes, if its values are known and it is the only one."""
-    changing = [(name, column) for name, column in inputs.parameters.items() if np.ptp(column) > 0]
-    if axis is not None and len(changing) == 1:
-        (name, column), *_ = changing
+    if axis is not None and len(inputs.changing) == 1:
+        ((name, column),) = inputs.changing.items()
         return Sweep(name, column)
     return Sweep("parameter set", np.arange(points))
 

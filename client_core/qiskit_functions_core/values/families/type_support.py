@@ -54,6 +54,10 @@ class TypeSupport(Generic[T]):
         """Return the parts that the value's own summary does not show."""
         return []
 
+    def axes(self, value: T) -> tuple[int, ...]:
+        """Return the lengths of the axes that belong to the inputs of a sweep, to parameter sets or observables."""
+        return ()
+
     def drawing(self, value: T, place: Place) -> Panel | WholeFigure | None:
         """Return how to draw a value by itself; None if it cannot be drawn, or only part by part."""
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,8 @@ def complex_number(value: Any, _: Options, context: LiteralContext) -> complex:
         context.fail("a complex number is [real part, imaginary part].")
     return complex(*pair)
 
+
+_MULTIPLE_OF_PI = re.compile(r"([+-]?)(\d{1,15}\.?\d{0,15})?\*?(?:pi|π)(?:/0*([1-9]\d{0,15}))?")
 
 _DTYPES = (
     *("bool", "int", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -87,7 +90,8 @@ def parameter_values(value: Any, options: Options, context: LiteralContext) -> A
     """Return the values of a mapping from parameter names, an array of floats for lists.
 
     The values of a name are a number, a list, ``{"linspace": [first, last, points]}`` or ``{"arange": [first, end,
-    step]}`` as in NumPy. In the list of a vector each element may be such a range.
+    step]}`` as in NumPy. In the list of a vector each element may be such a range. A number may be a text such as
+    ``"pi/2"``.
     """
     if isinstance(value, list):
         return _sweep(value, context)
@@ -99,10 +103,10 @@ def parameter_values(value: Any, options: Options, context: LiteralContext) -> A
 
 def _sweep(value: Any, context: LiteralContext) -> NDArray[Any]:
     """Return the values of one parameter or vector as an array of floats, with the elements of a vector last."""
-    if isinstance(value, dict) and value.keys() & _RANGES.keys():
+    if isinstance(value, dict):
         return _range(value, context)
     if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
-        return array(value, {"dtype": "float64"}, context)
+        return array(_with_pi(value), {"dtype": "float64"}, context)
     columns = [_sweep(item, context.child(index)) for index, item in enumerate(value)]
     if len({column.size for column in columns if column.ndim} | {1}) > 2:  # noqa: PLR2004 - 1, and one length
         lengths = ", ".join(str(column.size) for column in columns)
@@ -112,8 +116,17 @@ def _sweep(value: Any, context: LiteralContext) -> NDArray[Any]:
     return np.stack(np.broadcast_arrays(*columns), axis=-1)
 
 
+def _with_pi(value: Any) -> Any:
+    """Return nested lists with the number for each text such as "pi/2" or "-3*pi/4", which JSON has no number for."""
+    if isinstance(value, list):
+        return [_with_pi(item) if isinstance(item, list | str) else item for item in value]
+    if not isinstance(value, str) or not (found := _MULTIPLE_OF_PI.fullmatch(value.replace(" ", ""))):
+        return value
+    return float(f"{found[1]}{found[2] or 1}") * math.pi / float(found[3] or 1)
+
+
 def _linspace(first: Any, last: Any, points: Any, context: LiteralContext) -> NDArray[Any]:
-    start, end = (array(value, {"dtype": "float64"}, context) for value in (first, last))
+    start, end = (array(_with_pi(value), {"dtype": "float64"}, context) for value in (first, last))
     if type(points) is not int or points < 1 or start.shape != end.shape:
         context.fail(
             "linspace is [first, last, points], with two numbers, or two lists for a vector, and points above 0."
@@ -123,6 +136,7 @@ def _linspace(first: Any, last: Any, points: Any, context: LiteralContext) -> ND
 
 
 def _arange(first: Any, end: Any, step: Any, context: LiteralContext) -> NDArray[Any]:
+    first, end, step = _with_pi([first, end, step])
     if any(type(part) not in (int, float) or not math.isfinite(part) for part in (first, end, step)) or not step:
         context.fail("arange is [first, end, step], three numbers of which the step is not 0.")
     _check_size((end - first) / step, context)

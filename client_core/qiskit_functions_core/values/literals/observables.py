@@ -131,7 +131,16 @@ def _rows(value: Any, context: LiteralContext) -> tuple[list[_Placed], int | Non
         context.fail(f"an observable is an object, a list or text, not {kind_of(value)}.")
     if _is_term(value):
         return [(context, _row(value, context))], None
-    return [(context.child(index), _row(row, context.child(index))) for index, row in enumerate(value)], None
+    placed = [(context.child(index), _row(row, context.child(index))) for index, row in enumerate(value)]
+    if all(isinstance(row, list) and len(row) == 2 and type(row[1]) is int for row in value):  # noqa: PLR2004 - as below
+        numbers = [row[1] for row in value]
+        if 0 in numbers and len(set(numbers)) == len(numbers) > 1 and all(len(row[0]) == 1 for row in value):
+            context.fail(
+                f"{numbers} may be qubits or coefficients.",
+                f'Write {{"$observable": [["{value[0][0]}", [{numbers[0]}], 1.0], …], "num_qubits": …}} for qubits, or '
+                "the coefficients as decimals.",
+            )
+    return placed, None
 
 
 def _columns(value: dict[str, Any], key: str, context: LiteralContext) -> list[_Placed]:

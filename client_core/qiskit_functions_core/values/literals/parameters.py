@@ -40,10 +40,28 @@ class NamedValues:
     context: LiteralContext
 
     def bindings(self, arrays: dict[Any, Numbers]) -> BindingsArray:
+        """Return the values by name; a parameter with one value has it in every set."""
+        # Of a vector, the last axis is its elements.
+        shapes = {key: array.shape[: array.ndim - isinstance(key, tuple)] for key, array in arrays.items()}
+        several = {shape for shape in shapes.values() if shape}
+        if len(several) == 1 and self.shape is None:
+            (shape,) = several
+            arrays = {
+                key: array if shapes[key] else np.broadcast_to(array, shape + array.shape)
+                for key, array in arrays.items()
+            }
         try:
             return BindingsArray(arrays, shape=self.shape)
         except (TypeError, ValueError) as error:
-            self.context.fail(f"{error}")
+            if self.shape is not None or len(several) < 2:  # noqa: PLR2004 - two that differ
+                self.context.fail(f"{error}")
+            given = ", ".join(
+                f"{key[0] if isinstance(key, tuple) else key}: {list(shape)}" for key, shape in shapes.items() if shape
+            )
+            self.context.fail(
+                f"the parameters have values of different shapes ({given}).",
+                "Give each parameter as many values as the others, or one number for all sets.",
+            )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Sums of Pauli terms as text: as people write them, and as Qiskit, OpenFermion, PennyLane and Cirq print them.
 
 A term is a coefficient and either a label whose last letter is qubit 0 (`0.5*XI`, `-ZZ`), or Paulis with their qubits
-(`0.5 [X0 Z1]`, `0.5 * Z(0) @ Z(1)`, `Z_0 Z_1`, `Z₀Z₁`). A number alone is a multiple of the identity.
+(`0.5 [X0 Z1]`, `0.5 * Z(0) @ Z(1)`, `Z_0 Z_1`, `Z₀Z₁`), or a sum of such terms in parentheses. Numbers may also follow
+it (`ZZ*0.5`, `(XX + YY)/2`). A number alone is a multiple of the identity.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import cmath
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import NoReturn
 
 # What is copied from papers and chats has typographic signs.
@@ -134,12 +136,13 @@ class _Parser:
         self._tokens.append(_Token("end", "", len(text) + 1, False))
         self._at = 0
 
-    def terms(self) -> list[PauliTerm]:
-        terms = [self._term(self._sign())]
-        while self._next.kind != "end":
+    def terms(self, end: str = "") -> list[PauliTerm]:
+        """Take a sum, up to the end of the text or to a parenthesis."""
+        terms = self._term(self._sign(), is_inner=bool(end))
+        while self._next.text != end or (self._next.kind != "end" and not end):
             if self._next.text not in ("+", "-"):
-                self._fail("a + or - is expected")
-            terms.append(self._term(self._sign()))
+                self._fail(f"{end} is missing" if end else "a + or - is expected")
+            terms += self._term(self._sign(), is_inner=bool(end))
         return terms
 
     @property
@@ -163,25 +166,35 @@ class _Parser:
             self._at += 1
         return sign
 
-    def _term(self, sign: float) -> PauliTerm:
+    def _term(self, sign: float, *, is_inner: bool) -> list[PauliTerm]:
         start = self._at
         coefficient = sign * self._coefficient()
         has_coefficient = self._at > start
         is_product = has_coefficient and self._take("*")
-        closing = {"[": "]", "(": ")"}.get(self._next.text, "")
-        self._at += bool(closing)
         before = self._at
-        paulis, qubits = self._paulis()
-        if closing and not self._take(closing):
-            self._fail(f"{closing} is missing")
+        if not is_inner and self._take("("):
+            terms = self.terms(")")
+            self._take(")")
+        else:
+            closing = "]" if self._take("[") else ""
+            paulis, qubits = self._paulis()
+            if closing and not self._take(closing):
+                self._fail(f"{closing} is missing")
+            terms = [PauliTerm(paulis, qubits, 1.0)]
         if self._at == before and (is_product or not has_coefficient):
             self._fail("a Pauli term is missing")
-        return PauliTerm(paulis, qubits, coefficient)
+        while self._next.text in ("*", "/"):
+            is_division = self._take("/") or not self._take("*")
+            factor = self._sign() * self._number()
+            if is_division and not factor:
+                self._fail("a number other than 0 is missing", self._tokens[self._at - 1].place)
+            coefficient = coefficient / factor if is_division else coefficient * factor
+        return [PauliTerm(term.paulis, term.qubits, coefficient * term.coefficient) for term in terms]
 
     def _coefficient(self) -> complex:
         if self._next.text == "(":
-            after = self._tokens[self._at + 1]
-            if after.kind != "number" and after.text not in ("+", "-"):
+            inside = takewhile(lambda token: token.text != ")", self._tokens[self._at + 1 :])
+            if not all(token.kind == "number" or token.text in ("+", "-", "/", "i", "j") for token in inside):
                 return 1.0  # parentheses around Paulis
             self._at += 1
             number = self._sign() * self._number()
@@ -227,7 +240,8 @@ class _Parser:
                     self._fail(f"{error},", name.place)
             qubit = self._qubit()
             if qubit is None:
-                if paulis or self._next.kind == "letters" or self._next.text in ("*", "@"):
+                follows = self._next.text in ("*", "@") and self._tokens[self._at + 1].kind != "number"
+                if paulis or self._next.kind == "letters" or follows:
                     self._fail(
                         f"{_shown(name.text)} has no qubit, so the order of the qubits is not clear,", name.place
                     )
@@ -237,6 +251,8 @@ class _Parser:
             if qubit >= 0:
                 paulis.append(letters.upper())
                 qubits.append(qubit)
+            if self._next.text == "*" and self._tokens[self._at + 1].kind != "letters":
+                break  # a number, if it is right
             if self._take("*", "@") and self._next.kind != "letters":
                 self._fail("a Pauli is missing")
         return "".join(paulis), qubits

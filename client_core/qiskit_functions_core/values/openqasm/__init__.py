@@ -19,6 +19,8 @@ _VERSION = re.compile(r"\s*OPENQASM\b\s*(\d*)")
 _INCLUDE = re.compile(r'\binclude\s*"([^"]*)"')
 _LENGTH = re.compile(r"\[\s*([\d_]+)\s*\]")
 _BRACKET = re.compile(r"[(){}\[\]]")
+# Chats put code between such lines.
+_FENCE = re.compile(r"^[ \t]*```\w*[ \t]*$", re.MULTILINE)
 _LIBRARIES = {"qelib1.inc": 2, "stdgates.inc": 3}
 # The parser of OpenQASM 3 recurses, and takes seconds to fail.
 _MAX_NESTING = 100
@@ -39,6 +41,7 @@ def load(text: str, limits: Limits) -> QuantumCircuit:
             f"Give the circuit as a file in Qiskit's own format. {BY_QPY}",
         )
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = _FENCE.sub("", text)
     statements = _COMMENT_OR_STRING.sub(_blank_comment, text)
     if (other := _other_language(statements)) is not None:
         raise OpenQASMError(

@@ -342,12 +342,21 @@ class _Reader(Gates):
                 raise self.refusal(node, f"output {name!r}: a circuit returns bits only", "Declare it as bits.")
             self.run(_declaration(node))
             return
-        if (to := self.type_of(node.type)).kind not in ("float", "angle"):
+        kind = node.type
+        vector_of = kind.base_type if isinstance(kind, ast.ArrayType) and len(kind.dimensions) == 1 else None
+        if (to := self.type_of(vector_of or kind)).kind not in ("float", "angle"):
             raise self.refusal(
                 node,
                 f"input {name!r} is {to}; the inputs of a circuit are float or angle",
                 f"Write its value into the text: const {to} {name} = …;.",
             )
+        if isinstance(kind, ast.ArrayType):
+            if not 0 < (length := self.whole(kind.dimensions[0])) <= self.limits.max_qubits:
+                raise self.refusal(node, f"{length:,} elements", f"Use 1 to {self.limits.max_qubits:,}.")
+            vector = list(ParameterVector(name, length))
+            self.declare(node, name, Variable(vector, to))
+            self.inputs |= {element.name: element for element in vector}
+            return
         self.declare(node, name, Variable(self.vectors.get(name) or Parameter(name), to))
         self.inputs[name] = self.scopes[-1].names[name].value
 

@@ -44,13 +44,20 @@ def encode_arguments(source: str, target: str, folders: list[str]) -> int:
 
 
 def read_result(
-    stored: dict[str, Any], query: dict[str, Any], picture: str | None, save_to: str | None
-) -> dict[str, Any]:
-    """Summarise a result; draw it into the new file ``picture``, and save it to the new file ``save_to``, if given."""
+    stored: dict[str, Any], query: dict[str, Any], picture: str | None, save_to: str | None, arguments: str | None
+) -> dict[str, Any] | None:
+    """Summarise a result; draw it into the new file ``picture``, and save it to the new file ``save_to``, if given.
+
+    ``arguments`` is a file with what the job was given, empty without any. If it is None, what would need names from
+    there is not read, and the answer is None.
+    """
     from ..results import Result
 
     asked = ResultQuery(**query)
-    result = Result(StoredText.from_json(stored).read(), pointer=asked.pointer)
+    given = Path(arguments).read_text("utf-8") if arguments else ""
+    result = Result(StoredText.from_json(stored).read(), pointer=asked.pointer, arguments=given)
+    if arguments is None and result.lacks_names:
+        return None
     summary = result.summary(offset=asked.offset, limit=asked.limit, budget=asked.budget)
     drawn = None
     if picture and asked.draw:

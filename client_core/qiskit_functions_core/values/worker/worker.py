@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -143,8 +143,12 @@ class Worker:
         query: ResultQuery = ResultQuery(),  # noqa: B008 - frozen
         *,
         save_to: Path | None = None,
+        arguments: Callable[[], Awaitable[str]] | None = None,
     ) -> ReadResult:
         """Summarise a result, and draw and save it if asked, as ``Jobs.read_result`` does.
+
+        Args:
+            arguments: asked only if the result has rows or columns without names: what the job was given, encoded.
 
         Raises:
             InputError: there is nothing at the query's pointer, it cannot be drawn, or it cannot be saved there.
@@ -154,7 +158,8 @@ class Worker:
         async with AsyncExitStack() as stack:
             picture_file = (await stack.enter_async_context(Handover())).path("picture") if query.draw else None
             save_file = await stack.enter_async_context(new_file(save_to)) if save_to else None
-            answer = await self._run(
+            ask = partial(
+                self._run,
                 "read_result",
                 "Reading the result",
                 "Ask for a smaller part of it with a path. If that takes as much, let the function save a smaller "
@@ -164,6 +169,12 @@ class Worker:
                 picture=picture_file and str(picture_file),
                 save_to=save_file and str(save_file),
             )
+            answer = await ask(arguments=None if arguments else "")
+            if answer is None and arguments:
+                given = (await arguments()).encode("utf-8", "replace")
+                files = await stack.enter_async_context(Handover())
+                named = await run_in_thread(partial(files.write, "arguments", given)) if given else ""
+                answer = await ask(arguments=str(named))
             picture = None
             if picture_file:
                 data, told = await self._content(picture_file, "The picture"), answer["picture"]

@@ -1,0 +1,133 @@
+"""Rows, columns and axes named by what a job was given, where its result does not name them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.primitives.containers import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_ibm_runtime import RuntimeEncoder
+
+from qiskit_functions_core.values import Result, ValueSummary, encode_arguments
+
+THETAS = [0.0, 0.5, 1.0, 1.5]
+ZZ, XI = SparsePauliOp("ZZ"), SparsePauliOp("XI")
+
+
+def circuit(*parameters: Parameter) -> QuantumCircuit:
+    made = QuantumCircuit(2)
+    for parameter in parameters:
+        made.rx(parameter, 0)
+    return made
+
+
+ROTATION = circuit(Parameter("θ"))
+
+
+def estimated(*shape: int) -> PubResult:
+    values = np.arange(np.prod(shape), dtype=float).reshape(shape)
+    return PubResult(DataBin(evs=values, stds=values / 100, shape=shape))
+
+
+def pub_of(result: Any, arguments: dict[str, Any]) -> ValueSummary:
+    encoded = json.dumps(result, cls=RuntimeEncoder)
+    read = Result(encoded, arguments=encode_arguments(arguments))
+    return next(part for part in read.summary().parts if part.kind in ("estimator_pub", "sampler_pub"))
+
+
+SWEEP: dict[str, dict[str, Any]] = {
+    "by name": {"circuit": ROTATION, "observable": [ZZ, XI], "parameter_values": {"$parameter_values": {"θ": THETAS}}},
+    "by position": {"circuit": ROTATION, "observable": [ZZ, XI], "parameter_values": [[theta] for theta in THETAS]},
+    "under other names": {"ansatz": ROTATION, "ops": [ZZ, XI], "points": [[theta] for theta in THETAS], "shots": 10},
+    "in a pub": {"pubs": [[ROTATION, [[ZZ], [XI]], [[theta] for theta in THETAS]]]},
+    "as literals": {
+        "circuit": {"$circuit": "input float θ; qubit[2] q; rx(θ) q[0];"},
+        "observables": {"$observable": ["ZZ", "XI"]},
+        "parameter_values": {"$parameter_values": {"θ": {"linspace": [0, 1.5, 4]}}},
+    },
+}
+
+
+@pytest.mark.parametrize("arguments", SWEEP.values(), ids=SWEEP)
+def test_a_table_has_the_names_that_the_arguments_say(arguments: dict[str, Any]) -> None:
+    part = pub_of(PrimitiveResult([estimated(4, 2)]), arguments)
+    assert part.row_labels == [{"θ": theta} for theta in THETAS]
+    assert part.columns == ["ZZ", "XI"]
+
+
+def test_what_the_result_names_itself_counts_more_than_the_arguments() -> None:
+    result = {"result": PrimitiveResult([estimated(4, 2)]), "observables": ["parity", "flip"]}
+    part = pub_of(result, SWEEP["by name"])
+    assert part.columns == ["parity", "flip"]
+    assert part.row_labels == [{"θ": theta} for theta in THETAS]
+
+
+def test_of_many_parameters_those_that_change_are_the_label() -> None:
+    vector = ParameterVector("v", 8)
+    values = np.zeros((4, 8))
+    values[:, 6] = THETAS
+    arguments = {"circuit": circuit(*vector), "observable": ZZ, "parameter_values": values}
+    labels = pub_of(PrimitiveResult([estimated(4)]), arguments).row_labels
+    assert labels is not None
+    assert [next(iter(label.items())) for label in labels] == [("v[6]", theta) for theta in THETAS]
+    assert {len(label) for label in labels} == {4}
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments"),
+    [
+        ((2,), {"circuit": circuit(Parameter("a"), Parameter("b")), "parameter_values": [0.1, 0.2]}),
+        ((3,), {"circuit": ROTATION, "parameter_values": [[0.1], [0.2]]}),
+        ((2, 2), {"operators": [ZZ, XI], "others": [ZZ, XI]}),
+        ((3,), {"initial_layout": [0, 1, 2], "weights": [0.5, 0.25, 0.25]}),
+        ((3,), {"pubs": [[ROTATION, ZZ, [[0.1]]], [ROTATION, ZZ, [[0.2]]]]}),
+        ((3,), {"parameter_values": "three"}),
+    ],
+    ids=["one set", "another number of sets", "two lists", "other numbers", "several pubs", "text"],
+)
+def test_nothing_is_named_by_what_only_looks_like_an_input(shape: tuple[int, ...], arguments: dict[str, Any]) -> None:
+    part = pub_of(PrimitiveResult([estimated(*shape)]), arguments)
+    assert (part.row_labels, part.columns) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("result", "lacks"),
+    [
+        (PrimitiveResult([estimated(4)]), True),
+        (PrimitiveResult([SamplerPubResult(DataBin(c=BitArray(np.zeros((4, 9, 1), np.uint8), 2), shape=(4,)))]), True),
+        ({"result": PrimitiveResult([estimated(4, 2)]), "parameter_values": {"θ": THETAS}}, True),
+        (
+            {
+                "result": PrimitiveResult([estimated(4, 2)]),
+                "parameter_values": {"θ": THETAS},
+                "observables": ["ZZ", "XI"],
+            },
+            False,
+        ),
+        (PrimitiveResult([estimated(), estimated()]), False),
+        (PrimitiveResult([SamplerPubResult(DataBin(c=BitArray(np.zeros((9, 1), np.uint8), 2)))]), False),
+        ({"energies": THETAS}, False),
+    ],
+)
+def test_a_result_says_whether_it_lacks_names(result: Any, lacks: bool) -> None:
+    assert Result(json.dumps(result, cls=RuntimeEncoder)).lacks_names is lacks
+
+
+@pytest.mark.parametrize(
+    ("observable", "name"),
+    [
+        (ZZ, "ZZ"),
+        (SparsePauliOp(["ZZ", "XI"], [-1, -0.5]), "-ZZ - 0.5 XI"),
+        (SparsePauliOp(["ZZ", "XI"], [1, 0.5j]), "ZZ + (0+0.5j) XI"),
+        (SparsePauliOp(["II", "IZ", "ZI", "ZZ", "XX"], [1, 1, 1, 1, 1]), "II + IZ + ZI + ZZ + …"),
+        ({"Z" * 60: 1.0}, "Z" * 39 + "…"),
+    ],
+)
+def test_observables_are_named_as_a_person_would_write_them(observable: Any, name: str) -> None:
+    part = pub_of(PrimitiveResult([estimated(4, 2)]), {"observable": [observable, XI]})
+    assert part.columns == [name, "XI"]
