@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ import anyio
 from anyio.abc import TaskGroup
 from mcp.server.mcpserver import Context
 
-from qiskit_functions_core import resolve_account
 from qiskit_functions_core.concurrency import run_in_thread
 
 from .confirmations import Confirmations
@@ -65,14 +63,7 @@ class SharedClient:
                 # What imports create stays alive; without this, each full collection walks it for 50 ms.
                 gc.freeze()
                 client: FunctionsClient = core.FunctionsClient(
-                    resolve_account(
-                        channel=self.settings.channel,
-                        host=self.settings.host,
-                        # Not a field of the settings, so that nothing which prints them prints the token.
-                        token=os.environ.get("QISKIT_FUNCTIONS_TOKEN", ""),
-                        instance=self.settings.instance,
-                        name=self.settings.account,
-                    ),
+                    self.settings.resolved_account(),
                     home=self.settings.home,
                     local_usage_limit=self.settings.local_usage_limit_seconds,
                     allowed_folders=self.settings.folders,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, get_args
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from qiskit_functions_core import Account, resolve_account
 
 from .folders import is_too_broad
 
@@ -55,3 +58,18 @@ class Settings(BaseSettings):
     def folders(self) -> list[Path]:
         """The local folders that tools may use; none where the server was not started in a project."""
         return self.allow_dirs or ([] if is_too_broad(Path.cwd()) else [Path.cwd()])
+
+    def resolved_account(self) -> Account:
+        """Return the account to use.
+
+        Raises:
+            AccountError: the credentials are missing or incomplete.
+        """
+        return resolve_account(
+            channel=self.channel,
+            host=self.host,
+            # Not a field of the settings, so that nothing which prints them prints the token.
+            token=os.environ.get("QISKIT_FUNCTIONS_TOKEN", ""),
+            instance=self.instance,
+            name=self.account,
+        )

@@ -67,7 +67,7 @@ def resolve_account(
     if asked and asked.channel.is_ibm and not account.channel.is_ibm:
         raise AccountError(
             f"channel {asked.channel} is set (from {asked.name}), but no account for it was found",
-            next_step="Set QISKIT_FUNCTIONS_TOKEN and QISKIT_FUNCTIONS_INSTANCE, or save an account.",
+            next_step="Run `qiskit-functions-mcp login`, or set QISKIT_FUNCTIONS_TOKEN and QISKIT_FUNCTIONS_INSTANCE.",
         )
     if asked and asked.channel.is_ibm:  # under its old name or its new one
         account = account.model_copy(update={"channel": asked.channel})

@@ -107,7 +107,7 @@ class ConnectionPool:
                 self._connections.append(self._idle[-1])
             connection = self._idle.pop()
             try:
-                with _translated_errors(server):
+                with translated_errors(server):
                     try:
                         request = httpx.Request(
                             method, url, headers={**_HEADERS, **headers}, extensions=self._extensions, **content
@@ -187,7 +187,7 @@ class _Connection:
     async def send(self, request: httpx.Request, proxy: str | None) -> httpx.Response:
         secure = request.url.scheme != "http"
         if (secure, proxy) not in self._transports:
-            trusted = await run_in_thread(_environment_certificates) if secure else _NO_CERTIFICATES
+            trusted = await run_in_thread(environment_certificates) if secure else _NO_CERTIFICATES
             # One connection for the server, one for the object store that it may point to.
             limits = httpx.Limits(max_connections=2, keepalive_expiry=_IDLE_SECONDS)
             try:
@@ -253,7 +253,12 @@ _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For plain HTTP, which need not wait for certificates to be loaded."""
 
 
-def _environment_certificates() -> ssl.SSLContext:
+def environment_certificates() -> ssl.SSLContext:
+    """Return which certificates to trust.
+
+    Raises:
+        GatewayUnreachable: ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` names something that cannot be loaded.
+    """
     try:
         return _load_certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     except OSError as error:  # as an SSLError is
@@ -281,8 +286,23 @@ def proxy_for(url: httpx.URL) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
+def _certificate_problem(error: BaseException | None) -> str:
+    """Return why a certificate was refused, if that is among an error's causes; else nothing."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return ""
+
+
 @contextmanager
-def _translated_errors(server: str) -> Iterator[None]:
+def translated_errors(server: str) -> Iterator[None]:
+    """Raise the core's errors in place of httpx's.
+
+    Raises:
+        GatewayUnreachable: the request was not sent.
+        GatewayTimeout: it may have been sent.
+    """
     try:
         yield
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
@@ -291,6 +311,12 @@ def _translated_errors(server: str) -> Iterator[None]:
             next_step="Check the host and the proxy settings.",
         ) from error
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+        if problem := _certificate_problem(error):
+            raise GatewayUnreachable(
+                f"{server}'s certificate is not trusted: {problem}",
+                next_step="If a proxy of your organisation answers in its place, name a file with its certificate in "
+                "SSL_CERT_FILE; otherwise check the host.",
+            ) from error
         raise GatewayUnreachable(
             f"{server} cannot be reached: {type(error).__name__}",
             next_step="Check the host and the network; then try again.",

@@ -36,7 +36,9 @@ _RENEW_SECONDS = 300.0
 _REGION = re.compile(r"[a-z]{2}-[a-z]{2,5}")
 """The names of IBM Cloud's regions, such as us-east, eu-de and jp-tok; one is a single label of a host name."""
 
-_CHECK_THE_KEY = "Ask the person to check the API key, which IBM Cloud does not accept."
+_CHECK_THE_KEY = (
+    "Ask the person to check the API key, which IBM Cloud does not accept; `qiskit-functions-mcp login` saves another."
+)
 
 _API_KEY_GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 
@@ -191,9 +193,7 @@ class IBMPlatform:
         async def no_headers() -> Mapping[str, str]:
             return {}
 
-        cloud = urlsplit(url)
-        iam_url = os.environ.get("IAM_URL") or f"{cloud.scheme}://iam.{cloud.netloc}"
-        iam = transport(f"{iam_url}/", "IBM Cloud IAM", no_headers)
+        iam = transport(f"{iam_url(url)}/", "IBM Cloud IAM", no_headers)
         token = IAMToken(iam, api_key)
 
         async def headers() -> Mapping[str, str]:
@@ -322,6 +322,12 @@ class IBMPlatform:
             # Without a list, it is not known that there are none.
             raise PlatformUnavailable("IBM Quantum answered without a list of backends")
         return {device.name: _backend(device) for device in parsed_list(_Device, devices)}
+
+
+def iam_url(url: str) -> str:
+    """Return the address of IAM for the IBM Cloud at ``url``: ``IAM_URL`` if that is set, as for the library."""
+    cloud = urlsplit(url)
+    return os.environ.get("IAM_URL") or f"{cloud.scheme}://iam.{cloud.netloc}"
 
 
 def runtime_url(url: str, instance: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_core.serverless.local_gateway import default_data_folder
+
+from .errors import failed
 
 
 def main(file: Path, home: str | None) -> int:
@@ -17,7 +18,6 @@ def main(file: Path, home: str | None) -> int:
     try:
         backup(DataFolder(Path(home) if home else default_data_folder()), file)
     except EmbeddedGatewayError as error:
-        print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)
-        return 1
+        return failed(error)
     print(f"{file} ({file.stat().st_size / 1024**2:.1f} MiB)")
     return 0

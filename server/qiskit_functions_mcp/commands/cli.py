@@ -25,33 +25,37 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that ``argv`` names and return the exit code."""
     options = vars(_parser().parse_args(argv))
-    command = options.pop("command")
     # Each command imports what it needs: the demo an MCP client, the gateway SQLite and uvicorn.
-    if command == "demo":
-        from .demo import main as demo
+    match options.pop("command"):
+        case "backup":
+            from .backup import main as backup
 
-        return demo()
-    if command == "gateway":
-        return _gateway(options)
-    if command == "backup":
-        from .backup import main as backup
+            code = backup(options["file"], options["home"])
+        case "demo":
+            from .demo import main as demo
 
-        return backup(options["file"], options["home"])
-    if command == "install":
-        from .install.command import main as install
+            code = demo()
+        case "doctor":
+            code = _doctor(options)
+        case "gateway":
+            code = _gateway(options)
+        case "install":
+            from .install.command import main as install
 
-        _parser().parse_args(options["flags"])  # which ends here if the server would not take them
-        return install(options["assistant"], options["action"], options["flags"])
-    if command == "prune":
-        from .prune import main as prune
+            _parser().parse_args(options["flags"])  # which ends here if the server would not take them
+            code = install(options["assistant"], options["action"], options["flags"])
+        case "login":
+            from .login import main as login
 
-        return prune(
-            options["home"],
-            older_than=options["older_than"],
-            max_size=options["max_size"],
-            dry_run=options["dry_run"],
-        )
-    return _serve(options)
+            code = login()
+        case "prune":
+            from .prune import main as prune
+
+            removal = {name: options[name] for name in ("older_than", "max_size", "dry_run")}
+            code = prune(options["home"], **removal)
+        case _:
+            code = _serve(options)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("serve", help="serve over stdio (the default)")
     commands.add_parser("demo", help="run a VQE and a sampler on this machine through the server")
+    doctor = commands.add_parser("doctor", help="check this installation, the account, and this machine's gateway")
+    doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
+    doctor.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
     gateway = commands.add_parser("gateway", help="serve this machine's gateway alone, for the official client")
     # Its --host is the address to listen on; the server's is the gateway to connect to.
     add_arguments(gateway)
@@ -97,9 +104,19 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("file", type=Path, help="the tar archive to write; unpacked, it is a data folder")
     backup.add_argument("--home", default=argparse.SUPPRESS, help="data folder")
     install_arguments(commands.add_parser("install", help="add this server to an assistant, or remove it"))
+    commands.add_parser("login", help="save an account of IBM Quantum on this machine")
     prune = commands.add_parser("prune", help="show what this machine's gateway keeps, and remove what is old")
     prune_arguments(prune)
     return parser
+
+
+def _doctor(flags: dict[str, Any]) -> int:
+    settings = _settings({**flags, "log_level": flags["log_level"] or "ERROR"})
+    if settings is None:
+        return 2
+    from .doctor.command import main as doctor
+
+    return doctor(settings, as_json=flags["json"])
 
 
 def _gateway(flags: dict[str, Any]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_core.serverless.local_gateway import default_data_folder
+
+from .errors import failed
 
 if TYPE_CHECKING:
     from qiskit_functions_gateway.storage.pruning import Contents, Item
@@ -102,8 +103,7 @@ def main(home: str | None, *, older_than: timedelta | None, max_size: int | None
             removed = remove(database, chosen)
             left = contents(folder, database).total
     except EmbeddedGatewayError as error:
-        print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)
-        return 1
+        return failed(error)
     print(f"Removed: {_summary(removed)}. The folder has {shown(left)} now.")
     if max_size is not None and left > max_size:
         print(f"That is more than {shown(max_size)}: what is left is in use, or files of functions.")

@@ -7,7 +7,16 @@ from base64 import b64encode
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import BaseModel, Field
 
-from qiskit_functions_core.errors import PreflightRefused, QiskitFunctionsError, SubmissionUnknown, Submitted
+from qiskit_functions_core.errors import (
+    AccountError,
+    EmbeddedGatewayError,
+    GatewayUnreachable,
+    PreflightRefused,
+    QiskitFunctionsError,
+    SubmissionUnknown,
+    Submitted,
+    Unauthorized,
+)
 
 from .truncation import Bounded, cut, text_of
 
@@ -44,6 +53,12 @@ def image_block(data: bytes, mime_type: str) -> ImageContent:
     return ImageContent(type="image", data=b64encode(data).decode(), mime_type=mime_type)
 
 
+_DOCTOR = "The person can find out what is wrong with `qiskit-functions-mcp doctor` in a terminal."
+
+_FOR_THE_DOCTOR = (AccountError, EmbeddedGatewayError, GatewayUnreachable, Unauthorized)
+"""Errors whose cause is the installation, the account or the network, which no tool can change."""
+
+
 def error_reply(error: QiskitFunctionsError, budget: int = 4_000, *, only_reads: bool = False) -> CallToolResult:
     """Return an error as the result of the call that failed with it.
 
@@ -51,12 +66,13 @@ def error_reply(error: QiskitFunctionsError, budget: int = 4_000, *, only_reads:
         budget: characters of JSON that the whole result may have.
         only_reads: whether the call could not have submitted anything, so that it is not worth saying.
     """
+    next_step = f"{error.next_step} {_DOCTOR}".lstrip() if isinstance(error, _FOR_THE_DOCTOR) else error.next_step
     failed = reply(
         ErrorReply(
             code=error.code,
             message=cut(error.message, min(2_000, budget // 2)),
             submitted=None if only_reads and error.submitted == "no" else error.submitted,
-            next_step=cut(error.next_step, min(1_000, budget // 4)),
+            next_step=cut(next_step, min(1_000, budget // 4)),
             person=error.person or (None if only_reads else False),
             reason=error.reason if isinstance(error, PreflightRefused) else None,
             candidates=error.candidates[:10] if isinstance(error, SubmissionUnknown) else None,

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.platforms.local_packages import local_packages_notice
 
+from ..errors import failed
 from .config_file import change_config, read_config
 from .hosts import HOSTS, NAME, Host, Places, command_in, is_ours
 
@@ -58,8 +59,7 @@ def main(host_name: str, action: str | None, flags: list[str]) -> int:
             if notice := local_packages_notice():
                 print(notice)
     except InputError as error:
-        print(f"error: {error.message}\n{error.next_step}".rstrip(), file=sys.stderr)
-        return 1
+        return failed(error)
     return 0
 
 
