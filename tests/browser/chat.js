@@ -66,9 +66,12 @@ export async function startBrowser() {
 }
 
 // Opens a chat. `answers` replaces a tool's answer by a function of its arguments, so that a test can show the page
-// what no real job would; all other calls go to the server.
-export async function openChat({ browser, host }, server, { width = 720, theme = "light", answers = {}, can = {} } = {}) {
-  const page = await browser.newPage({ viewport: { width, height: 900 } });
+// what no real job would; all other calls go to the server. `can` adds to what the host can do, or with null takes
+// from it. With `hasClock`, time passes only by `page.clock`.
+export async function openChat({ browser, host }, server, options = {}) {
+  const { width = 720, theme = "light", answers = {}, can = {}, hasClock = false } = options;
+  const page = await browser.newPage({ viewport: { width, height: 700 } });
+  if (hasClock) await page.clock.install();
   const html = await server.page();
   const chat = { page, calls: [], downloads: [], faults: [], frame: page.frameLocator("iframe") };
   page.on("console", (message) => {
@@ -105,7 +108,12 @@ export async function screenshot(chat, name) {
   const folder = process.env.QISKIT_FUNCTIONS_TEST_SCREENSHOTS;
   if (!folder) return;
   await mkdir(folder, { recursive: true });
-  await chat.page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+  // Chromium paints of a frame only what the window shows.
+  const height = await chat.page.evaluate(() => Math.max(document.body.scrollHeight, 200) + 16);
+  await chat.page.setViewportSize({ width: chat.page.viewportSize().width, height });
+  await chat.page.screenshot({ path: join(folder, `${name}.png`) });
 }
+
+export const axeSource = await readFile(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
 export const functionSource = () => readFile(new URL("show.py", import.meta.url), "utf8");

@@ -43,7 +43,7 @@ export function Interval({ value, error, domain: [low, high] }) {
     <svg class="interval" aria-hidden="true">
       {low < 0 && high > 0 && <line class="zero" x1={at(0)} x2={at(0)} y1="0" y2="100%" />}
       {isNumber(error) && <line class="error" x1={at(value - error)} x2={at(value + error)} y1="50%" y2="50%" />}
-      <circle cx={at(value)} cy="50%" r="4" />
+      <circle cx={at(value)} cy="50%" r="3" />
     </svg>
   );
 }
@@ -89,7 +89,7 @@ export function Lines({ name, xs, xName, series, domain }) {
               <text x={MARGIN.left - 8} y={y(value)} class="tick left">{short(value)}</text>
             </g>
           ))}
-          {ticks([xLow, xHigh], Math.max(Math.floor(inner / 80), 2)).map((value) => (
+          {ticks([xLow, xHigh], Math.max(Math.floor(inner / 60), 2)).map((value) => (
             <text x={x(value)} y={HEIGHT - MARGIN.bottom + 18} class="tick below">{short(value)}</text>
           ))}
           <text x={MARGIN.left + inner / 2} y={HEIGHT - 4} class="tick below title">{xName.slice(0, 60)}</text>

@@ -32,7 +32,7 @@ export function Compare({ shownIds, onAdd }) {
             <select value={picked} onChange={(event) => setPicked(event.currentTarget.value)}>
               {jobs.map((job) => (
                 <option value={job.job_id}>
-                  {`${job.function ?? "job"}, ${new Date(job.created).toLocaleString()}, ${job.job_id.slice(0, 8)}`}
+                  {`${job.function ?? "job"}, ${new Date(job.created).toLocaleString("en", { dateStyle: "medium", timeStyle: "medium" })}, ${job.job_id.slice(0, 8)}`}
                 </option>
               ))}
             </select>

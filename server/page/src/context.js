@@ -2,6 +2,6 @@
 
 import { createContext } from "preact";
 
-// theme; canCall: whether the page may call the server's tools; canSave: whether the host saves files; scale: the
-// largest share and the range of values among all results that are shown, so that they can be compared.
+// theme; canCall: whether the page may call the server's tools; canSave: whether the host saves files; scale: that of
+// all results, if there are several.
 export const Host = createContext({ theme: undefined, canCall: false, canSave: false, scale: {} });

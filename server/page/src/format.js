@@ -9,13 +9,14 @@ export function short(value) {
   return size >= 1e6 || size < 1e-4 ? value.toExponential(3) : String(Number(value.toPrecision(5)));
 }
 
-// Any value of a summary as text, in full.
+// Any value of a summary as text, in full; a list of simple values as these.
 export function plain(value) {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value?.$complex)) {
     const [re, im] = value.$complex;
     return `${re} ${String(im).startsWith("-") ? "−" : "+"} ${String(im).replace("-", "")}i`;
   }
+  if (Array.isArray(value) && value.every((item) => typeof item !== "object")) return value.join(", ");
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 

@@ -3,8 +3,9 @@
 // AppBridge instead.
 
 const REVISION = "2026-01-26";
-// A server's tools answer within 60 s.
+// A server's tools answer within 60 s, and before some of them the host asks the person.
 const PATIENCE_MS = 75_000;
+const PATIENCE_WITH_PERSON_MS = 600_000;
 const METHOD_NOT_FOUND = -32601;
 
 const waiting = new Map();
@@ -12,10 +13,10 @@ let lastId = 0;
 
 const send = (message) => window.parent.postMessage({ jsonrpc: "2.0", ...message }, "*");
 
-function request(method, params) {
+function request(method, params, patience = PATIENCE_MS) {
   const id = ++lastId;
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => settle(id, { error: { message: "the host did not answer" } }), PATIENCE_MS);
+    const timer = setTimeout(() => settle(id, { error: { message: "the host did not answer" } }), patience);
     waiting.set(id, { resolve, reject, timer });
     send({ id, method, params });
   });
@@ -67,8 +68,9 @@ export async function connect(on) {
 }
 
 // Calls a tool of the server through the host. A failed call raises its message.
-export async function callTool(name, args) {
-  const result = await request("tools/call", { name, arguments: args });
+export async function callTool(name, args, { mayAsk = false } = {}) {
+  const patience = mayAsk ? PATIENCE_WITH_PERSON_MS : PATIENCE_MS;
+  const result = await request("tools/call", { name, arguments: args }, patience);
   if (!result.isError) return result;
   const { message, next_step: nextStep } = result.structuredContent ?? {};
   throw new Error(message ? [message, nextStep].filter(Boolean).join(" ") : textOf(result) || `${name} failed`);
@@ -83,7 +85,7 @@ export const textOf = (result) =>
 // Hands a file to the host, which asks the person where to; frames may not download by themselves.
 export async function download(name, mimeType, text) {
   const resource = { uri: `file:///${encodeURIComponent(name)}`, mimeType, text };
-  const answer = await request("ui/download-file", { contents: [{ type: "resource", resource }] });
+  const answer = await request("ui/download-file", { contents: [{ type: "resource", resource }] }, PATIENCE_WITH_PERSON_MS);
   if (answer?.isError) throw new Error("the host did not save the file");
 }
 

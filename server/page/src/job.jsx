@@ -38,7 +38,10 @@ export function Job({ jobId, known, canCall, onView, onRemove }) {
         {onRemove && <button type="button" class="end" onClick={onRemove}>Remove from comparison</button>}
         {!onRemove && !isFinal && canCall && view.can_stop && <Stop jobId={jobId} onStopped={askNow} />}
       </header>
-      <p class="faint code">{jobId}</p>
+      <p class="faint">
+        {view.created && <>{new Date(view.created).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })}, </>}
+        <span class="code">{jobId}</span>
+      </p>
       {trouble && <p class="warning" role="alert" dir="auto">The job could not be read: {trouble}</p>}
       {!isFinal && !isFollowed && canCall && (
         <p>
@@ -85,7 +88,7 @@ function Stop({ jobId, onStopped }) {
   const reallyStop = async () => {
     setStep("stopping");
     try {
-      await callTool("stop_job", { job_id: jobId });
+      await callTool("stop_job", { job_id: jobId }, { mayAsk: true });
       setTrouble(null);
       await onStopped();
     } catch (error) {

@@ -2,7 +2,6 @@
 
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { joined } from "./charts.jsx";
 import { Compare } from "./compare.jsx";
 import { Host } from "./context.js";
 import { connect, textOf } from "./host.js";
@@ -42,13 +41,7 @@ function Page() {
 
   const canCall = Boolean(host.serverTools) && !isOver;
   const shownIds = [jobId, ...others];
-  const scales = shownIds.map((id) => scaleOf(views[id]?.result));
-  const scale = others.length
-    ? {
-        share: Math.max(...scales.map((one) => one.share ?? 0)),
-        values: scales.some((one) => one.values) ? joined(scales.flatMap((one) => (one.values ? [one.values] : []))) : undefined,
-      }
-    : {};
+  const scale = others.length ? scaleOf(shownIds.map((id) => views[id]?.result)) : {};
   const onView = (id, view) => setViews((before) => ({ ...before, [id]: view }));
   return (
     <Host.Provider value={{ theme, canCall, canSave: Boolean(host.downloadFile), scale }}>
@@ -79,13 +72,18 @@ function knownFrom(jobId, { result }, told) {
   return told.parts ? { job_id: jobId, status: "DONE", result: told } : null;
 }
 
+const STARTED = {
+  yes: "A job was started, but could not be followed.",
+  unknown: "It is not known whether a job was started.",
+};
+
 function NoJob({ call: { input, result, isCancelled }, told }) {
   if (isCancelled) return <p role="status">The call was cancelled.</p>;
   if (!result) return <p role="status">{input.function ? `Starting ${input.function} …` : "Waiting for the call …"}</p>;
   const words = [told.declined ?? told.message ?? textOf(result), told.next_step];
   return (
     <div role="status">
-      <p><b>No job was started.</b></p>
+      <p><b>{STARTED[told.submitted] ?? "No job was started."}</b></p>
       {words.filter(Boolean).map((text) => <p dir="auto">{text}</p>)}
     </div>
   );

@@ -12,14 +12,21 @@ import { isDark } from "./theme.js";
 const MOST_LINES = 6;
 // From so many numbers on, a list is a curve.
 const A_CURVE = 4;
+// Where functions keep what the rows and columns of their expectation values belong to.
+const AXES = new Set(["parameter_values", "observables"]);
+// So many characters get a box that scrolls.
+const A_LONG_TEXT = 300;
 const OUTCOME = /^[01 ]+$/;
 
 export function Result({ view }) {
   const { parts = [], omitted_parts: omitted, bit_order: bitOrder } = view.result;
+  // Rows with these as their names need not say them again.
+  const isNamed = parts.some((part) => part.row_labels || part.columns);
   const hasPubs = parts.some((part) => part.kind === "primitive_result" && part.size > 1);
   const shown = parts
+    .filter((part) => !(isNamed && part.pointer.split("/").some((token) => AXES.has(token))))
     .map((part) => ({ part, at: partName(part.pointer, hasPubs) }))
-    .map(({ part, at }) => ({ part, at, sections: sectionsOf(part, at) }))
+    .map(({ part, at }) => ({ part, at, sections: sectionsOf(part, at, isNamed) }))
     .filter(({ sections }) => sections.length);
   let circuits = 0;
   return (
@@ -46,7 +53,7 @@ export function Result({ view }) {
 
 // What a part is shown as: components with what they need beside the part, in order. A part that only holds others,
 // which follow it, is shown as nothing.
-function sectionsOf(part, at) {
+function sectionsOf(part, at, isNamed) {
   const { kind, value } = part;
   const titled = (name) => [name, at].filter(Boolean).join(", ");
   if (kind === "sampler_pub")
@@ -67,9 +74,9 @@ function sectionsOf(part, at) {
   if (kind !== "object") return "value" in part || part.reason ? [{ Shown: Facts }] : [];
   if (!value) return [];
   // An object shows what is short in it: numbers and texts together, lists and counts each by itself.
-  const entries = Object.entries(value);
+  const entries = Object.entries(value).filter(([name]) => !(isNamed && AXES.has(name)));
   if (isWeights(value)) return [{ Shown: Weights, weights: entries }];
-  const large = entries.filter(([, item]) => isWeights(item) || (Array.isArray(item) && item.length >= A_CURVE));
+  const large = entries.filter(([, item]) => isWeights(item) || isTable(item));
   const small = entries.filter((entry) => !large.includes(entry));
   return [
     ...(small.length ? [{ Shown: Pairs, pairs: small }] : []),
@@ -80,6 +87,9 @@ function sectionsOf(part, at) {
     ),
   ];
 }
+
+const isTable = (value) =>
+  Array.isArray(value) && (value.length >= A_CURVE || value.some((item) => item !== null && typeof item === "object"));
 
 const isWeights = (value) =>
   value !== null &&
@@ -97,7 +107,7 @@ function Counts({ counts, name, file, pointer, jobId }) {
       <p class="faint">
         {short(shots)} shots{shape && " a point"}{summed}, {short(distinct)} different outcomes
       </p>
-      <Outcomes rows={rows} names={["Outcome", "Count", "Share"]} share={2} caption={`Counts of ${name}`} file={file} />
+      <Outcomes rows={rows} names={["Outcome", "Count", "Share"]} share={2} name={name} file={file} />
       {others && (
         <p class="faint">{short(others)} rarer outcomes, with {short(otherCount)} shots together, are not here.</p>
       )}
@@ -114,7 +124,7 @@ function Weights({ weights, name, file, part }) {
   const names = isCounts ? ["Outcome", "Count", "Share"] : ["Outcome", "Weight"];
   return (
     <>
-      <Outcomes rows={rows} names={names} share={isCounts ? 2 : 1} caption={`Outcomes of ${name}`} file={file} />
+      <Outcomes rows={rows} names={names} share={isCounts ? 2 : 1} name={name} file={file} />
       <Omitted part={part} />
     </>
   );
@@ -122,15 +132,18 @@ function Weights({ weights, name, file, part }) {
 
 const CUT_OFFS = [0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2];
 
-function Outcomes({ rows, names, share, caption, file }) {
+function Outcomes({ rows, names, share, name, file }) {
   const { scale } = useContext(Host);
   const [step, setStep] = useState(0);
   const cutOff = CUT_OFFS[step];
   const shown = rows.filter((row) => row[share] >= cutOff || cutOff === 0);
-  const largest = Math.max(scale.share ?? 0, ...rows.map((row) => row[share]));
+  const largest = Math.max(scale.shares?.[name] ?? 0, ...rows.map((row) => row[share]));
   const hidden = rows.length - shown.length;
   const columns = names.map((name, at) => ({ name, isCode: at === 0 }));
-  if (names[2]) columns[2].draw = (row) => percent(row[2]);
+  if (names[2]) {
+    columns[1].draw = (row) => <>{short(row[1])} <span class="faint share">{percent(row[2])}</span></>;
+    columns[2].isUnseen = true;
+  }
   columns.splice(1, 0, { name: "Bar", head: <span class="unseen">Bar</span>, isChart: true, draw: (row) => <Bar share={row[share]} largest={largest} /> });
   return (
     <>
@@ -148,7 +161,7 @@ function Outcomes({ rows, names, share, caption, file }) {
           <output>{percent(cutOff)}{hidden > 0 && `: ${short(hidden)} hidden`}</output>
         </label>
       )}
-      <Table caption={caption} file={file} columns={columns} rows={shown} sorted={{ at: 1, isDown: true }} />
+      <Table caption={`Counts of ${name}`} file={file} columns={columns} rows={shown} sorted={{ at: 1, isDown: true }} />
     </>
   );
 }
@@ -193,8 +206,8 @@ function Expectations({ part, name, file, jobId }) {
   const shown = [
     { name: labels ? "Observable" : "Value", isCode: true },
     { name: "Line", head, isChart: true, draw: (row) => <Interval value={row[1]} error={row[2]} domain={domain} /> },
-    { name: "Expectation value" },
-    ...(errors ? [{ name: "Standard error", draw: (row) => `± ${short(row[2])}` }] : []),
+    { name: "Expectation value", head: "Value", draw: (row) => short(row[1]) + (isNumber(row[2]) ? ` ± ${short(row[2])}` : "") },
+    ...(errors ? [{ name: "Standard error", isUnseen: true }] : []),
   ];
   return (
     <>
@@ -274,7 +287,11 @@ const Pairs = ({ pairs }) => (
     {pairs.map(([name, value]) => (
       <div>
         <dt><bdi>{name.replaceAll("_", " ")}</bdi></dt>
-        <dd dir="auto">{isNumber(value) ? short(value) : plain(value)}</dd>
+        {plain(value).length > A_LONG_TEXT ? (
+          <dd class="long" tabindex="0"><bdi>{plain(value)}</bdi></dd>
+        ) : (
+          <dd><bdi>{isNumber(value) ? short(value) : plain(value)}</bdi></dd>
+        )}
       </div>
     ))}
   </dl>
@@ -378,14 +395,15 @@ function Picture({ jobId, pointer, what, isShown = false }) {
   return <div class="scroll" tabindex="0" role="region" aria-label={what}><img src={drawn.url} alt={drawn.caption ?? what} /></div>;
 }
 
-// The largest share of an outcome and the range of expectation values in a result.
-export function scaleOf(result) {
-  const shares = [];
+// The scale on which results can be compared: the largest share in the registers of a name, and the range of all
+// expectation values.
+export function scaleOf(results) {
+  const shares = {};
   const ranges = [];
-  for (const part of result?.parts ?? []) {
-    for (const counts of [part.counts, ...Object.values(part.registers ?? {})])
-      if (counts) shares.push(...counts.top.map((outcome) => outcome.probability));
+  for (const part of results.flatMap((result) => result?.parts ?? [])) {
+    for (const [name, counts] of Object.entries(part.registers ?? {}))
+      shares[name] = Math.max(shares[name] ?? 0, ...counts.top.map((outcome) => outcome.probability));
     if (part.kind === "estimator_pub" && part.values) ranges.push(range(part.values.flat(), part.stds?.flat()));
   }
-  return { share: shares.length ? Math.max(...shares) : undefined, values: ranges.length ? joined(ranges) : undefined };
+  return { shares, values: ranges.length ? joined(ranges) : undefined };
 }

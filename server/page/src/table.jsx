@@ -10,8 +10,9 @@ const FIRST_ROWS = 12;
 const ascending = (a, b) =>
   isNumber(a) && isNumber(b) ? a - b : plain(a).localeCompare(plain(b), "en", { numeric: true });
 
-// `columns` have a name, and perhaps `draw`, which makes what a cell shows out of its row; such a column with `isChart`
-// is not data. `rows` are lists of values.
+// `columns` have a name, and perhaps a shorter `head` to show, and `draw`, which makes what a cell shows out of its row;
+// such a column with `isChart` is not data, and one that is `isUnseen` is copied and saved, but shown by another. `rows`
+// are lists of values.
 export function Table({ caption, file, columns, rows, sorted = null, note }) {
   const { canSave } = useContext(Host);
   const [sort, setSort] = useState(sorted);
@@ -19,6 +20,8 @@ export function Table({ caption, file, columns, rows, sorted = null, note }) {
   const [said, setSaid] = useState("");
   const data = columns.filter((column) => !column.isChart);
   const place = new Map(data.map((column, at) => [column, at]));
+  const seen = columns.filter((column) => !column.isUnseen);
+  const hasChart = seen.some((column) => column.isChart);
   const order = sort
     ? [...rows].sort((a, b) => (sort.isDown ? -1 : 1) * ascending(a[sort.at], b[sort.at]))
     : rows;
@@ -39,18 +42,18 @@ export function Table({ caption, file, columns, rows, sorted = null, note }) {
   return (
     <div class="table">
       <div class="scroll" tabindex="0" role="region" aria-label={caption}>
-        <table>
+        <table class={hasChart ? "wide" : ""}>
           <caption class="unseen">{caption}</caption>
           <thead>
             <tr>
-              {columns.map((column) => {
+              {seen.map((column) => {
                 if (column.isChart) return <th scope="col" class="chart">{column.head ?? column.name}</th>;
                 const at = place.get(column);
                 const direction = sort?.at === at ? (sort.isDown ? "descending" : "ascending") : undefined;
                 return (
                   <th scope="col" aria-sort={direction} class={isNumber(rows[0]?.[at]) ? "number" : ""}>
                     <button type="button" class="head" onClick={() => sortBy(at)}>
-                      <bdi>{column.name}</bdi>
+                      <bdi>{column.head ?? column.name}</bdi>
                       <span aria-hidden="true">{direction ? (sort.isDown ? " ▼" : " ▲") : " ↕"}</span>
                     </button>
                   </th>
@@ -61,13 +64,13 @@ export function Table({ caption, file, columns, rows, sorted = null, note }) {
           <tbody>
             {shown.map((row) => (
               <tr>
-                {columns.map((column) => {
+                {seen.map((column) => {
                   const value = row[place.get(column)];
                   if (column.isChart) return <td class="chart">{column.draw(row)}</td>;
                   return isNumber(value) ? (
                     <td class="number">{column.draw ? column.draw(row) : short(value)}</td>
                   ) : (
-                    <td class={column.isCode ? "code" : ""} dir="auto">{plain(value)}</td>
+                    <td class={column.isCode ? "code" : ""}><bdi>{plain(value)}</bdi></td>
                   );
                 })}
               </tr>
