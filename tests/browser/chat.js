@@ -9,7 +9,6 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
 const PAGE = "ui://qiskit-functions/job";
 const POLICY = [
   "default-src 'none'",
@@ -23,7 +22,7 @@ const POLICY = [
 export async function startServer(...flags) {
   const home = await mkdtemp(join(tmpdir(), "page-"));
   const transport = new StdioClientTransport({
-    command: process.env.QISKIT_FUNCTIONS_TEST_SERVER ?? join(ROOT, ".venv/bin/qiskit-functions-mcp"),
+    command: process.env.QISKIT_FUNCTIONS_TEST_SERVER,
     args: ["--consent", "never", "--home", join(home, "data"), ...flags],
     env: { PATH: process.env.PATH, HOME: home },
     cwd: home,
@@ -58,7 +57,7 @@ export async function startBrowser() {
     format: "iife",
   });
   const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: process.env.CHROMIUM,
     // CI runs it in containers, whose kernels often allow no sandbox of its own.
     args: ["--no-sandbox"],
   });

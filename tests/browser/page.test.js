@@ -230,10 +230,10 @@ test("what is narrow is still read", async () => {
 
 test("a call that started no job says why", async () => {
   const chat = await openChat(chromium, server);
-  const answer = await server.call("run_function", { function: "nobody/nothing" });
-  await chat.show({ function: "nobody/nothing" }, answer);
+  const answer = await server.call("run_function", { function: "examples/none" });
+  await chat.show({ function: "examples/none" }, answer);
   await chat.frame.getByText("No job was started.").waitFor();
-  assert.ok((await chat.frame.locator("body").innerText()).includes("nobody/nothing"));
+  assert.ok((await chat.frame.locator("body").innerText()).includes("examples/none"));
   assert.deepEqual(chat.calls, []);
   await close(chat);
 });
@@ -261,7 +261,7 @@ const running = (more = {}) => ({
   structuredContent: { job_id: "j", status: "RUNNING", elapsed_seconds: 1, can_stop: true, log: "", ...more },
 });
 
-test("a job is asked for ever less often, and not for ever", async () => {
+test("a job is asked for less and less often, and in the end no more", async () => {
   const answers = { get_job_view: () => running() };
   const chat = await openChat(chromium, server, { answers, hasClock: true });
   const asked = () => chat.calls.filter(([name]) => name === "get_job_view").length;

@@ -1,4 +1,4 @@
-// Follows a job until it has ended: slower and slower, and not for ever.
+// Follows a job until it has ended: slower and slower, and for some hours at most.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { callTool } from "./host.js";
