@@ -34,6 +34,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^(?:<!-- (?P<comment>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
 FUNCTION = re.compile(r"a function(?:, in (?P<file>\S+))?; run with (?P<arguments>\{.*\}) it saves (?P<result>\{.*\})")
 
+RUNS_ON = "runs on, at port 8000"
+
 MOST_SECONDS = 120.0
 
 UNTIL_IT_ANSWERS = 60.0
@@ -71,9 +73,11 @@ class Reader:
 
     Attributes:
         home: their home folder.
+        data_folder: of their gateway.
     """
 
     home: Path
+    data_folder: Path
     environ: dict[str, str]
     running: list[subprocess.Popen[bytes]]
     port: int = 0
@@ -81,10 +85,6 @@ class Reader:
     @property
     def project(self) -> Path:
         return self.home / "project"
-
-    @property
-    def data_folder(self) -> Path:
-        return self.home / ".local" / "share" / "qiskit-functions-mcp"
 
     def run(self, *command: str) -> None:
         ran = subprocess.run(
@@ -121,17 +121,28 @@ class Reader:
                 return
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the data of several readers, so that not each of them has to start a gateway."""
+    folder = tmp_path_factory.mktemp("shared")
+    yield folder
+    end_gateways([folder / "qiskit-functions-mcp"])
+
+
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
+def reader(tmp_path: Path, shared: Path, page: Path) -> Iterator[Reader]:
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "OPENBLAS_CORETYPE") if name in os.environ}
     programs = str(Path(sys.executable).parent)
     environ = {**kept, "HOME": str(tmp_path), "PATH": f"{programs}{os.pathsep}{kept['PATH']}"}
-    found = Reader(tmp_path, environ, [])
+    data = tmp_path / ".local" / "share"
+    if not any(block.comment == RUNS_ON for block in blocks(page)):
+        data = shared
+        environ["XDG_DATA_HOME"] = str(shared)
+    found = Reader(tmp_path, data / "qiskit-functions-mcp", environ, [])
     found.project.mkdir()
     yield found
     for process in found.running:
         end_with_children(process)
-    end_gateways([found.data_folder])
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(block.is_run for block in blocks(page))], ids=name)
@@ -144,7 +155,7 @@ async def test_the_code_of_a_page_runs(page: Path, reader: Reader) -> None:
         kind, _, rest = block.comment.partition(": ")
         if kind == "before":
             reader.run("bash", "-euo", "pipefail", "-c", rest)
-        if block.comment == "runs on, at port 8000":
+        if block.comment == RUNS_ON:
             reader.start(code.strip())
         elif about := FUNCTION.fullmatch(block.comment):
             file = reader.project / (about["file"] or "main.py")
@@ -170,7 +181,7 @@ async def saves(reader: Reader, file: Path, arguments: dict[str, object], result
 def test_each_block_says_its_language_and_each_comment_is_understood(page: Path) -> None:
     for block in blocks(page):
         assert block.language in ("bash", "console", "json", "python", "text", "toml"), block.code
-        understood = block.comment.startswith(("not run: ", "before: ", "runs on, at port 8000"))
+        understood = block.comment.startswith(("not run: ", "before: ", RUNS_ON))
         assert not block.comment or understood or FUNCTION.fullmatch(block.comment), block.comment
         if block.language == "json":
             json.loads(block.code)
