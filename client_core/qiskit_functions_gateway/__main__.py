@@ -30,10 +30,12 @@ from .execution.prctl import hide_from_functions
 from .execution.runner import Cluster
 from .settings import (
     PROVIDERS,
+    WARM_JOBS,
     FolderSettings,
     add_arguments,
     data_folder_of,
     folder_settings,
+    is_warm,
     limits_of,
     providers_of,
     refusal,
@@ -217,7 +219,11 @@ def serve(options: argparse.Namespace, starter: _Person | _Client | None = None)
 
 
 def _serve(folder: DataFolder, options: argparse.Namespace, starter: _Person | _Client, end: _End) -> None:
-    asked = {**os.environ, **({PROVIDERS: ",".join(options.providers)} if options.providers else {})}
+    asked = dict(os.environ)
+    if options.providers:
+        asked[PROVIDERS] = ",".join(options.providers)
+    if options.cold_jobs:
+        asked[WARM_JOBS] = "0"
     settings = folder_settings(folder, asked)
     # Not before this process has the folder: of many that are started at once, all others end sooner.
     from .server import Address, GatewayServer
@@ -230,6 +236,7 @@ def _serve(folder: DataFolder, options: argparse.Namespace, starter: _Person | _
         address=Address(options.bind, options.port),
         token=options.token,
         cluster=_cluster(options),
+        is_warm=is_warm(settings),
         on_end=None if starter.is_person else end.ask,
     ) as server:
         logger.info("version %s serves %s on %s", _version(), folder.path, server.host)

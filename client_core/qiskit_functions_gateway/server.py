@@ -27,6 +27,7 @@ from .api.routing import ApiError, Json, blocking, resource
 from .execution.limits import Limits
 from .execution.process_runner import ProcessRunner
 from .execution.runner import Cluster, Runner
+from .execution.warm_start import WarmParent
 from .storage.data_folder import DataFolder
 from .storage.database import Database
 from .storage.examples import PROVIDER, seed
@@ -114,6 +115,7 @@ class GatewayServer:
         address: where to listen.
         token: instead of the data folder's own.
         cluster: where jobs run, instead of on this machine.
+        is_warm: whether a process that has imported what functions import is kept for jobs to start from.
         on_end: called when a client has asked the gateway to end and it is idle; None refuses every such request.
     """
 
@@ -130,6 +132,7 @@ class GatewayServer:
         address: Address = Address(),
         token: str = "",
         cluster: Cluster | None = None,
+        is_warm: bool = False,
         on_end: Callable[[], None] | None = None,
     ) -> None:
         self._data_folder = DataFolder(folder)
@@ -139,6 +142,7 @@ class GatewayServer:
         self._address = address
         self._cluster = cluster
         self.token = token
+        self._warm_parent = WarmParent(self._data_folder) if is_warm and not cluster else None
         self._on_end = on_end
         self._wake = threading.Event()
         self._closing = False
@@ -169,6 +173,8 @@ class GatewayServer:
         self._wake.set()
         for thread in self._threads:
             thread.join()
+        if self._warm_parent:
+            self._warm_parent.let_go()
         self._opened.close()
 
     @property
@@ -246,6 +252,8 @@ class GatewayServer:
         while not self._closing:
             self._wake.clear()
             try:
+                if self._warm_parent:
+                    self._warm_parent.tend(self.idle_seconds())
                 self._runner.dispatch()
             except Exception:  # whatever it is, the queue must go on
                 logger.exception("the queue could not be looked at; trying again")

@@ -28,15 +28,19 @@ _JOB_SECONDS, _JOB_MEMORY_MB, _JOB_LOG_MB = (
 
 PROVIDERS = "QISKIT_FUNCTIONS_PROVIDERS"
 
+WARM_JOBS = "QISKIT_FUNCTIONS_WARM_JOBS"
+
 _PROVIDER = re.compile(r"[A-Za-z0-9_-]{1,255}")
 """Other characters would vanish from its name in requests, as they do in titles."""
 
 FolderSettings = dict[str, float | str | None]
-"""Quota, limits of jobs and providers by the names of their variables; None is unlimited, or no provider."""
+"""Quota, limits of jobs, providers and whether jobs start warm, by the names of their variables; None is unlimited, or
+no provider."""
 
 _DEFAULTS: FolderSettings = {
     USAGE_LIMIT: None,
     PROVIDERS: None,
+    WARM_JOBS: 1,
     _JOB_SECONDS: None,
     _JOB_MEMORY_MB: None,
     _JOB_LOG_MB: Limits.log_mb,
@@ -90,7 +94,19 @@ def providers_of(settings: FolderSettings) -> frozenset[str]:
     return frozenset(_names(settings[PROVIDERS]))
 
 
+def is_warm(settings: FolderSettings) -> bool:
+    """Return whether the settings let jobs start from a process that has imported what functions import."""
+    return settings[WARM_JOBS] != 0
+
+
 def _checked(name: str, value: object) -> float | str | None:
+    if name == WARM_JOBS:
+        if value not in ("0", "1", 0, 1):
+            raise EmbeddedGatewayError(
+                f"{name} is {str(value)!r}, which is neither 0 nor 1",
+                next_step="Ask the person to correct or remove it.",
+            )
+        return int(str(value))
     return ",".join(_names(value)) or None if name == PROVIDERS else _number(name, value)
 
 
@@ -138,6 +154,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help=f"a provider for which functions can be uploaded, once for each; also {PROVIDERS} with commas",
+    )
+    parser.add_argument(
+        "--cold-jobs", action="store_true", help=f"start each job in a new interpreter, as {WARM_JOBS}=0"
     )
     for name, what in (
         ("runner", "where jobs run: here (process, the default), or on a cluster (ray)"),

@@ -21,12 +21,13 @@ from socket import AF_INET, IPPROTO_TCP, SOCK_STREAM, socket
 from typing import TYPE_CHECKING
 
 from .execution import job_environment
-from .execution.job_process import POLL_SECONDS, start, supervise
+from .execution.job_process import POLL_SECONDS, Running, start, supervise
 from .execution.lifecycle import Failure, FailureCode, JobLifecycle, JobStopped
 from .execution.limits import Limits
-from .execution.prctl import hide_from_functions
-from .execution.process_runner import READY, ProcessRunner
+from .execution.prctl import adopt_orphans, hide_from_functions
+from .execution.process_runner import ProcessRunner
 from .execution.unpacking import unpack_function
+from .execution.warm_start import READY
 from .storage.data_folder import DataFolder
 from .storage.database import Database, JobRow
 from .storage.job_states import JobStatus
@@ -38,6 +39,7 @@ from .storage.results import keep_result
 if TYPE_CHECKING:
     import psutil
 
+    from .execution.blank_process import BlankProcess
     from .execution.environments import Environment
 
 _BOOK_SECONDS = 5.0
@@ -56,8 +58,12 @@ _ENVIRONMENT_SECONDS = 3600.0
 """How long another job may take to make the environment. Large ones take minutes; its installer may be suspended."""
 
 
-def main(data_folder: DataFolder, job_id: str, limits: Limits) -> None:
-    """Look after the job, unless another supervisor does or it is no longer to be run."""
+def main(data_folder: DataFolder, job_id: str, limits: Limits, blank: BlankProcess | None = None) -> None:
+    """Look after the job, unless another supervisor does or it is no longer to be run.
+
+    Args:
+        blank: a process that can become the function's.
+    """
     hide_from_functions()
     database = Database(data_folder.database_file)
     try:
@@ -68,7 +74,7 @@ def main(data_folder: DataFolder, job_id: str, limits: Limits) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             job = database.job(job_id)
             if job and job.status == JobStatus.PENDING:
-                supervisor = Supervisor(data_folder, database, job, limits)
+                supervisor = Supervisor(data_folder, database, job, limits, blank)
                 try:
                     supervisor.run()
                 except Exception:  # the others in the queue must go on
@@ -87,16 +93,20 @@ class Supervisor:
         is_told_to_end: whether this process got SIGTERM while the function ran.
     """
 
-    def __init__(self, data_folder: DataFolder, database: Database, job: JobRow, limits: Limits) -> None:
+    def __init__(
+        self, data_folder: DataFolder, database: Database, job: JobRow, limits: Limits, blank: BlankProcess | None
+    ) -> None:
         self._data_folder = data_folder
         self._database = database
         self._lifecycle = JobLifecycle(data_folder, database, patience=_PATIENCE_SECONDS)
         self._job = job
         self._limits = limits
+        self._blank = blank
         self._job_folder = data_folder.job(job.id)
         self._function_data = data_folder.function_data(job.provider, job.title)
         self._seconds: float | None = None
         self._broken_bytes: int | None = None
+        self._inherited_bytes = 0
         self.is_told_to_end = False
 
     def run(self) -> None:
@@ -163,10 +173,7 @@ class Supervisor:
             signal.signal(signal.SIGTERM, self._on_terminate)
             self._started = self._booked = time.monotonic()
             port = listener.getsockname()[1]
-            # "--", so that no entry point is taken for an option of Python.
-            command = [str(environment.python) if environment else sys.executable, "--", self._job.entrypoint]
-            variables = job_environment.for_function(self._data_folder, self._job, port, environment)
-            function = start(command, self._job_folder.work, variables)
+            function = self._start_function(environment, port)
             threading.Thread(target=self._answer_calls, args=(listener,), daemon=True).start()
             code, reason = supervise(function, self._log, self._find_processes, self._reason_to_end)
         self._seconds = time.monotonic() - self._started
@@ -181,6 +188,20 @@ class Supervisor:
             name = f" ({signal.Signals(-code).name})" if -code in set(signal.Signals) else ""
             raise Failure(FailureCode.KILLED, f"The function was ended by signal {-code}{name}.")
         return code
+
+    def _start_function(self, environment: Environment | None, port: int) -> Running:
+        """Start the function in its environment, or in the blank process if it would be the same there."""
+        work, entrypoint = self._job_folder.work, self._job.entrypoint
+        variables = job_environment.for_function(self._data_folder, self._job, port, environment)
+        if self._blank and environment is None and self._blank.suits(work / entrypoint, variables):
+            self._inherited_bytes = self._blank.inherited_bytes
+            adopt_orphans()
+            self._blank.become(entrypoint, work, variables, job_environment.marks(self._data_folder, self._job))
+            return self._blank
+        if self._blank:
+            self._blank.dismiss()
+        # "--", so that no entry point is taken for an option of Python.
+        return start([str(environment.python) if environment else sys.executable, "--", entrypoint], work, variables)
 
     def _lay_out_data(self) -> None:
         try:
@@ -271,7 +292,8 @@ class Supervisor:
             return Failure(FailureCode.ENDED, "The job's supervisor was told to end, as when a machine shuts down.")
         if limits.seconds is not None and seconds > limits.seconds:
             return Failure(FailureCode.TIME_LIMIT, f"The function ran longer than its limit of {limits.seconds:g} s.")
-        if limits.memory_bytes is not None and resident_bytes(descendants()) > limits.memory_bytes:
+        inherited, most = self._inherited_bytes, limits.memory_bytes
+        if most is not None and resident_bytes(descendants(), inherited=inherited) > most:
             return Failure(FailureCode.MEMORY_LIMIT, f"The function used more memory than {limits.memory_mb:g} MiB.")
         if not self._data_folder.database_file.exists():
             return Failure(FailureCode.GONE, "The data folder is gone.")

@@ -13,6 +13,7 @@ from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
 IDLE = "QISKIT_FUNCTIONS_GATEWAY_IDLE_SECONDS"
+WARM = "QISKIT_FUNCTIONS_WARM_JOBS"
 """A client over stdio passes on what it is told to, and nothing else."""
 
 
@@ -23,7 +24,7 @@ async def assistant(home: Path, mode: str = "auto", **environ: str) -> AsyncIter
         command=sys.executable,
         args=["-m", "qiskit_functions_mcp", "--channel", "local", "--home", str(home), "--allow-dir", str(home.parent)],
         # What is asked, and when, has tests of its own.
-        env={"QISKIT_FUNCTIONS_CONSENT": "never", IDLE: os.environ[IDLE], **environ},
+        env={"QISKIT_FUNCTIONS_CONSENT": "never", IDLE: os.environ[IDLE], WARM: os.environ[WARM], **environ},
     )
     async with Client(parameters, mode=mode) as client:
         yield Assistant(client)

@@ -47,6 +47,9 @@ _START_SECONDS = 30.0
 
 _LOOK_SECONDS = 0.05
 
+_OF_JOBS = ("QISKIT_FUNCTIONS_JOB_", "QISKIT_FUNCTIONS_WARM_JOBS")
+"""How the variables begin that a gateway's data folder keeps for its jobs."""
+
 _ANSWER_SECONDS = 5.0
 """For a gateway of another version that is asked to end, and then for its file to go."""
 
@@ -119,7 +122,7 @@ class LocalGateway:
     def __init__(self, folder: Path, *, usage_limit_seconds: float | None = None) -> None:
         self.notice = ""
         self._folder = folder.absolute()
-        self._wanted = {name: value for name, value in os.environ.items() if name.startswith("QISKIT_FUNCTIONS_JOB_")}
+        self._wanted = {name: value for name, value in os.environ.items() if name.startswith(_OF_JOBS)}
         if usage_limit_seconds is not None:
             self._wanted[USAGE_LIMIT] = f"{usage_limit_seconds:g}"
         self._running: RunningGateway | None = None

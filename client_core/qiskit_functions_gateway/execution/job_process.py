@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from ..storage.logs import BoundedLog
 from .lifecycle import Failure, FailureCode, JobStopped
-from .prctl import adopt_orphans
+from .prctl import adopt_orphans, prefer_as_victim
 
 if TYPE_CHECKING:
     from .processes import FindProcesses
@@ -28,6 +28,18 @@ _OUTPUT_SECONDS = 5.0
 
 ReasonToEnd = Callable[[], Failure | JobStopped | None]
 """Returns why a process must not go on, or None; called every ``POLL_SECONDS``."""
+
+
+class Running(Protocol):
+    """A process as ``Popen`` has it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    def wait(self) -> int: ...
 
 
 class Outcome(NamedTuple):
@@ -65,9 +77,7 @@ def start(
         raise Failure(FailureCode.CANNOT_START, f"{command[0]} could not be started: {error}") from error
 
 
-def supervise(
-    process: subprocess.Popen[bytes], log: BoundedLog, find_processes: FindProcesses, reason_to_end: ReasonToEnd
-) -> Outcome:
+def supervise(process: Running, log: BoundedLog, find_processes: FindProcesses, reason_to_end: ReasonToEnd) -> Outcome:
     """Wait until the process has ended, or end it when there is a reason, with all processes that it leaves behind.
 
     Args:
@@ -75,7 +85,7 @@ def supervise(
         find_processes: returns all living processes that belong to it.
     """
     # psutil is loaded only now, while the process loads what it needs.
-    from .processes import end_processes, prefer_as_victim, reap_adopted
+    from .processes import end_processes, reap_adopted
 
     prefer_as_victim(process.pid)
     reader = threading.Thread(target=_copy_output, args=(process, log), daemon=True)
@@ -104,7 +114,7 @@ def supervise(
     return Outcome(code, reasons[0] if reasons else None)
 
 
-def _copy_output(process: subprocess.Popen[bytes], log: BoundedLog) -> None:
+def _copy_output(process: Running, log: BoundedLog) -> None:
     assert process.stdout is not None  # noqa: S101 - for the type checker
     with process.stdout as output:
         while data := os.read(output.fileno(), 65536):

@@ -22,6 +22,18 @@ def hide_from_functions() -> None:
     _set(_PR_SET_DUMPABLE, 0)
 
 
+def show_to_others() -> None:
+    """Undo ``hide_from_functions``, which a fork inherits."""
+    _set(_PR_SET_DUMPABLE, 1)
+
+
+def prefer_as_victim(pid: int) -> None:
+    """Make Linux kill the function rather than its supervisor when memory runs out."""
+    if sys.platform == "linux":
+        with suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:  # noqa: PTH123 - no path of ours
+            file.write("1000")
+
+
 def _set(option: int, value: int) -> None:
     if sys.platform == "linux":
         import ctypes  # only here: the other platforms have no use for it

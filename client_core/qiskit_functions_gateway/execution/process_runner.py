@@ -24,11 +24,9 @@ from ..storage.results import keep_result
 from .job_environment import for_supervisor, marks
 from .lifecycle import Failure, FailureCode, JobLifecycle
 from .limits import Limits
+from .warm_start import READY, SUPERVISOR, start_warm
 
 logger = logging.getLogger(__name__)
-
-READY = b"ready\n"
-"""What a supervisor writes to its standard output once it holds its lock."""
 
 _READY_SECONDS = 30.0
 """How long a supervisor may take to hold its lock: a hundred times what it needs. Other jobs wait for it meanwhile."""
@@ -42,8 +40,6 @@ _STOP_SECONDS = 15.0
 
 _KILLED_SECONDS = 5.0
 """How long a supervisor that was killed may take to let go of its lock."""
-
-_SUPERVISOR = "qiskit_functions_gateway.supervisor"
 
 _MAX_STARTS = 3
 """A job fails after so many supervisors that died before its function ran: they would always die."""
@@ -119,8 +115,11 @@ class ProcessRunner:
 
     def _start(self, job: JobRow) -> None:
         folder = self._data_folder.job(job.id)
-        command = [sys.executable, "-m", _SUPERVISOR]
+        command = [sys.executable, "-m", SUPERVISOR]
         folder.path.mkdir(parents=True, exist_ok=True)
+        # To make an environment takes longer than a start, and takes variables that a warm parent should not hold.
+        if job.dependencies == "[]" and start_warm(self._data_folder, job.id, self._limits):
+            return
         with folder.supervisor_log.open("ab") as log:
             supervisor = subprocess.Popen(  # noqa: S603 - our own module
                 [*command, str(self._data_folder.path), job.id, self._limits.as_argument()],
@@ -171,7 +170,7 @@ class ProcessRunner:
         """End a supervisor that does not react, as one that is suspended."""
         from .processes import supervisors  # as above
 
-        for supervisor in supervisors(_SUPERVISOR, self._data_folder.path, job_id):
+        for supervisor in supervisors(SUPERVISOR, self._data_folder.path, job_id):
             supervisor.kill()
         with suppress(Busy), locked(self._lock_of(job_id), timeout=_KILLED_SECONDS):
             pass

@@ -71,12 +71,20 @@ def end_processes(find: FindProcesses) -> None:
         found = find()
 
 
-def resident_bytes(processes: Iterable[psutil.Process]) -> int:
-    """Return the sum of their resident memory; pages that they share are counted for each."""
+def resident_bytes(processes: Iterable[psutil.Process], inherited: int = 0) -> int:
+    """Return the sum of their resident memory, in bytes; pages that they share are counted for each.
+
+    Args:
+        inherited: how many bytes each may share with the process that it was forked from, without being counted.
+    """
     total = 0
     for process in processes:
         with suppress(psutil.Error):
-            total += process.memory_info().rss
+            if inherited:
+                memory = process.memory_full_info()
+                total += memory.rss - min(inherited, memory.rss - memory.uss)
+            else:
+                total += process.memory_info().rss
     return total
 
 
@@ -86,13 +94,6 @@ def reap_adopted(own: int | None = None) -> None:
         with suppress(ChildProcessError):
             while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != own:
                 os.waitpid(ended.si_pid, 0)
-
-
-def prefer_as_victim(pid: int) -> None:
-    """Make Linux kill the function rather than its supervisor when memory runs out."""
-    if sys.platform == "linux":
-        with suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:  # noqa: PTH123 - no path of ours
-            file.write("1000")
 
 
 def _living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
