@@ -194,8 +194,12 @@ def gateway_process(home: Path, limits: Limits | None = None) -> Iterator[Gatewa
 
 
 def processes_about(home: Path) -> list[psutil.Process]:
-    """Supervisors of the folder, and processes of its functions."""
-    return [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_about(process, home)]
+    """Supervisors of the folder, and processes of its functions, with their command in ``info``."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if process.pid != os.getpid() and _is_about(process, home)
+    ]
 
 
 def supervisor_of(home: Path, job_id: str) -> psutil.Process:

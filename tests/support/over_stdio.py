@@ -20,11 +20,12 @@ WARM = "QISKIT_FUNCTIONS_WARM_JOBS"
 @asynccontextmanager
 async def assistant(home: Path, mode: str = "auto", **environ: str) -> AsyncIterator[Assistant]:
     """An MCP client of a new server that keeps its data in ``home``."""
+    passed_on = {name: os.environ[name] for name in (IDLE, WARM) if name in os.environ}
     parameters = StdioServerParameters(
         command=sys.executable,
         args=["-m", "qiskit_functions_mcp", "--channel", "local", "--home", str(home), "--allow-dir", str(home.parent)],
         # What is asked, and when, has tests of its own.
-        env={"QISKIT_FUNCTIONS_CONSENT": "never", IDLE: os.environ[IDLE], WARM: os.environ[WARM], **environ},
+        env={"QISKIT_FUNCTIONS_CONSENT": "never", **passed_on, **environ},
     )
     async with Client(parameters, mode=mode) as client:
         yield Assistant(client)
