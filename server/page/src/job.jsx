@@ -18,7 +18,9 @@ const WORDS = {
 // `known` is what the call that the page was opened for has told already.
 export function Job({ jobId, known, canCall, onView, onRemove }) {
   const { view: followed, trouble, isFollowed, askNow } = useJob(jobId, canCall);
-  const view = followed ?? known;
+  // What the model was given of a result is less than what comes; it is shown where nothing comes.
+  const isComing = canCall && !followed && !trouble;
+  const view = followed ?? (isComing && known?.result ? { ...known, result: undefined } : known);
   useEffect(() => {
     if (view) onView(jobId, view);
   }, [view]);
@@ -49,8 +51,9 @@ export function Job({ jobId, known, canCall, onView, onRemove }) {
         </p>
       )}
       {view.failure && <Failure failure={view.failure} />}
+      {isComing && known?.result && <p role="status">Reading the result …</p>}
       {view.result && <Result view={{ job_id: jobId, ...view }} />}
-      {view.status === "DONE" && !view.result && (view.no_result || view.left_out) && (
+      {view.status === "DONE" && !view.result && !isComing && (view.no_result || view.left_out) && (
         <p dir="auto">{view.no_result ?? `Not shown: ${view.left_out}.`}</p>
       )}
       <Log view={view} isOpen={!isFinal || view.status === "ERROR"} />

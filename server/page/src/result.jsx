@@ -111,7 +111,7 @@ function Counts({ counts, name, file, pointer, jobId }) {
       {others && (
         <p class="faint">{short(others)} rarer outcomes, with {short(otherCount)} shots together, are not here.</p>
       )}
-      {shape && <Picture jobId={jobId} pointer={pointer} what={`the probabilities of ${name} along the sweep`} />}
+      {shape && <Picture jobId={jobId} pointer={pointer} what="the probabilities along the sweep" />}
     </>
   );
 }
@@ -204,7 +204,7 @@ function Expectations({ part, name, file, jobId }) {
   const domain = scale.values ?? range(flat.map((row) => row[1]), flat.map((row) => row[2]));
   const head = <><span class="unseen">Value on a line from</span><Ends domain={domain} /></>;
   const shown = [
-    { name: labels ? "Observable" : "Value", isCode: true },
+    { name: labels || columns ? "Observable" : flat.length > 1 ? "Index" : "Name", isCode: true },
     { name: "Line", head, isChart: true, draw: (row) => <Interval value={row[1]} error={row[2]} domain={domain} /> },
     { name: "Expectation value", head: "Value", draw: (row) => short(row[1]) + (isNumber(row[2]) ? ` ± ${short(row[2])}` : "") },
     ...(errors ? [{ name: "Standard error", isUnseen: true }] : []),
@@ -213,7 +213,7 @@ function Expectations({ part, name, file, jobId }) {
     <>
       <Table caption={name} file={file} columns={shown} rows={errors ? flat : flat.map((row) => row.slice(0, 2))} />
       <Omitted part={part} />
-      {shape.length > 1 && width > MOST_LINES && <Picture jobId={jobId} pointer={part.pointer} what={name} />}
+      {shape.length > 1 && width > MOST_LINES && <Picture jobId={jobId} pointer={part.pointer} what="them" />}
     </>
   );
 }
@@ -252,7 +252,7 @@ function ArrayView({ part, name, file, jobId }) {
     <>
       <p class="faint">{about.filter(Boolean).join(", ")}</p>
       <List list={values} name={name} file={file} part={part} />
-      {shape?.length > 1 && <Picture jobId={jobId} pointer={part.pointer} what={name} />}
+      {shape?.length > 1 && <Picture jobId={jobId} pointer={part.pointer} what="it" />}
     </>
   );
 }
@@ -290,7 +290,7 @@ const Pairs = ({ pairs }) => (
         {plain(value).length > A_LONG_TEXT ? (
           <dd class="long" tabindex="0"><bdi>{plain(value)}</bdi></dd>
         ) : (
-          <dd><bdi>{isNumber(value) ? short(value) : plain(value)}</bdi></dd>
+          <dd><bdi>{value === null ? "None" : isNumber(value) ? short(value) : plain(value)}</bdi></dd>
         )}
       </div>
     ))}
@@ -338,7 +338,7 @@ const Omitted = ({ part, what = "rows" }) =>
     </p>
   ) : null;
 
-function Circuit({ part, name, jobId, isFirst }) {
+function Circuit({ part, jobId, isFirst }) {
   const operations = Object.entries(part.operations ?? {}).map(([gate, times]) => `${times} ${gate}`).join(", ");
   const facts = [
     ["Qubits", part.num_qubits],
@@ -351,7 +351,7 @@ function Circuit({ part, name, jobId, isFirst }) {
   return (
     <>
       <Pairs pairs={facts.filter(([, value]) => value !== undefined && value !== "")} />
-      <Picture jobId={jobId} pointer={part.pointer} what={`the circuit ${name}`} isShown={isFirst} />
+      <Picture jobId={jobId} pointer={part.pointer} what="it" isShown={isFirst} />
       {part.openqasm && (
         <details>
           <summary>OpenQASM</summary>
@@ -389,10 +389,10 @@ function Picture({ jobId, pointer, what, isShown = false }) {
     };
   }, [isWanted, canCall, tone, jobId, pointer]);
   if (!canCall) return null;
-  if (!isWanted) return <p><button type="button" onClick={() => setWanted(true)}>Draw {what}</button></p>;
+  if (!isWanted) return <p><button type="button" onClick={() => setWanted(true)}>Draw {what} as a picture</button></p>;
   if (drawn.trouble) return <p class="faint" dir="auto">Not drawn: {drawn.trouble}</p>;
   if (!drawn.url) return <p class="faint" role="status">Drawing …</p>;
-  return <div class="scroll" tabindex="0" role="region" aria-label={what}><img src={drawn.url} alt={drawn.caption ?? what} /></div>;
+  return <div class="scroll" tabindex="0" role="region" aria-label="Picture"><img src={drawn.url} alt={drawn.caption ?? "Picture"} /></div>;
 }
 
 // The scale on which results can be compared: the largest share in the registers of a name, and the range of all
