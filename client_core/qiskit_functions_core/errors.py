@@ -1,9 +1,10 @@
 """Every error that the core raises, each with what a caller needs to go on.
 
+```text
 QiskitFunctionsError
 ├── AccountError              credentials are missing or incomplete
 ├── InputError                the caller's input is wrong; found before anything was sent
-│   ├── LiteralError          a ``$circuit``, ``$observable``, … in the arguments cannot be read
+│   ├── LiteralError          a $circuit, $observable, … in the arguments cannot be read
 │   ├── ArgumentsInvalid      the arguments break the function's schema, or are too large
 │   └── ArtifactError         what was to be uploaded is not a function
 ├── PreflightRefused          quota or backend rules refuse the run
@@ -23,6 +24,7 @@ QiskitFunctionsError
 ├── ResultNotReady            the job has no result (yet, or never)
 ├── ValueTooCostly            a value takes more CPU, memory or time than one may, or crashes what reads it
 └── EmbeddedGatewayError      this machine's gateway cannot start, or its data folder cannot be used
+```
 """
 
 from __future__ import annotations

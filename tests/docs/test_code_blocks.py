@@ -69,7 +69,7 @@ def name(page: Path) -> str:
 
 @dataclass
 class Reader:
-    """Somebody with a shell in a project of their own.
+    """A person with a shell, in a project of theirs.
 
     Attributes:
         home: their home folder.
