@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from qiskit_functions_core import Account, resolve_account
@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     toolsets: list[Toolset] = Field(default_factory=lambda: list(get_args(Toolset)))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+
+    @field_validator("allow_dirs", mode="before")
+    @classmethod
+    def _without_empty(cls, folders: Any) -> Any:
+        """Leave out a setting that a person left empty in a host; as a path, it would be the working directory."""
+        return [folder for folder in folders if folder != ""] if isinstance(folders, list) else folders
 
     @property
     def folders(self) -> list[Path]:
