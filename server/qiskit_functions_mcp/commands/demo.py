@@ -20,6 +20,7 @@ from mcp_types import CallToolResult, TextContent
 from qiskit_functions_core.platforms.local_packages import local_packages_notice
 
 from ..settings import Settings
+from .install.hosts import HOSTS
 
 BACKEND = "fake_manila"
 
@@ -62,9 +63,8 @@ MAX_ERROR = 0.2
 that the optimiser starts from is not."""
 
 _HOW_TO_ADD = """\
-Add it to an assistant:
-   Claude Code   claude mcp add qiskit-functions -- {command}
-   others        {{"mcpServers": {{"qiskit-functions": {{"command": "{command}"}}}}}}
+Add it to an assistant, one of {hosts}:
+   {command} install claude-code
 Then ask: "Run a VQE for the hydrogen molecule on a 5-qubit backend and tell me the energy."
 """
 
@@ -89,7 +89,7 @@ def main() -> int:
             error = error.exceptions[0]
         say(f"\nThe demo failed: {error}")
         return 1
-    say(_HOW_TO_ADD.format(command=Path(sys.argv[0]).absolute()))
+    say(_HOW_TO_ADD.format(command=Path(sys.argv[0]).absolute(), hosts=", ".join(HOSTS)))
     return 0
 
 
