@@ -15,7 +15,7 @@ from qiskit_functions_core.serverless.local_gateway import default_data_folder
 from .errors import failed
 
 if TYPE_CHECKING:
-    from qiskit_functions_gateway.storage.pruning import Contents, Item
+    from qiskit_functions_gateway.storage.pruning import Item
 
 _LABELS = {
     "jobs": "jobs, with their logs and results",
@@ -92,7 +92,9 @@ def main(home: str | None, *, older_than: timedelta | None, max_size: int | None
         folder.prepare()
         with closing(Database(folder.database_file)) as database:
             found = contents(folder, database)
-            _print_contents(folder.path, found)
+            print(f"{folder.path} has {shown(found.total)}:")
+            for kind, number in found.counts.items():
+                print(f"  {shown(found.sizes[kind]):>10}  {number:>7,}  {_LABELS[kind]}")
             if older_than is None and max_size is None:
                 print(_HOW)
                 return 0
@@ -108,12 +110,6 @@ def main(home: str | None, *, older_than: timedelta | None, max_size: int | None
     if max_size is not None and left > max_size:
         print(f"That is more than {shown(max_size)}: what is left is in use, or files of functions.")
     return 0
-
-
-def _print_contents(path: Path, found: Contents) -> None:
-    print(f"{path} has {shown(found.total)}:")
-    for kind, number in found.counts.items():
-        print(f"  {shown(found.sizes[kind]):>10}  {number:>7,}  {_LABELS[kind]}")
 
 
 def _summary(items: list[Item]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -80,14 +80,14 @@ class Host:
     """
 
     title: str
-    files: Callable[[Places], Iterator[Path]]
+    files: Callable[[Places], list[Path]]
     entry: Entry
     table: str = "mcpServers"
     format: Format = jsonc
 
     def file(self, places: Places) -> Path:
         """Return the file that holds its servers."""
-        candidates = list(self.files(places))
+        candidates = self.files(places)
         return next((file for file in candidates if file.exists()), candidates[0])
 
 
@@ -99,78 +99,70 @@ def _typed(command: list[str]) -> dict[str, Any]:
     return {"type": "stdio", **_plain(command)}
 
 
-def _of_codex(command: list[str]) -> dict[str, Any]:
-    # Without `required` its first turn may be without the tools; with it a start that takes too long ends Codex.
-    return {**_plain(command), "required": True, "startup_timeout_sec": _START_SECONDS}
-
-
-def _of_opencode(command: list[str]) -> dict[str, Any]:
-    return {"type": "local", "command": command, "enabled": True, "timeout": 1000 * _START_SECONDS}
-
-
-def _claude_code(places: Places) -> Iterator[Path]:
-    yield places.named("CLAUDE_CONFIG_DIR", places.home) / ".claude.json"
-
-
-def _claude_desktop(places: Places) -> Iterator[Path]:
-    name = "claude_desktop_config.json"
+def _claude_desktop(places: Places) -> list[Path]:
+    file, folders = Path("Claude", "claude_desktop_config.json"), [places.applications]
     if places.platform == "win32":
         # Since 2026 it is installed as a package, whose files Windows keeps apart; the suffix is the publisher's.
         packages = places.named("LOCALAPPDATA", places.home / "AppData" / "Local") / "Packages"
-        for package in sorted(packages.glob("Claude_*")):
-            yield package / "LocalCache" / "Roaming" / "Claude" / name
-    yield places.applications / "Claude" / name
+        folders = [*(package / "LocalCache" / "Roaming" for package in sorted(packages.glob("Claude_*"))), *folders]
+    return [folder / file for folder in folders]
 
 
-def _cursor(places: Places) -> Iterator[Path]:
-    yield places.home / ".cursor" / "mcp.json"
-
-
-def _vscode(places: Places) -> Iterator[Path]:
-    yield places.applications / "Code" / "User" / "mcp.json"
-
-
-def _codex(places: Places) -> Iterator[Path]:
-    yield places.named("CODEX_HOME", places.home / ".codex") / "config.toml"
-
-
-def _gemini(places: Places) -> Iterator[Path]:
-    yield places.named("GEMINI_CLI_HOME", places.home) / ".gemini" / "settings.json"
-
-
-def _windsurf(places: Places) -> Iterator[Path]:
-    yield places.home / ".codeium" / "windsurf" / "mcp_config.json"
-
-
-def _cline(places: Places) -> Iterator[Path]:
-    name = Path("settings", "cline_mcp_settings.json")
-    yield places.named("CLINE_MCP_SETTINGS_PATH", places.home / ".cline" / "data" / name)
-    # Of the extension for VS Code before it shared its settings with the command line.
-    yield places.applications / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev" / name
-
-
-def _opencode(places: Places) -> Iterator[Path]:
-    # On every platform, unlike the others; of two files, the first given here wins in opencode too.
-    yield from (places.xdg / "opencode" / f"opencode.{ending}" for ending in ("jsonc", "json"))
-
-
-def _zed(places: Places) -> Iterator[Path]:
-    windows, others = places.applications / "Zed", places.home / ".config" / "zed"
-    folder = {"win32": windows, "darwin": others}.get(places.platform, places.xdg / "zed")
-    yield folder / "settings.json"
-
+_CLINE = Path("settings", "cline_mcp_settings.json")
 
 HOSTS: Mapping[str, Host] = {
-    "claude-code": Host("Claude Code", _claude_code, _typed),
+    "claude-code": Host(
+        "Claude Code",
+        lambda places: [places.named("CLAUDE_CONFIG_DIR", places.home) / ".claude.json"],
+        _typed,
+    ),
     "claude-desktop": Host("Claude Desktop", _claude_desktop, _plain),
-    "cursor": Host("Cursor", _cursor, _plain),
-    "vscode": Host("VS Code", _vscode, _typed, table="servers"),
-    "codex": Host("Codex", _codex, _of_codex, table="mcp_servers", format=toml),
-    "gemini": Host("Gemini CLI", _gemini, _plain),
-    "windsurf": Host("Windsurf", _windsurf, _plain),
-    "cline": Host("Cline", _cline, _plain),
-    "opencode": Host("opencode", _opencode, _of_opencode, table="mcp"),
-    "zed": Host("Zed", _zed, _plain, table="context_servers"),
+    "cursor": Host("Cursor", lambda places: [places.home / ".cursor" / "mcp.json"], _plain),
+    "vscode": Host(
+        "VS Code", lambda places: [places.applications / "Code" / "User" / "mcp.json"], _typed, table="servers"
+    ),
+    "codex": Host(
+        "Codex",
+        lambda places: [places.named("CODEX_HOME", places.home / ".codex") / "config.toml"],
+        # Without `required` its first turn may be without the tools; with it a start that takes too long ends Codex.
+        lambda command: {**_plain(command), "required": True, "startup_timeout_sec": _START_SECONDS},
+        table="mcp_servers",
+        format=toml,
+    ),
+    "gemini": Host(
+        "Gemini CLI",
+        lambda places: [places.named("GEMINI_CLI_HOME", places.home) / ".gemini" / "settings.json"],
+        _plain,
+    ),
+    "windsurf": Host("Windsurf", lambda places: [places.home / ".codeium" / "windsurf" / "mcp_config.json"], _plain),
+    "cline": Host(
+        "Cline",
+        lambda places: [
+            places.named("CLINE_MCP_SETTINGS_PATH", places.home / ".cline" / "data" / _CLINE),
+            # Of the extension for VS Code before it shared its settings with the command line.
+            places.applications / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev" / _CLINE,
+        ],
+        _plain,
+    ),
+    "opencode": Host(
+        "opencode",
+        # The same on every platform; of two files, the first given here wins in opencode too.
+        lambda places: [places.xdg / "opencode" / name for name in ("opencode.jsonc", "opencode.json")],
+        lambda command: {"type": "local", "command": command, "enabled": True, "timeout": 1000 * _START_SECONDS},
+        table="mcp",
+    ),
+    "zed": Host(
+        "Zed",
+        # On macOS it is not where other applications have theirs.
+        lambda places: [
+            {"win32": places.applications / "Zed", "darwin": places.home / ".config" / "zed"}.get(
+                places.platform, places.xdg / "zed"
+            )
+            / "settings.json"
+        ],
+        _plain,
+        table="context_servers",
+    ),
 }
 
 
