@@ -66,6 +66,7 @@ async def test_the_ready_made_functions_are_there_and_a_circuit_goes_in_as_openq
         "examples/estimator",
         "examples/qaoa-maxcut",
         "examples/sampler",
+        "examples/transpiler",
         "examples/vqe",
     ]
     circuit = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;'

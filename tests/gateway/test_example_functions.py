@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Clbit, Parameter, Qubit
 from qiskit.circuit.library import real_amplitudes
+from qiskit.primitives.containers import BindingsArray
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
 from starlette.applications import Starlette
@@ -29,10 +30,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from qiskit_functions_core.serverless.arguments_schema import check_schema, violation
+from qiskit_functions_core.values import summarize
 from support.serving import serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "functions"
-FOLDERS = ("sampler", "estimator", "vqe", "qaoa_maxcut")
+FOLDERS = ("sampler", "estimator", "vqe", "qaoa_maxcut", "transpiler")
 JOB = "0b4ab2f4-3f5c-4f0e-9a4e-2f0c6a6d2b11"
 SUB_STATUSES = ["MAPPING", "OPTIMIZING_HARDWARE", "WAITING_QPU", "EXECUTING_QPU"]
 HYDROGEN = SparsePauliOp(
@@ -71,7 +73,7 @@ class Gateway:
         )
 
     def run(self, folder: str, **arguments: Any) -> Ended:
-        artifact = shutil.copytree(EXAMPLES / folder, self.home / "artifact")
+        artifact = shutil.copytree(EXAMPLES / folder, self.home / "artifact", dirs_exist_ok=True)
         arguments_path, results_path = self.home / "arguments.json", self.home / "results" / f"{JOB}.json"
         arguments_path.write_text(encoded(arguments))
         environment = {
@@ -134,18 +136,91 @@ def rotation() -> QuantumCircuit:
     return circuit
 
 
+def branching(*, delay: bool = False) -> QuantumCircuit:
+    circuit = QuantumCircuit(2, 2)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], True)):
+        circuit.x(1)
+    if delay:
+        circuit.delay(100, 1, "ns")
+    circuit.measure(1, 1)
+    return circuit
+
+
+def chain(num_qubits: int) -> QuantumCircuit:
+    circuit = QuantumCircuit(num_qubits)
+    circuit.h(0)
+    for qubit in range(num_qubits - 1):
+        circuit.cx(qubit, qubit + 1)
+    return circuit
+
+
+def loose_bits() -> QuantumCircuit:
+    circuit = QuantumCircuit([Qubit(), Qubit(), Clbit(), Clbit()])
+    circuit.measure([0, 1], [0, 1])
+    return circuit
+
+
 def test_the_sampler_finds_the_bell_correlations_and_measures_where_the_circuit_does_not(gateway: Gateway) -> None:
     flip = QuantumCircuit(2)
     flip.x(0)
     ended = gateway.run("sampler", circuit=[bell(measured=True), flip], shots=2000)
     assert ended.exit_code == 0, ended.log
-    assert ended.result["backend"].startswith("fake_")
+    assert ended.result["backend"] == "fake_athens"  # the smallest that fits, by size and name
     correlated, flipped = (pub.data.meas.get_counts() for pub in ended.result["result"])
     assert sum(correlated.values()) == sum(flipped.values()) == 2000
     assert min(correlated["00"], correlated["11"]) > 800
     assert flipped["01"] > 1600
     assert gateway.sub_statuses == SUB_STATUSES
     assert "[PUBLIC] INFO: circuit 0 on fake_" in ended.log
+
+
+def test_the_sampler_schedules_delays_and_takes_a_backend_that_can_branch(gateway: Gateway) -> None:
+    waiting = QuantumCircuit(1, 1)
+    waiting.x(0)
+    waiting.delay(101, 0, "ns")
+    waiting.measure(0, 0)
+    ended = gateway.run("sampler", circuit=[waiting], backend_name="fake_manila")
+    assert ended.exit_code == 0, ended.log
+    assert ended.result["result"][0].data.c.get_counts()["1"] > 900
+    ended = gateway.run("sampler", circuit=branching())
+    assert ended.exit_code == 0, ended.log
+    assert ended.result["result"][0].data.c.get_counts()["11"] > 800
+
+
+def test_the_transpiler_shows_the_levels_side_by_side(gateway: Gateway) -> None:
+    star = QuantumCircuit(4)
+    star.h(0)
+    for qubit in (1, 2, 3):
+        star.cx(0, qubit)
+    ended = gateway.run("transpiler", circuit=star, seed=7)
+    assert ended.exit_code == 0, ended.log
+    result = ended.result
+    assert (result["backend"], result["backend_qubits"]) == ("fake_athens", 5)
+    assert result["before"] == {"depth": 4, "two_qubit_gates": 3}
+    assert [level["optimization_level"] for level in result["levels"]] == [0, 1, 2, 3]
+    best = result["levels"][result["best_level"]]
+    assert best["two_qubit_gates"] == min(level["two_qubit_gates"] for level in result["levels"])
+    for level in result["levels"]:
+        assert sorted(level) == [
+            *("depth", "duration_seconds", "final_layout", "layout", "operations"),
+            *("optimization_level", "two_qubit_depth", "two_qubit_gates"),
+        ]
+        assert len(set(level["layout"])) == len(set(level["final_layout"])) == 4
+        assert 1e-6 < level["duration_seconds"] < 1e-5
+    assert result["circuit"].num_qubits == 5
+    assert result["circuit"].depth() == best["depth"]
+    assert gateway.sub_statuses == SUB_STATUSES[:2]
+
+
+def test_the_transpiler_takes_one_level_and_circuits_with_parameters(gateway: Gateway) -> None:
+    ended = gateway.run("transpiler", circuit=rotation(), backend_name="fake_sherbrooke", optimization_level=1)
+    assert ended.exit_code == 0, ended.log
+    (level,) = ended.result["levels"]
+    assert (level["optimization_level"], ended.result["best_level"]) == (1, 1)
+    assert ended.result["circuit"].num_parameters == 1
+    assert ended.result["backend_qubits"] == 127
 
 
 def test_the_estimator_finds_the_bell_state_s_correlation(gateway: Gateway) -> None:
@@ -162,12 +237,31 @@ def test_the_estimator_pairs_every_observable_with_every_parameter_set(gateway: 
     ended = gateway.run(
         "estimator",
         circuit=rotation(),
-        observable=[SparsePauliOp("IZ"), SparsePauliOp("ZI")],
+        observable=[SparsePauliOp("IZ"), SparsePauliOp(["ZI", "II"], [1, 0.5])],
         parameter_values=[[0.0], [np.pi / 2], [np.pi]],
         backend_name="fake_manila",
     )
     assert ended.exit_code == 0, ended.log
-    np.testing.assert_allclose(ended.result["result"][0].data.evs, [[1, 0, -1], [1, 1, 1]], atol=0.2)
+    expected = np.array([[1, 0, -1], [1.5, 1.5, 1.5]])
+    np.testing.assert_allclose(ended.result["result"][0].data.evs, expected, atol=0.2)
+    assert (ended.result["observables"], ended.result["parameter_names"]) == (["IZ", "ZI + 0.5*II"], ["theta"])
+    pub = next(part for part in summarize(encoded(ended.result)).parts if part.kind == "estimator_pub")
+    assert pub.columns == ["IZ", "ZI + 0.5*II"]
+    assert pub.row_labels == [{"theta": 0.0}, {"theta": 1.5708}, {"theta": 3.14159}]
+
+
+def test_vqe_starts_where_parameters_given_by_name_say(gateway: Gateway) -> None:
+    ended = gateway.run(
+        "vqe",
+        observable=SparsePauliOp("IZ"),
+        ansatz=rotation(),
+        initial_parameters=BindingsArray({"theta": np.array(3.0)}),
+        max_iterations=3,
+        seed=7,
+    )
+    assert ended.exit_code == 0, ended.log
+    assert ended.result["history"][0] < -0.8  # cos(3)
+    assert (ended.result["parameter_names"], ended.result["observable"]) == (["theta"], "IZ")
 
 
 def test_vqe_comes_near_the_ground_state_of_hydrogen(gateway: Gateway) -> None:
@@ -228,6 +322,30 @@ def cut_value(edges: list[list[float]], part_of: dict[int, int]) -> float:
             "fake_manila has 5 qubits, but 6 are needed.",
         ),
         (
+            "sampler",
+            {"circuit": chain(40), "backend_name": "fake_sherbrooke", "optimization_level": 0},
+            "TOO_MANY_QUBITS",
+            "The transpiled circuit uses ",
+        ),
+        (
+            "sampler",
+            {"circuit": loose_bits()},
+            "INVALID_ARGUMENT",
+            "circuit measures into 2 bits that are in no classical register, so they would have no counts.",
+        ),
+        (
+            "sampler",
+            {"circuit": branching(delay=True), "backend_name": "fake_manila"},
+            "INVALID_ARGUMENT",
+            "A circuit with delays cannot be scheduled if it also branches or loops: leave the delays out.",
+        ),
+        (
+            "transpiler",
+            {"circuit": branching(), "backend_name": "fake_athens"},
+            "CANNOT_TRANSPILE",
+            "fake_athens cannot run the circuit: The control-flow construct 'if_else' is not supported by the backend.",
+        ),
+        (
             "estimator",
             {"circuit": rotation(), "observable": SparsePauliOp("ZZ")},
             "INVALID_ARGUMENT",
@@ -261,7 +379,8 @@ def test_a_function_that_cannot_go_on_says_why_in_an_event_and_in_the_log(
     assert ended.exit_code != 0
     assert ended.result is None
     (event,) = gateway.events
-    assert (event["type"], event["code"], event["message"]) == ("ERROR", code, message)
+    assert (event["type"], event["code"]) == ("ERROR", code)
+    assert event["message"].startswith(message)
     assert message in next(line for line in ended.log.splitlines() if line.startswith("[PUBLIC] ERROR"))
 
 
@@ -281,6 +400,7 @@ ZZ = SparsePauliOp("ZZ")
         ("vqe", {"observable": HYDROGEN, "ansatz": rotation(), "initial_parameters": [0.5], "seed": 7}),
         ("vqe", {"observable": HYDROGEN, "initial_parameters": np.zeros(8), "optimization_level": 0}),
         ("qaoa_maxcut", {"edges": [[0, 1], [1, 2, 0.5]], "layers": 1, "max_iterations": 4}),
+        ("transpiler", {"circuit": rotation(), "backend_name": "fake_sherbrooke", "optimization_level": 0, "seed": 7}),
     ],
 )
 def test_the_schemas_accept_what_the_functions_take(folder: str, arguments: dict[str, Any]) -> None:
@@ -302,6 +422,8 @@ def test_the_schemas_accept_what_the_functions_take(folder: str, arguments: dict
         ("estimator", {"circuit": CIRCUIT, "observable": ZZ, "precision": 0}, ["precision"]),
         ("vqe", {"observable": CIRCUIT}, ["observable"]),
         ("vqe", {"observable": ZZ, "max_iterations": 501}, ["max_iterations"]),
+        ("transpiler", {"circuit": [CIRCUIT]}, ["circuit"]),
+        ("transpiler", {"circuit": CIRCUIT, "optimization_level": 4}, ["optimization_level"]),
         ("qaoa_maxcut", {"edges": [[0, 0.5]]}, ["edges", 0, 1]),
         ("qaoa_maxcut", {"edges": [[0]]}, ["edges", 0]),
         ("qaoa_maxcut", {"edges": [[0, 1, 2, 3]]}, ["edges", 0]),
@@ -342,7 +464,7 @@ def test_a_description_is_short_and_its_first_sentence_stands_alone(folder: str)
     assert all("description" in each for each in described["arguments_schema"]["properties"].values())
 
 
-@pytest.mark.parametrize("name", ["choose_backend", "main", "built_once"])
+@pytest.mark.parametrize("name", ["choose_backend", "main", "built_once", "transpiled", "check_memory", "written"])
 def test_what_the_functions_have_in_common_is_the_same_in_each(name: str) -> None:
     """An artifact is one folder, so the functions cannot share a module."""
     found = {

@@ -146,13 +146,8 @@ def useful_first(backends: Sequence[Backend]) -> list[Backend]:
 
 
 def least_busy(backends: Sequence[Backend]) -> Backend | None:
-    """Return the operational backend with the shortest queue, or the smallest one if no queue is known.
+    """Return the operational backend with the shortest queue, of several the first of ``useful_first``.
 
     None if none of them is operational.
     """
-    candidates = [backend for backend in backends if backend.operational]
-    return min(
-        candidates,
-        key=lambda b: (math.inf if b.queue_length is None else b.queue_length, b.num_qubits, b.name),
-        default=None,
-    )
+    return next((backend for backend in useful_first(backends) if backend.operational), None)

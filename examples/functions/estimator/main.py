@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from qiskit import QuantumCircuit
+from qiskit.circuit.controlflow import CONTROL_FLOW_OP_NAMES
 from qiskit.primitives.containers import BindingsArray
 from qiskit.providers import BackendV2
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
+from qiskit.transpiler.exceptions import TranspilerError
 from qiskit_ibm_runtime import EstimatorV2, QiskitRuntimeService
+from qiskit_ibm_runtime.fake_provider.fake_backend import FakeBackendV2
 from qiskit_serverless import (
     Job,
     ServerlessError,
@@ -24,6 +27,8 @@ from qiskit_serverless import (
     send_error,
     update_status,
 )
+
+MAX_TERMS_WRITTEN = 20
 
 
 def run(
@@ -36,13 +41,14 @@ def run(
 ) -> dict[str, Any]:
     update_status(Job.MAPPING)
     circuit = circuit.remove_final_measurements(inplace=False)
-    check_qubits(circuit, observable if isinstance(observable, list) else [observable])
+    observables = observable if isinstance(observable, list) else [observable]
+    check_qubits(circuit, observables)
     values = parameter_sets(circuit, parameter_values)
-    backend = choose_backend(backend_name, circuit.num_qubits)
+    branches = frozenset(circuit.count_ops()) & CONTROL_FLOW_OP_NAMES
+    backend = choose_backend(backend_name, circuit.num_qubits, branches)
 
     update_status(Job.OPTIMIZING_HARDWARE)
-    pass_manager = generate_preset_pass_manager(optimization_level=optimization_level, backend=backend)
-    isa_circuit = pass_manager.run(circuit)
+    (isa_circuit,) = transpiled([circuit], backend, optimization_level)
     get_logger().info("circuit on %s: depth %d", backend.name, isa_circuit.depth())
     pub = (isa_circuit, lay_out(observable, isa_circuit, column=values.ndim > 1), values)
 
@@ -51,7 +57,10 @@ def run(
     while job.status() in {"INITIALIZING", "QUEUED"}:
         time.sleep(5)
     update_status(Job.EXECUTING_QPU)
-    return {"result": job.result(), "backend": backend.name}
+    result = {"result": job.result(), "backend": backend.name, "observables": [written(each) for each in observables]}
+    if circuit.num_parameters:
+        result |= {"parameter_names": [each.name for each in circuit.parameters], "parameter_values": values}
+    return result
 
 
 def check_qubits(circuit: QuantumCircuit, observables: list[SparsePauliOp]) -> None:
@@ -87,16 +96,60 @@ def lay_out(observable: SparsePauliOp | list[SparsePauliOp], isa_circuit: Quantu
     return [[each] for each in laid_out] if column else laid_out
 
 
-def choose_backend(name: str | None, num_qubits: int) -> BackendV2:
-    """The backend called ``name``; without a name, the least busy one that is large enough."""
+def written(observable: SparsePauliOp) -> str:
+    """The observable as a sum, which names its values."""
+    terms = [
+        label if coefficient == 1 else f"{coefficient if coefficient.imag else coefficient.real:g}*{label}"
+        for label, coefficient in observable[:MAX_TERMS_WRITTEN].to_list()
+    ]
+    return " + ".join(terms + ["…"] * (len(observable) > MAX_TERMS_WRITTEN))
+
+
+def transpiled(circuits: list[QuantumCircuit], backend: BackendV2, optimization_level: int) -> list[QuantumCircuit]:
+    """The circuits in the backend's gates; delays need a schedule, which fits their lengths to the backend's clock."""
+    instructions = {name for circuit in circuits for name in circuit.count_ops()}
+    if "delay" in instructions and instructions & CONTROL_FLOW_OP_NAMES:
+        message = "A circuit with delays cannot be scheduled if it also branches or loops: leave the delays out."
+        raise ServerlessError("INVALID_ARGUMENT", message)
+    scheduling_method = "alap" if "delay" in instructions else None
+    try:
+        isa_circuits: list[QuantumCircuit] = generate_preset_pass_manager(
+            optimization_level=optimization_level, backend=backend, scheduling_method=scheduling_method
+        ).run(circuits)
+    except TranspilerError as error:
+        message = f"{backend.name} cannot run the circuit: {error.message} Choose another backend, or none."
+        raise ServerlessError("CANNOT_TRANSPILE", message) from error
+    if isinstance(backend, FakeBackendV2):
+        check_memory(isa_circuits)
+    return isa_circuits
+
+
+def check_memory(isa_circuits: list[QuantumCircuit]) -> None:
+    from qiskit_aer import AerSimulator  # not there where backends are real
+
+    used = max(len({qubit for row in circuit.data for qubit in row.qubits}) for circuit in isa_circuits)
+    if used > (most := AerSimulator().num_qubits):
+        message = f"The transpiled circuit uses {used} qubits, and this machine's memory can simulate {most}."
+        raise ServerlessError("TOO_MANY_QUBITS", f"{message} Use fewer qubits, or a quantum computer.")
+
+
+def choose_backend(name: str | None, num_qubits: int, instructions: frozenset[str] = frozenset()) -> BackendV2:
+    """The backend called ``name``; without a name, the least busy one that is large enough, and simulated the smallest.
+
+    It should have these instructions, such as ``if_else``.
+    """
     service = get_runtime_service()
     try:
         if name:
             backend = service.backend(name)
         elif isinstance(service, QiskitRuntimeService):
             backend = service.least_busy(min_num_qubits=num_qubits)
-        else:  # Fake backends have no queues, and a small one is simulated fastest.
-            backend = min(service.backends(min_num_qubits=num_qubits), key=lambda each: each.num_qubits)
+        else:
+            # Fake backends have no queues, and a small one is simulated fastest. Their configurations tell their size;
+            # to ask for num_qubits would build every one of them, which takes seconds.
+            fitting = service.backends(filters=lambda each: each.configuration().n_qubits >= num_qubits)
+            fitting.sort(key=lambda each: (each.configuration().n_qubits, each.name))
+            backend = next((each for each in fitting if instructions <= set(each.operation_names)), fitting[0])
     except QiskitBackendNotFoundError as error:
         wanted = f"called {name!r}" if name else f"with {num_qubits} qubits"
         raise ServerlessError("BACKEND_NOT_FOUND", f"This account has no backend {wanted}.") from error

@@ -173,16 +173,23 @@ def built_once(backend: BackendV2) -> BackendV2:
     return AerSimulator.from_backend(backend)
 
 
-def choose_backend(name: str | None, num_qubits: int) -> BackendV2:
-    """The backend called ``name``; without a name, the least busy one that is large enough."""
+def choose_backend(name: str | None, num_qubits: int, instructions: frozenset[str] = frozenset()) -> BackendV2:
+    """The backend called ``name``; without a name, the least busy one that is large enough, and simulated the smallest.
+
+    It should have these instructions, such as ``if_else``.
+    """
     service = get_runtime_service()
     try:
         if name:
             backend = service.backend(name)
         elif isinstance(service, QiskitRuntimeService):
             backend = service.least_busy(min_num_qubits=num_qubits)
-        else:  # Fake backends have no queues, and a small one is simulated fastest.
-            backend = min(service.backends(min_num_qubits=num_qubits), key=lambda each: each.num_qubits)
+        else:
+            # Fake backends have no queues, and a small one is simulated fastest. Their configurations tell their size;
+            # to ask for num_qubits would build every one of them, which takes seconds.
+            fitting = service.backends(filters=lambda each: each.configuration().n_qubits >= num_qubits)
+            fitting.sort(key=lambda each: (each.configuration().n_qubits, each.name))
+            backend = next((each for each in fitting if instructions <= set(each.operation_names)), fitting[0])
     except QiskitBackendNotFoundError as error:
         wanted = f"called {name!r}" if name else f"with {num_qubits} qubits"
         raise ServerlessError("BACKEND_NOT_FOUND", f"This account has no backend {wanted}.") from error

@@ -29,6 +29,7 @@ from qiskit_serverless import (
 from scipy.optimize import OptimizeResult, minimize
 
 MAX_QUBITS_TO_DIAGONALISE = 10  # 1024 x 1024: about a second
+MAX_TERMS_WRITTEN = 20
 
 
 def run(
@@ -65,12 +66,14 @@ def run(
     update_status(Job.POST_PROCESSING)
     get_logger().info("energy %.6f +- %.6f after %d iterations", value, standard_error, len(energy.history))
     return {
+        "observable": written(observable),
         "energy": value,
         "standard_error": standard_error,
         "exact_energy": exact_ground_energy(observable),
         "converged": bool(optimum.success),
         "iterations": len(energy.history),
         "history": energy.history,
+        "parameter_names": [each.name for each in ansatz.parameters],
         "parameters": optimum.x,
         "circuit": ansatz.assign_parameters(optimum.x),
         "backend": backend.name,
@@ -149,6 +152,15 @@ def exact_ground_energy(observable: SparsePauliOp) -> float | None:
     return float(np.linalg.eigvalsh(observable.to_matrix())[0])
 
 
+def written(observable: SparsePauliOp) -> str:
+    """The observable as a sum, which names its values."""
+    terms = [
+        label if coefficient == 1 else f"{coefficient if coefficient.imag else coefficient.real:g}*{label}"
+        for label, coefficient in observable[:MAX_TERMS_WRITTEN].to_list()
+    ]
+    return " + ".join(terms + ["…"] * (len(observable) > MAX_TERMS_WRITTEN))
+
+
 def built_once(backend: BackendV2) -> BackendV2:
     """The backend; for a fake one, its simulator, which the local service else rebuilds for every job."""
     if not isinstance(backend, FakeBackendV2):
@@ -158,16 +170,23 @@ def built_once(backend: BackendV2) -> BackendV2:
     return AerSimulator.from_backend(backend)
 
 
-def choose_backend(name: str | None, num_qubits: int) -> BackendV2:
-    """The backend called ``name``; without a name, the least busy one that is large enough."""
+def choose_backend(name: str | None, num_qubits: int, instructions: frozenset[str] = frozenset()) -> BackendV2:
+    """The backend called ``name``; without a name, the least busy one that is large enough, and simulated the smallest.
+
+    It should have these instructions, such as ``if_else``.
+    """
     service = get_runtime_service()
     try:
         if name:
             backend = service.backend(name)
         elif isinstance(service, QiskitRuntimeService):
             backend = service.least_busy(min_num_qubits=num_qubits)
-        else:  # Fake backends have no queues, and a small one is simulated fastest.
-            backend = min(service.backends(min_num_qubits=num_qubits), key=lambda each: each.num_qubits)
+        else:
+            # Fake backends have no queues, and a small one is simulated fastest. Their configurations tell their size;
+            # to ask for num_qubits would build every one of them, which takes seconds.
+            fitting = service.backends(filters=lambda each: each.configuration().n_qubits >= num_qubits)
+            fitting.sort(key=lambda each: (each.configuration().n_qubits, each.name))
+            backend = next((each for each in fitting if instructions <= set(each.operation_names)), fitting[0])
     except QiskitBackendNotFoundError as error:
         wanted = f"called {name!r}" if name else f"with {num_qubits} qubits"
         raise ServerlessError("BACKEND_NOT_FOUND", f"This account has no backend {wanted}.") from error

@@ -298,6 +298,10 @@ async def test_this_machine_answers_the_same_questions(tmp_path: Path) -> None:
         listing = await client.platform.backends()
         (manila,) = await client.platform.configured(listing.matching(name="fake_manila"))
         assert (manila.num_qubits, bool(manila.basis_gates)) == (5, True)
+        for needed, qubits in ((0, 5), (6, 7), (121, 127)):  # a single qubit is of little use
+            best = least_busy(listing.matching(min_num_qubits=needed))
+            assert best is not None
+            assert best.num_qubits == qubits
         assert await client.platform.instances() == []
         assert not await client.platform.cancel_runtime_job("rj1")
         assert not await client.platform.close_session("s1")

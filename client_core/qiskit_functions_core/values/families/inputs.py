@@ -94,7 +94,9 @@ def inputs_of(value: Any) -> Inputs | None:
     if not isinstance(value, Mapping):
         return None
     observables = next(filter(None, (_observables(value[key]) for key in _OBSERVABLES if key in value)), ())
-    names = _names_of_parameters(value.values())
+    names = value.get("parameter_names")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        names = _names_of_parameters(value.values())
     parameters: dict[str, NDArray[np.float64]] = {}
     for key in _PARAMETERS:
         if key not in value or parameters:
@@ -197,9 +199,9 @@ def _flat(value: Any) -> Iterator[Any]:
 def _name(observable: Any) -> str:
     """Return how a person would write an observable: `ZZ`, or `ZZ - 0.5 XI`; empty if it is something else."""
     if isinstance(observable, str):
-        return observable[:_LONGEST_NAME]
+        return _cut(observable)
     if isinstance(observable, Pauli):
-        return str(observable)[:_LONGEST_NAME]
+        return _cut(str(observable))
     if isinstance(observable, SparsePauliOp):
         terms = [(label, complex(number)) for label, number in observable[: _MOST_NAMES + 1].to_list()]
     elif isinstance(observable, Mapping):
@@ -216,9 +218,11 @@ def _name(observable: Any) -> str:
         size = "" if abs(number) == 1 and not number.imag else _short(-number if is_negative else number) + " "
         sign = ("- " if is_negative else "+ ") if text else ("-" if is_negative else "")
         text += f"{' ' if text else ''}{sign}{size}{label}"
-    if len(text) > _LONGEST_NAME:
-        return text[: _LONGEST_NAME - 1] + "…"
-    return text + " + …" if len(terms) > _MOST_NAMES else text
+    return _cut(text) if len(text) > _LONGEST_NAME or len(terms) <= _MOST_NAMES else f"{text} + …"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
 
 def _short(number: complex) -> str:
