@@ -207,6 +207,7 @@ class FaultProxy:
         acts: whether the gateway gets the request: never, before the fault, or after it.
         times: to how many requests the fault happens.
         knows_keys: False makes of the gateway one that does not honour ``Idempotency-Key``.
+        drops_keys: the header does not get through, as some proxies pass on only what they know.
         passed: methods and paths that reached the gateway.
         seen: all that arrived here.
     """
@@ -217,6 +218,7 @@ class FaultProxy:
     acts: Acts = "never"
     times: float = float("inf")
     knows_keys: bool = True
+    drops_keys: bool = False
     passed: list[tuple[str, str]] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
@@ -234,10 +236,10 @@ class FaultProxy:
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
         self.passed.append((method, path))
-        if not self.knows_keys:
+        if self.drops_keys or not self.knows_keys:
             headers = {name: value for name, value in headers.items() if name.lower() != "idempotency-key"}
-            if path.endswith("/version/"):
-                return Reply(body=b'{"version": "UNKNOWN"}')
+        if not self.knows_keys and path.endswith("/version/"):
+            return Reply(body=b'{"version": "UNKNOWN"}')
         parts = urlsplit(self.gateway)
         connection = HTTPConnection(str(parts.hostname), parts.port, timeout=30)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,6 +18,16 @@ from qiskit_functions_core.serverless.local_gateway import RunningGateway, find_
 
 HOSTS = "QISKIT_FUNCTIONS_TEST_HOSTS"
 """The environment variable with the folder of MCP hosts' programs, which .ci/hosts sets."""
+
+WITHOUT_CAPABILITIES = [
+    sys.executable,
+    "-c",
+    "import ctypes, os, sys\n"
+    "for capability in (19, 21, 38): ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)\n"
+    "os.execv(sys.argv[1], sys.argv[1:])",
+]
+"""Before a command: not even root may read all of /proc then. It loses from its bounding set CAP_SYS_PTRACE,
+CAP_SYS_ADMIN and CAP_PERFMON."""
 
 _END_SECONDS = 30.0
 

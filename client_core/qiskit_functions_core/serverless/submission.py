@@ -160,7 +160,8 @@ class Submissions:
                 await anyio.sleep(look * self._transport.timeouts.late)
                 candidates = await self._new_jobs(request, by_any_clock=True) or candidates
                 try:
-                    honours_keys = await self._honours_keys() if honours_keys is None else honours_keys
+                    if honours_keys is None:
+                        honours_keys = await self._honours_keys(request)
                     if honours_keys:
                         return await self._start(request, again=True)
                 except (GatewayUnreachable, GatewayTimeout, GatewayError) as error:
@@ -175,10 +176,12 @@ class Submissions:
             "program of this account may have started it.",
         ) from cause
 
-    async def _honours_keys(self) -> bool:
-        answer = await self._transport.get("../../version/")
+    async def _honours_keys(self, request: _Request) -> bool:
+        """Return whether the gateway honours keys, and received this one: a proxy may leave unknown headers out."""
+        answer = await self._transport.send("GET", "../../version/", None, headers={_KEY: request.key})
         said = answer.json()
-        return isinstance(said, dict) and said.get("idempotency_key") is True
+        is_honoured = isinstance(said, dict) and said.get("idempotency_key") is True
+        return is_honoured and answer.headers.get(_KEY.lower()) == request.key
 
     async def _new_jobs(self, request: _Request, *, by_any_clock: bool) -> list[str]:
         """Return the ids of the function's jobs that may be the request's, the likely one first.

@@ -79,9 +79,14 @@ async def _dependencies(_: Gateway, __: Request) -> Response:
     return Json(await blocking(installed))
 
 
-async def _version(_: Request) -> Response:
-    # A client can rely on Idempotency-Key only where it knows that the gateway honours it.
-    return Json({"version": f"qiskit-functions-mcp {version('qiskit-functions-mcp')}", "idempotency_key": True})
+async def _version(request: Request) -> Response:
+    # A client can rely on Idempotency-Key only where it knows that the gateway honours it, and that no proxy on the way
+    # leaves it out.
+    key = request.headers.get("idempotency-key")
+    return Json(
+        {"version": f"qiskit-functions-mcp {version('qiskit-functions-mcp')}", "idempotency_key": True},
+        headers={"Idempotency-Key": key} if key else None,
+    )
 
 
 async def _alive(_: Request) -> Response:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from qiskit_functions_gateway.execution.prctl import hide_from_functions
 from qiskit_functions_gateway.settings import add_arguments
 
 from .install.command import add_arguments as install_arguments
@@ -129,6 +130,7 @@ def _gateway(flags: dict[str, Any]) -> int:
 
 
 def _serve(flags: dict[str, Any]) -> int:
+    hide_from_functions()  # the environment, which may hold accounts
     # Imports create many objects and no garbage; collecting meanwhile would take a tenth of the start.
     gc.disable()
     from ..app import build_server

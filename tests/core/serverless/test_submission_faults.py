@@ -195,6 +195,23 @@ async def test_a_gateway_that_honours_keys_tells_which_job_is_whose_lost_answer(
     world.forget_jobs_of(function)
 
 
+@pytest.mark.parametrize("acts", ["never", "first"])
+async def test_a_proxy_that_drops_the_key_makes_no_second_job(shared: World, acts: Acts) -> None:
+    function, proxy = shared.new_function(), shared.proxy
+    proxy.fault, proxy.matches, proxy.acts, proxy.times = fault_proxy.cut, is_run, acts, 1
+    proxy.knows_keys = proxy.drops_keys = True
+    try:
+        async with shared.client() as client:
+            outcome = await attempt(client, function)
+    finally:
+        proxy.drops_keys = False
+    jobs = shared.jobs_of(function)
+    check(outcome, jobs)
+    assert isinstance(outcome, SubmissionUnknown)
+    assert len(jobs) == (acts == "first")
+    shared.forget_jobs_of(function)
+
+
 @pytest.mark.parametrize("name", ["cut", "silence", "502 page", "200 {}", "400 json", "429 later"])
 async def test_the_job_that_another_program_starts_in_the_same_second_is_never_claimed(world: World, name: str) -> None:
     """The request of one program does not arrive, and that of the other does, for the same function."""

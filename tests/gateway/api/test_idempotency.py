@@ -119,5 +119,8 @@ def test_the_longest_key_and_every_visible_character_are_accepted(gateway: Still
     assert [run(gateway, key).status for key in ("x" * 255, visible)] == [200, 200]
 
 
-def test_the_version_says_that_keys_are_honoured(gateway: StillGateway) -> None:
-    assert send(gateway.host, "GET", "/version").body["idempotency_key"] is True
+def test_the_version_says_that_keys_are_honoured_and_which_one_arrived(gateway: StillGateway) -> None:
+    without, given = (send(gateway.host, "GET", "/version", headers=h) for h in ({}, {"Idempotency-Key": "key-1"}))
+    assert without.body["idempotency_key"] is True
+    assert "idempotency-key" not in without.headers
+    assert given.headers["idempotency-key"] == "key-1"

@@ -17,6 +17,7 @@ from qiskit_functions_core.serverless.local_gateway import find_gateway
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database
 from support.gateways import SAVE, speaking, user_of
+from support.programs import WITHOUT_CAPABILITIES
 from support.serving import eventually
 
 SECRET = "secret" * 6
@@ -118,15 +119,9 @@ async def test_a_function_reads_no_secret_of_its_gateway_or_supervisor(home: Pat
 @contextmanager
 def program(home: Path) -> Iterator[None]:
     """The gateway as a person starts it, with accounts in its environment; not even root may read all of /proc."""
-    # From its bounding set: CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_PERFMON.
-    drop = (
-        "import ctypes, os, sys\n"
-        "for capability in (19, 21, 38): ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)\n"
-        "os.execv(sys.executable, sys.argv[1:])"
-    )
     gateway = [sys.executable, "-m", "qiskit_functions_gateway", "--home", str(home), "--port", "0"]
     environ = {**os.environ, "QISKIT_IBM_TOKEN": "secret", "QISKIT_FUNCTIONS_GATEWAY_TOKEN": SECRET}
-    with subprocess.Popen([sys.executable, "-c", drop, *gateway], env=environ) as process:
+    with subprocess.Popen([*WITHOUT_CAPABILITIES, *gateway], env=environ) as process:
         try:
             yield
         finally:
