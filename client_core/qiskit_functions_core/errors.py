@@ -23,6 +23,7 @@ QiskitFunctionsError
 │   └── PlatformAbsent        this account has no platform, so there are none to read
 ├── ResultNotReady            the job has no result (yet, or never)
 ├── ValueTooCostly            a value takes more CPU, memory or time than one may, or crashes what reads it
+├── ValuesBusy                other values took all the time in which this one could have been handled
 └── EmbeddedGatewayError      this machine's gateway cannot start, or its data folder cannot be used
 ```
 """
@@ -257,6 +258,13 @@ class ValueTooCostly(QiskitFunctionsError):
     def __init__(self, message: str, *, reason: str, next_step: str) -> None:
         super().__init__(message, next_step=next_step)
         self.reason = reason
+
+
+class ValuesBusy(QiskitFunctionsError):
+    """Other values took all the time in which this one could have been read or encoded; it was not begun."""
+
+    code = "busy"
+    usual_next_step = "Call again in a moment."
 
 
 class EmbeddedGatewayError(QiskitFunctionsError):

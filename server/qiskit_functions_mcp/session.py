@@ -22,6 +22,10 @@ from .settings import Settings
 if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
 
+_TURN_SECONDS = 15.0
+"""How long a call waits for its turn with Qiskit values. With the 40 s that the values themselves may take it ends before
+the 60 s after which many clients give a call up."""
+
 
 class SharedClient:
     """The account's ``FunctionsClient``, opened by the first call that needs it.
@@ -67,6 +71,7 @@ class SharedClient:
                     home=self.settings.home,
                     local_usage_limit=self.settings.local_usage_limit_seconds,
                     allowed_folders=self.settings.folders,
+                    worker_limits=core.WorkerLimits(turn_seconds=_TURN_SECONDS),
                 )
                 self._client = await self._stack.enter_async_context(client)
             return self._client

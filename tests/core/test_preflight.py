@@ -44,6 +44,8 @@ def test_without_a_remaining_value_usage_is_unlimited() -> None:
 
 def test_a_reached_limit_without_a_remaining_value_means_nothing_is_left() -> None:
     assert usage(None, limit_reached=True) == ("refused", "quota_exhausted")
+    check = check_usage(Known(Usage(remaining=None, limit_reached=True)), THRESHOLDS, instance=CRN)
+    assert f"{CRN} has 0 s of quota left" in check.message
 
 
 @pytest.mark.parametrize("remaining", [0.0, 0.4, 1.0])
@@ -64,6 +66,7 @@ def test_up_to_the_low_threshold_there_is_a_warning(remaining: float) -> None:
 
 def test_the_low_warning_can_be_suppressed_but_not_the_refusal() -> None:
     assert usage(600.0, suppress=True) == ("ok", "ok")
+    assert check_usage(Known(Usage(remaining=600.0)), THRESHOLDS, instance=CRN).code == "quota_low"
     assert usage(1.0, suppress=True) == ("refused", "quota_exhausted")
 
 
@@ -144,6 +147,24 @@ def test_the_first_refusal_decides() -> None:
     with pytest.raises(PreflightRefused) as refused:
         verdict.raise_for_refusal()
     assert refused.value.reason == "quota_exhausted"
+    assert verdict.allowed is False
+
+
+def test_the_warnings_are_the_messages_of_the_checks_that_warn() -> None:
+    ok, warning, refused = (check_usage(Known(Usage(remaining=s)), THRESHOLDS, instance=CRN) for s in (700, 7, 0))
+    assert Verdict([ok, warning, refused]).warnings == [warning.message]
+    assert Verdict([ok, warning]).allowed is True
+
+
+def test_a_quota_a_missing_backend_and_arguments_say_who_can_correct_them() -> None:
+    for check, is_a_persons in (
+        (check_usage(Known(Usage(remaining=0)), THRESHOLDS, instance=CRN), True),
+        (check_any_backend(Known(0), instance=CRN), True),
+        (check_named_backend("ibm_fes", Known(None), instance=CRN), False),
+        (check_any_backend(Unknown("no answer within 10 s"), instance=CRN), False),
+        (check_arguments(SCHEMA, "{}"), False),
+    ):
+        assert check.person is is_a_persons
 
 
 SCHEMA = {"type": "object", "required": ["shots"], "properties": {"shots": {"type": "integer", "minimum": 1}}}
@@ -171,16 +192,30 @@ def test_the_refusal_quotes_the_schemas_description_of_the_argument() -> None:
     assert '{"$circuit": "<OpenQASM 3>"}' in check.message
 
 
-def test_arguments_larger_than_the_gateway_takes_are_refused() -> None:
-    check = check_arguments(None, f'{{"x": "{"a" * MAX_ARGUMENTS_BYTES}"}}')
-    assert check.code == "arguments_invalid"
-    assert str(MAX_ARGUMENTS_BYTES) in check.message
+def test_a_schema_without_a_plainer_word_is_quoted_as_it_speaks() -> None:
+    check = check_arguments({"properties": {"shots": {"multipleOf": 2}}}, '{"shots": 3}')
+    assert "at /shots: " in check.message
+    assert "requires 2" in check.message
+
+
+@pytest.mark.parametrize(("too_many", "code"), [(0, "ok"), (1, "arguments_invalid")])
+@pytest.mark.parametrize(("character", "takes"), [("a", 1), ("\u00e9", 2), ("\U0001f600", 4)])
+def test_arguments_larger_than_the_gateway_takes_are_refused(
+    character: str, takes: int, too_many: int, code: str
+) -> None:
+    # Django takes a body of 2.5 MB, of which 10 kB are for what is around the arguments.
+    around = len('"{"x": ""}"') + len("\\" * 4)
+    count, rest = divmod(2_490_000 - around, takes)
+    check = check_arguments(None, f'{{"x": "{character * count}{"a" * (rest + too_many)}"}}')
+    assert check.code == code
+    assert ("the gateway takes 2490000" in check.message) == bool(too_many)
 
 
 def test_thresholds_come_from_the_official_variables() -> None:
     env = {"USAGE_LOW_THRESHOLD_SECONDS": "30", "USAGE_ZERO_EPSILON_SECONDS": "2.5"}
     assert Thresholds.from_environment(env) == Thresholds(zero_epsilon=2.5, low=30.0)
     assert Thresholds.from_environment({}) == Thresholds(zero_epsilon=1.0, low=600.0)
+    assert Thresholds.from_environment({"USAGE_ZERO_EPSILON_SECONDS": "0"}).zero_epsilon == 0
 
 
 @pytest.mark.parametrize("character", ['"', "\\"])
@@ -198,6 +233,12 @@ def test_a_function_with_a_schema_has_a_smaller_limit() -> None:
     check = check_arguments({"type": "object"}, encoded)
     assert (check.outcome, check.code) == ("refused", "arguments_invalid")
     assert "1048576" in check.message
+
+
+def test_the_limit_of_a_function_with_a_schema_is_a_mebibyte() -> None:
+    longest = json.dumps({"x": "a" * (1024**2 - len('{"x": ""}'))})
+    assert check_arguments({"type": "object"}, longest).code == "ok"
+    assert check_arguments({"type": "object"}, f"{longest} ").code == "arguments_invalid"
 
 
 @pytest.mark.parametrize("value", ["ten", "nan", "inf", "-1", ""])
@@ -224,6 +265,7 @@ GIB = 2**30
         (60, "fake_sherbrooke", True),
         (31, "fake_sherbrooke", True),
         (30, "fake_sherbrooke", False),
+        (29, "fake_sherbrooke", False),
         (60, None, True),
         (60, "", True),
         (60, "aer_simulator", False),
@@ -241,3 +283,21 @@ def test_a_simulation_that_does_not_fit_into_memory_is_a_warning_with_figures(
         assert "60 qubits" in checks[0].message
         assert "16 EiB" in checks[0].message
         assert "24 GiB, enough for 30 qubits" in checks[0].message
+
+
+def test_what_every_machine_can_simulate_is_never_warned_about() -> None:
+    assert check_simulation(23, "fake_sherbrooke", memory=2**20) == []
+    assert check_simulation(24, "fake_sherbrooke", memory=2**20) != []
+
+
+@pytest.mark.parametrize(
+    ("qubits", "figures"), [(32, "takes 64 GiB of memory"), (70, "takes 16,384 EiB of memory (2^70 amplitudes")]
+)
+def test_the_memory_of_a_simulation_is_given_in_the_largest_unit(qubits: int, figures: str) -> None:
+    (check,) = check_simulation(qubits, None, memory=GIB)
+    assert figures in check.message
+    assert "This machine has 1 GiB, enough for 26 qubits" in check.message
+
+
+def test_the_memory_is_by_default_this_machines() -> None:
+    assert [check.code for check in check_simulation(60, None)] == ["too_large_to_simulate"]

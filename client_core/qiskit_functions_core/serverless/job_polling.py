@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 _SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
 """Seconds between polls: a tenth of the time waited so far, within these bounds."""
 
+_ANSWER_SECONDS = 1.0
+"""What an answer usually takes at most."""
+
 _PATIENCE_SECONDS = 600.0
 """How long a watch goes on while no poll succeeds: a gateway may be upgraded meanwhile."""
 
@@ -29,11 +32,17 @@ _QUEUE_SECONDS = 2.0
 
 @dataclass
 class _Shared:
-    """The newest answer about a job."""
+    """The newest answer about a job.
+
+    Attributes:
+        answered: when it came, by the monotonic clock; before the first one, when it was asked for.
+        pause: seconds until the next poll.
+    """
 
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     job: Job | None = None
-    asked: float = 0.0
+    answered: float = field(default_factory=time.monotonic)
+    pause: float = 0.0
     watchers: int = 0
 
 
@@ -80,6 +89,7 @@ class Polling:
         with self._sharing(job_id) as shared:
             while True:
                 pause = min(max((time.monotonic() - begun) / 10, _SHORTEST_POLL), _LONGEST_POLL)
+                shared.pause = pause
                 try:
                     job = await self._no_older_than(shared, job_id, pause)
                 except QiskitFunctionsError as error:
@@ -95,6 +105,12 @@ class Polling:
                     return
                 last = job
                 await anyio.sleep(pause)
+
+    def silence(self, job_id: str) -> float:
+        """Return for how many seconds polls of a job have had no answer; 0 if one came when it was due."""
+        shared = self._shared.get(job_id)
+        age = time.monotonic() - shared.answered if shared else 0.0
+        return age if shared and age > 2 * shared.pause + _ANSWER_SECONDS else 0.0
 
     async def place_in_queue(self, job: Job) -> int:
         """Return the job's place among the account's queued jobs; the first one is 1."""
@@ -119,7 +135,7 @@ class Polling:
     async def _no_older_than(self, shared: _Shared, job_id: str, age: float) -> Job:
         async with shared.lock:
             has_ended = shared.job is not None and shared.job.status.is_final
-            if shared.job is None or (not has_ended and time.monotonic() - shared.asked > age / 2):
+            if shared.job is None or (not has_ended and time.monotonic() - shared.answered > age / 2):
                 shared.job = await self._get(job_id)
-                shared.asked = time.monotonic()
+                shared.answered = time.monotonic()
             return shared.job

@@ -178,16 +178,24 @@ def seconds_left(begun: float) -> float:
 
 
 async def job_reply(
-    client: FunctionsClient, job: Job, budget: int, *, function: str | None = None, result_within: float | None = None
+    client: FunctionsClient,
+    job: Job,
+    budget: int,
+    *,
+    function: str | None = None,
+    result_within: float | None = None,
+    silence: float = 0.0,
 ) -> JobReply:
     """Return a job: its place in the queue, its times, and when it has ended, why it failed or what it saved.
 
     Args:
         function: its function, where the gateway does not say.
         result_within: seconds that reading the result may take; None does not read it.
+        silence: for how many seconds the gateway has not answered; the job may have ended meanwhile.
     """
     line = JobLine.of(job, function)
-    reply = JobReply(**line.model_dump(), next_step=_NEXT_STEPS[job.status])
+    unanswered = f"The gateway has not answered for {silence:.0f} s; this is what it said before. " if silence else ""
+    reply = JobReply(**line.model_dump(), next_step=f"{unanswered}{_NEXT_STEPS[job.status]}")
 
     async def add_times() -> None:
         elapsed = await _within(_TIMES_SECONDS, lambda: client.jobs.elapsed_seconds(job))

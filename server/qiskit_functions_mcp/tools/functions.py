@@ -32,7 +32,7 @@ from ..session import Ctx, session_of
 from ..ui import OPENS_PAGE
 from .inputs import MAX_NAME, MAX_PATH, Cursor, FunctionName, JsonObject, Limit, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
-from .waiting import SubmittedJobNotFollowed, wait_for_end
+from .waiting import SubmittedJobNotFollowed, Waited, wait_for_end
 
 if TYPE_CHECKING:
     from qiskit_functions_core import Artifact, Function, FunctionsClient
@@ -189,14 +189,20 @@ async def run_function(
         suppress_low_usage_warning=suppress_low_usage_warning,
         allowed_folders=folders,
     )
-    job = submission.job
+    waited = Waited(submission.job)
     try:
         if wait_seconds:
-            job = await wait_for_end(ctx, client, job, wait_seconds)
-        budget = session.settings.reply_characters
-        followed = await job_reply(client, job, budget, function=function, result_within=seconds_left(begun))
+            waited = await wait_for_end(ctx, client, submission.job, wait_seconds)
+        followed = await job_reply(
+            client,
+            waited.job,
+            session.settings.reply_characters,
+            function=function,
+            result_within=seconds_left(begun),
+            silence=waited.silence,
+        )
     except QiskitFunctionsError as error:
-        raise SubmittedJobNotFollowed(job.id, error) from error
+        raise SubmittedJobNotFollowed(submission.job.id, error) from error
     facts = followed.model_dump(exclude={"function", "events", "runtime_jobs"})
     return reply(RunReply(function=function, warnings=submission.warnings or None, **facts))
 

@@ -37,7 +37,7 @@ from ..ui import OPENS_PAGE
 from .files import write_if_agreed
 from .inputs import MAX_NAME, MAX_PATH, AnyIfEmpty, Cursor, JobId, Limit, OneOrMore, WaitSeconds
 from .tool_spec import READ, Hints, ToolSpec
-from .waiting import wait_for_end
+from .waiting import Waited, wait_for_end
 
 _MOST_STATES = 20
 """Of runtime jobs, which take two requests each; the others are shown without their state."""
@@ -139,11 +139,12 @@ async def wait_for_job(
     """
     begun, session = time.monotonic(), session_of(ctx)
     client = await session.client()
-    job = await client.jobs.recent(job_id, patience=timeout_seconds)
-    if not job.status.is_final:
-        job = await wait_for_end(ctx, client, job, max(timeout_seconds - (time.monotonic() - begun), 0))
+    waited = Waited(await client.jobs.recent(job_id, patience=timeout_seconds))
+    if not waited.job.status.is_final:
+        left = max(timeout_seconds - (time.monotonic() - begun), 0)
+        waited = await wait_for_end(ctx, client, waited.job, left)
     budget = session.settings.reply_characters
-    return reply(await job_reply(client, job, budget, result_within=seconds_left(begun)))
+    return reply(await job_reply(client, waited.job, budget, result_within=seconds_left(begun), silence=waited.silence))
 
 
 async def get_job_result(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -33,13 +34,26 @@ class SubmittedJobNotFollowed(QiskitFunctionsError):
         self.person = cause.person
 
 
-async def wait_for_end(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) -> Job:
+@dataclass(frozen=True)
+class Waited:
+    """What a wait saw.
+
+    Attributes:
+        job: as the gateway described it last.
+        silence: for how many seconds the gateway had not answered at the end of the wait; 0 if it did.
+    """
+
+    job: Job
+    silence: float = 0.0
+
+
+async def wait_for_end(ctx: Ctx, client: FunctionsClient, job: Job, seconds: float) -> Waited:
     """Return the job as it is when it ends, or after ``seconds`` if it runs longer.
 
     Raises:
         QiskitFunctionsError: the job can no longer be read.
     """
-    newest, failures = job, list[QiskitFunctionsError]()
+    newest, silence, failures = job, 0.0, list[QiskitFunctionsError]()
 
     async def watch() -> None:
         nonlocal newest
@@ -57,12 +71,14 @@ async def wait_for_end(ctx: Ctx, client: FunctionsClient, job: Job, seconds: flo
             group.start_soon(watch)
             while True:
                 waited = time.monotonic() - begun
-                place = await queue_position(client, newest)
+                silence = client.jobs.silence(job.id)
+                place = None if silence else await queue_position(client, newest)
                 queued = f", number {place} of your own" if place else ""
-                message = f"{status_text(newest)}{queued} after {waited:.0f} s{id_once}"
+                unanswered = f", no answer from the gateway for {silence:.0f} s" if silence else ""
+                message = f"{status_text(newest)}{queued}{unanswered} after {waited:.0f} s{id_once}"
                 await ctx.report_progress(waited, seconds, message)
                 id_once = ""
                 await anyio.sleep(_REPORT_SECONDS)
     if failures:
         raise failures[0]
-    return newest
+    return Waited(newest, 0.0 if newest.status.is_final else silence)

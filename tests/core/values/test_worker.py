@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 import pytest
 
-from qiskit_functions_core.errors import GatewayFault, InputError, LiteralError, ValueTooCostly
+from qiskit_functions_core.errors import GatewayFault, InputError, LiteralError, ValuesBusy, ValueTooCostly
 from qiskit_functions_core.job_texts import LogQuery, StoredText
 from qiskit_functions_core.values import decode, encode_arguments
 from qiskit_functions_core.values.summary_models import ResultQuery
@@ -204,6 +204,26 @@ async def test_a_child_that_is_killed_during_a_task_is_replaced(hostile: Worker)
         group.start_soon(kill)
         with pytest.raises(ValueTooCostly, match="SIGKILL"):
             await reads(hostile, "spin")
+    assert await reads(hostile) == "list"
+
+
+async def test_a_task_behind_values_that_take_long_is_refused_in_time_and_can_be_asked_for_again(
+    hostile: Worker,
+) -> None:
+    hostile.limits = replace(LIMITS, turn_seconds=4)
+    async with anyio.create_task_group() as group:
+        for _ in range(2):
+            group.start_soon(reads, hostile, "sleep")
+
+        async def both_are_held_up() -> bool:
+            return len(children()) == 2
+
+        await eventually(both_are_held_up)
+        with pytest.raises(ValuesBusy, match="was not begun: for 4 s") as raised:
+            await reads(hostile)
+        group.cancel_scope.cancel()
+    assert (raised.value.code, raised.value.submitted) == ("busy", "no")
+    assert raised.value.next_step == "Call again in a moment."
     assert await reads(hostile) == "list"
 
 

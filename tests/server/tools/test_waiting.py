@@ -11,7 +11,7 @@ from mcp import Client
 
 from qiskit_functions_mcp.app import build_server
 from qiskit_functions_mcp.settings import Settings
-from support.fault_proxy import FaultProxy, running
+from support.fault_proxy import FaultProxy, running, say_nothing
 from support.over_stdio import structured
 from support.serving import eventually
 from support.still_gateway import TOKEN, still_gateway
@@ -59,3 +59,28 @@ async def test_a_hundred_waits_for_one_job_poll_as_one_would(
             assert asked(together) - before <= 2 * asked(alone)
             gateway.stop_all()
     assert ended == ["CANCELED"] * (CROWD + 1)
+
+
+async def test_a_wait_that_ends_while_the_gateway_is_away_says_so(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QISKIT_FUNCTIONS_TOKEN", TOKEN)
+    heard = list[str]()
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        proxy.fault = say_nothing
+        heard.append(message or "")
+
+    with still_gateway(tmp_path) as gateway, running(proxy := FaultProxy(gateway.host)) as host:
+        gateway.put_function("patient")
+        job = {"job_id": gateway.put_job("patient", "", "RUNNING").id}
+        async with Client(build_server(Settings(host=host)), mode=mode) as client:
+            seen = structured(await client.call_tool("wait_for_job", {**job, "timeout_seconds": 0}))
+            assert not seen["next_step"].startswith("The gateway has not answered")
+            waited = structured(
+                await client.call_tool("wait_for_job", {**job, "timeout_seconds": 6}, progress_callback=hear)
+            )
+    assert waited["status"] == "RUNNING"
+    assert waited["next_step"].startswith("The gateway has not answered for ")
+    assert "this is what it said before. It has not ended: call wait_for_job" in waited["next_step"]
+    assert "no answer from the gateway for" in heard[-1]

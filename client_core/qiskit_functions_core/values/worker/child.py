@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -57,6 +58,8 @@ class WorkerLimits:
         memory: bytes of data. A text of 140 MB is held three times while it is read, beside the arrays in it.
         seconds: in all, with the start of a child. It leaves 20 s for everything else before the 60 s after which
             many MCP clients give up a call.
+        turn_seconds: how long a task waits for its turn while others are done; its caller gets ``ValuesBusy`` then. A
+            script has time, and so no limit.
         idle_seconds: how long a child waits for the next task. An assistant that works through results asks again
             within half a minute; starting again costs a second.
         answer_bytes: of one message. A summary has at most 250,000 characters, each of 6 bytes in JSON at worst.
@@ -66,6 +69,7 @@ class WorkerLimits:
     cpu_seconds: float = 30.0
     memory: int = 2 * 2**30
     seconds: float = 40.0
+    turn_seconds: float = math.inf
     idle_seconds: float = 60.0
     answer_bytes: int = 2 * 2**20
     file_bytes: int = 16 * 2**20

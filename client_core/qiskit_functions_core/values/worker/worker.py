@@ -19,7 +19,7 @@ from typing import Any, Literal
 import anyio
 
 from ...concurrency import run_in_thread
-from ...errors import GatewayFault, InputError, LiteralError, QiskitFunctionsError, ValueTooCostly
+from ...errors import GatewayFault, InputError, LiteralError, QiskitFunctionsError, ValuesBusy, ValueTooCostly
 from ...job_texts import LogPart, LogQuery, StoredText
 from ..limits import Limits
 from ..summary_models import Picture, ResultQuery, Summary
@@ -112,6 +112,7 @@ class Worker:
             LiteralError: a literal or an encoded value cannot be read.
             InputError: there is an object that functions could not decode, or a key that JSON lacks.
             ValueTooCostly: encoding takes too much.
+            ValuesBusy: others take too long.
         """
         kind = await run_in_thread(partial(_kind_of_arguments, arguments))
         if kind == "json":
@@ -154,6 +155,7 @@ class Worker:
             InputError: there is nothing at the query's pointer, it cannot be drawn, or it cannot be saved there.
             GatewayFault: what the gateway stores is not a result.
             ValueTooCostly: reading it takes too much.
+            ValuesBusy: others take too long.
         """
         async with AsyncExitStack() as stack:
             picture_file = (await stack.enter_async_context(Handover())).path("picture") if query.draw else None
@@ -189,6 +191,7 @@ class Worker:
             InputError: a regular expression in the query is not one.
             GatewayFault: what the gateway stores is not a log.
             ValueTooCostly: reading it takes too much.
+            ValuesBusy: others take too long.
         """
         async with Handover() as files:
             target = files.path("lines")
@@ -209,6 +212,7 @@ class Worker:
         Raises:
             GatewayFault: what the gateway sent is not a list of events.
             ValueTooCostly: reading it takes too much.
+            ValuesBusy: others take too long.
         """
         events: list[Any] = await self._run(
             "newest_events", "Reading the events", "Read the job's log instead.", stored=stored.as_json()
@@ -228,7 +232,7 @@ class Worker:
     async def _run(self, task: str, what: str, next_step: str, **arguments: Any) -> Any:
         """Let a child do one of the ``tasks``, and return its answer; ``what`` and ``next_step`` are for errors."""
         message = json.dumps({"task": task, "arguments": arguments}).encode() + b"\n"
-        async with self._turn():
+        async with self._turn(what):
             try:
                 answer = await self._ask(message)
             except Breach as breach:
@@ -242,19 +246,27 @@ class Worker:
         raise error
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Wait until a child may work for this caller."""
-        async with self._first_in_line:
-            while self._running:
-                may_start_at = inf
-                if len(self._running) < _CHILDREN:
-                    may_start_at = min(self._running) + _HELD_UP_SECONDS
-                if anyio.current_time() >= may_start_at:
-                    break
-                with anyio.CancelScope(deadline=may_start_at):
-                    await self._freed.wait()
-            started = anyio.current_time()
-            self._running.append(started)
+    async def _turn(self, what: str) -> AsyncIterator[None]:
+        """Wait until a child may work for this caller.
+
+        Raises:
+            ValuesBusy: it took too long.
+        """
+        started = None
+        with anyio.move_on_after(self.limits.turn_seconds):
+            async with self._first_in_line:
+                while self._running:
+                    may_start_at = inf
+                    if len(self._running) < _CHILDREN:
+                        may_start_at = min(self._running) + _HELD_UP_SECONDS
+                    if anyio.current_time() >= may_start_at:
+                        break
+                    with anyio.CancelScope(deadline=may_start_at):
+                        await self._freed.wait()
+                started = anyio.current_time()
+                self._running.append(started)
+        if started is None:
+            raise ValuesBusy(f"{what} was not begun: for {self.limits.turn_seconds:g} s other values had their turn.")
         try:
             yield
         finally:
