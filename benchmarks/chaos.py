@@ -176,7 +176,12 @@ class Round:
         if fault == "answer in a hostile way":
             name = self.dice.choice([*BROKEN, *MISLEADING, *REFUSALS])
             fault = f"{fault}: {name}"
-            proxy.times, proxy.acts = 1, self.dice.choice(("never", "first", "later"))
+            # Who says no and passes the request on afterwards is not to be told from a gateway that says no.
+            is_refused = name in REFUSALS and name.startswith("4") and not name.startswith("408")
+            proxy.times, proxy.acts = (
+                1,
+                self.dice.choice(("never", "first") if is_refused else ("never", "first", "later")),
+            )
             proxy.fault = (BROKEN | MISLEADING | REFUSALS)[name]
         elif fault == "set the clock":
             if self.clock:

@@ -114,7 +114,9 @@ def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:
 
 
 @contextmanager
-def atomic_write(path: Path, *, mode: int | None = None, synced: bool = True) -> Iterator[BinaryIO]:
+def atomic_write(
+    path: Path, *, mode: int | None = None, synced: bool = True, overwrite: bool = True
+) -> Iterator[BinaryIO]:
     """Give a new file to write to; it takes the place of ``path`` when the block ends without an error.
 
     The content goes to a hidden file beside it that is renamed at the end, so that no reader ever sees half of it,
@@ -125,6 +127,7 @@ def atomic_write(path: Path, *, mode: int | None = None, synced: bool = True) ->
         mode: its permissions, such as ``0o600`` for what holds secrets. None keeps those of the file that is
             replaced; a new file gets the usual ones.
         synced: wait for the disk; without it only a crash of this process is survived, not one of the machine.
+        overwrite: False refuses to take the place of a file, also of one that was made meanwhile.
 
     Raises:
         OSError: the file cannot be written; what was there before still is.
@@ -142,6 +145,8 @@ def atomic_write(path: Path, *, mode: int | None = None, synced: bool = True) ->
             if synced:
                 file.flush()
                 os.fsync(file.fileno())
+        if not overwrite and os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "it exists", str(path))
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -149,14 +154,14 @@ def atomic_write(path: Path, *, mode: int | None = None, synced: bool = True) ->
 
 
 @contextmanager
-def replacing(path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, synced: bool = True, overwrite: bool = True) -> Iterator[BinaryIO]:
     """Give a file as ``atomic_write`` does, for a path that a caller chose.
 
     Raises:
         InputError: the file cannot be written; what was there before still is.
     """
     try:
-        with atomic_write(path, synced=synced) as file:
+        with atomic_write(path, synced=synced, overwrite=overwrite) as file:
             yield file
     except (OSError, UnicodeEncodeError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__

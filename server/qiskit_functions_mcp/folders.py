@@ -32,10 +32,21 @@ assistants take orders from (CLAUDE.md, AGENTS.md)."""
 
 _CONFIGURATION = (
     *("package*.json", "*config*.json", "*settings*.json", "*manifest*.json", "*lock*.json", "*mcp*.json"),
-    *("composer.json", "deno.json", "launch.json", "tasks.json", "devcontainer.json", "claude*.json"),
-    *("*requirements*.txt", "*constraints*.txt", "cmakelists.txt", "entry_points.txt", "top_level.txt"),
+    *("composer.json", "deno.json", "launch.json", "tasks.json", "devcontainer*.json", "claude*.json", "*hooks*.json"),
+    *("*compose*.json", "*presets.json", "*.tf.json", "*.tfvars.json", "*.conf.json", "*extension*.json"),
+    *("*plugin*.json", "*marketplace*.json", "kernel.json", "server.json", "project.json", "workspace.json"),
+    *("angular.json", "bower.json", "cdk.json", "conda*.json", "dub.json", "elm.json", "firebase.json", "global.json"),
+    *("haxelib.json", "import_map.json", "keybindings.json", "lerna.json", "netlify.json", "nodemon.json", "now.json"),
+    *("nx.json", "opencode*.json", "renovate.json", "rush.json", "serverless.json", "tslint.json", "turbo.json"),
+    *("vcpkg.json", "vercel.json", "wrangler.json", "c_cpp_properties.json", "direct_url.json"),
+    *("*requirements*.txt", "*constraints*.txt", "cmakelists.txt", "conanfile.txt", "meson_options.txt"),
+    *("entry_points.txt", "top_level.txt", "apt.txt", "packages.txt", "runtime.txt", "*environment*.txt"),
+    *("agents*.txt", "claude*.txt", "llms*.txt", "*instructions*.txt", "*rules*.txt"),
 )
-"""Names with the ending of a data file that package managers, editors and build tools take orders from."""
+"""Names with the ending of a data file that package managers, editors, build tools and assistants take orders from."""
+
+_CONFIGURATION_FOLDERS = frozenset({"requirements", "constraints"})
+"""Names of folders whose files they take orders from, whatever those are called."""
 
 _NEVER = frozenset(
     ("hooks", "venv", "site-packages", "dist-packages", "node_modules", "__pycache__", ".git", ".hg", ".svn")
@@ -131,7 +142,10 @@ def write_target(text: str, folders: Sequence[Path], data_folder: Path | None = 
     if os.path.lexists(path):
         raise InputError(f"{text} already exists: {path}", next_step="Choose another path.")
     name = _plain(path.name)
-    if Path(name).suffix not in _DATA or name.startswith(".") or any(fnmatchcase(name, p) for p in _CONFIGURATION):
+    is_configuration = any(fnmatchcase(name, pattern) for pattern in _CONFIGURATION) or (
+        _CONFIGURATION_FOLDERS & {_plain(part) for part in inside[:-1]}
+    )
+    if Path(name).suffix not in _DATA or name.startswith(".") or is_configuration:
         return WriteTarget(path, "Such a file can be run as code or change how programs behave.")
     if not path.is_relative_to(root / RESULTS):
         return WriteTarget(path, f"It is outside the folder for results, {roots[0] / RESULTS}.")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from qiskit_functions_core import FunctionsClient
 
 _TURN_SECONDS = 15.0
-"""How long a call waits for its turn with Qiskit values. With the 40 s that the values themselves may take it ends before
-the 60 s after which many clients give a call up."""
+"""How long a call waits for its turn with Qiskit values. With the 40 s that the values themselves may take, it ends
+before the 60 s after which many clients give a call up."""
 
 
 class SharedClient:

@@ -25,8 +25,32 @@ def test_a_folder_that_cannot_be_written_is_an_input_error_only_for_a_path_that_
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError), atomic_write(tmp_path / "file" / "a.txt"):
         pass
-    with pytest.raises(InputError, match=r"a\.txt cannot be written"), replacing(tmp_path / "file" / "a.txt"):
+    with pytest.raises(InputError, match=r"a\.txt cannot be written: [NF]"), replacing(tmp_path / "file" / "a.txt"):
         pass
+    with pytest.raises(InputError, match=r"cannot be written: UnicodeEncodeError"), replacing(tmp_path / "\ud800"):
+        pass
+
+
+def test_missing_folders_are_made_and_a_new_file_gets_the_usual_permissions(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    with replacing(tmp_path / "a" / "b" / "c.txt") as file:
+        file.write(b"new")
+    assert (tmp_path / "a" / "b" / "c.txt").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_file_that_was_made_meanwhile_is_not_overwritten_where_a_new_one_is_wanted(
+    tmp_path: Path, is_link: bool
+) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(FileExistsError), atomic_write(path, overwrite=False) as file:
+        file.write(b"ours")
+        if is_link:
+            path.symlink_to(tmp_path / "nowhere")
+        else:
+            path.write_text("theirs")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
+    assert path.is_symlink() == is_link
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")
@@ -66,6 +90,8 @@ def test_relative_paths_start_at_the_first_folder_and_links_are_followed(tmp_pat
     for path in ("../outside/a", "link/a", str(outside / "a"), "a\0b", "~nobody-has-this-name/a"):
         with pytest.raises(InputError):
             allowed_path(Path(path), [first, second])
+    with pytest.raises(InputError, match=r"loop' leads nowhere: (RuntimeError|Too many levels)"):
+        allowed_path(Path("loop"), [first])
     with pytest.raises(InputError, match="no local folder"):
         allowed_path(Path("a"), [])
 

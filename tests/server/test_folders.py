@@ -34,11 +34,23 @@ def test_a_new_data_file_is_written_into_the_folder_for_results_without_a_questi
         *("package.json", "Package.JSON", "tsconfig.json", "pyproject.toml", "setup.cfg", "requirements.txt"),
         *("notebook.ipynb", "run.sh", "a.SO", "model.pkl", "CLAUDE.md", "page.html", "unknown.xyz", "Dockerfile"),
         *("CMakeLists.txt", "settings.json", "mcp.json", "compose.yaml", "a.csv.py", "noending"),
+        *("conanfile.txt", "CMakePresets.json", "docker-compose.json", "main.tf.json", "kernel.json", "cdk.json"),
+        *("llms.txt", "AGENTS.txt", "copilot-instructions.txt", "hooks.json", "requirements/dev.txt", "a.desktop"),
+        *("a.command", "a.reg", "a.lnk", "a.scpt", "a.plist", "a.service", "a.url", "autorun.inf", "a.xlsm"),
     ],
 )
 def test_what_could_be_code_or_configuration_needs_consent_wherever_it_is(folder: Path, name: str) -> None:
     for path in (name, str(folder / name)):
         assert "can be run as code" in write_target(path, [folder]).needs_consent
+
+
+def test_the_folder_for_results_is_in_the_first_folder_that_is_allowed(folder: Path) -> None:
+    second = folder.parent / "second"
+    second.mkdir()
+    assert write_target("a.csv", [folder, second]).path == folder / RESULTS / "a.csv"
+    assert write_target(f"{RESULTS}/a.csv", [folder, second]).path == folder / RESULTS / "a.csv"
+    elsewhere = write_target(str(second / "a.csv"), [folder, second])
+    assert f"outside the folder for results, {folder / RESULTS}." in elsewhere.needs_consent
 
 
 def test_a_data_file_elsewhere_needs_consent(folder: Path) -> None:

@@ -226,12 +226,13 @@ class FaultProxy:
     def handle(self, method: str, path: str, headers: dict[str, str], body: bytes, client: socket) -> None:
         self.seen.append((method, path))
         wire = Wire(client, lambda: self.forward(method, path, headers, body), self.released)
-        if self.fault is None or self.times <= 0 or not self.matches(method, urlsplit(path).path):
+        fault, acts = self.fault, self.acts  # another thread may set others meanwhile
+        if fault is None or self.times <= 0 or not self.matches(method, urlsplit(path).path):
             wire.send(wire.forward().on_the_wire())
             return
         self.times -= 1
-        self.fault(wire, wire.forward() if self.acts == "first" else Reply(body=b'{"id": "'))
-        if self.acts == "later":
+        fault(wire, wire.forward() if acts == "first" else Reply(body=b'{"id": "'))
+        if acts == "later":
             wire.forward()
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path, PurePosixPath
@@ -32,6 +34,9 @@ Progress = Callable[[int, int | None], Awaitable[None]]
 
 _AHEAD = 2
 """How many parts arrive while one is written."""
+
+_KEPT_FREE = 16 * 1024 * 1024
+"""Bytes of a disk that a download leaves free, since other programs need some."""
 
 _LONGEST_NAME = 255
 """Bytes, as file systems have it."""
@@ -103,6 +108,7 @@ class Files:
         name: str = "",
         scope: FileScope = "user",
         progress: Progress | None = None,
+        sha256: str = "",
     ) -> str:
         """Send a file, in place of one of the same name, and return the name under which the gateway stored it.
 
@@ -112,9 +118,11 @@ class Files:
         Args:
             source: a local file, which is read while it is sent, or the content itself.
             name: by default the local file's name.
+            sha256: of the content that is meant, in hexadecimal digits; with another one, the request breaks off before
+                its end. Empty takes the content as it is.
 
         Raises:
-            InputError: the file cannot be read, or is empty, which gateways refuse.
+            InputError: the file cannot be read, has changed, or is empty, which gateways refuse.
             BadRequest: the gateway refuses that kind of file.
         """
         wanted = name or (source.name if isinstance(source, Path) else "")
@@ -123,7 +131,7 @@ class Files:
         if len(wanted.encode(errors="replace")) > _LONGEST_NAME:
             raise InputError(f"a file's name has at most {_LONGEST_NAME} bytes")
         query = _query(function, scope)
-        async with _opened(source) as (size, parts):
+        async with _opened(source, sha256) as (size, parts):
             if not size:
                 raise InputError("the file is empty, and gateways refuse empty files")
             file = FormFile("file", wanted, size, _reported(parts, size, progress))
@@ -133,24 +141,37 @@ class Files:
         return _name_in(answer.json())
 
     async def download(
-        self, function: str, name: str, target: Path, *, scope: FileScope = "user", progress: Progress | None = None
+        self,
+        function: str,
+        name: str,
+        target: Path,
+        *,
+        scope: FileScope = "user",
+        progress: Progress | None = None,
+        overwrite: bool = True,
     ) -> int:
         """Download a file to ``target``, which is replaced once all of it is there, and return its size in bytes.
 
+        Args:
+            overwrite: False refuses to replace a file, also one that was made meanwhile.
+
         Raises:
             NotFound: there is no such file.
-            InputError: ``target`` cannot be written, or the gateway may take the name for another one.
+            InputError: ``target`` cannot be written, the disk has no room for it, or the gateway may take the name for
+                another one.
         """
         query = {**_query(function, scope), "file": self._findable(name)}
 
         # Not synced: a download can be repeated, and waiting for the disk would take as long as the transfer.
-        async with _in_threads(replacing(target, synced=False)) as file:
+        async with _in_threads(replacing(target, synced=False, overwrite=overwrite)) as file:
 
             async def fetch() -> int:
                 file.seek(0)
                 file.truncate()
                 async with self._transport.download(_path("download/", scope), query) as download:
-                    await _write(_batches(download.parts), file, download.size, progress)
+                    if download.size:
+                        await anyio.to_thread.run_sync(_refuse_full_disk, target.parent, download.size)
+                    await _write(_batches(download.parts), file, target.parent, download.size, progress)
                 return file.tell()
 
             return await self._transport.retrying(fetch)
@@ -236,8 +257,8 @@ def _name_in(answer: object) -> str:
 
 
 @asynccontextmanager
-async def _opened(source: Path | bytes) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
-    """Give the size of what is to be sent, and its parts."""
+async def _opened(source: Path | bytes, sha256: str) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+    """Give the size of what is to be sent, and its parts; the last part only if the digest is the right one."""
     if isinstance(source, bytes):
         yield len(source), bytes_in_parts(source)
         return
@@ -250,16 +271,21 @@ async def _opened(source: Path | bytes) -> AsyncIterator[tuple[int, AsyncIterato
         ) from error
     with file:
         size = os.fstat(file.fileno()).st_size
-        yield size, _read(file, size)
+        yield size, _read(file, size, sha256)
 
 
-async def _read(file: IO[bytes], left: int) -> AsyncIterator[bytes]:
+async def _read(file: IO[bytes], left: int, sha256: str) -> AsyncIterator[bytes]:
     """Give the first ``left`` bytes, also of a file that grows."""
+    digest = hashlib.sha256()
     while left:
         part = await anyio.to_thread.run_sync(file.read, min(left, PART_BYTES))
         if not part:
             raise InputError("the file became shorter while it was sent", next_step="Send it again.")
         left -= len(part)
+        if sha256:
+            await anyio.to_thread.run_sync(digest.update, part)
+            if not left and digest.hexdigest() != sha256:
+                raise InputError("the file was changed meanwhile; it was not stored", next_step="Send it again.")
         yield part
 
 
@@ -278,25 +304,42 @@ async def _batches(parts: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
 
 
 async def _write(
-    batches: AsyncIterator[list[bytes]], file: IO[bytes], size: int | None, progress: Progress | None
+    batches: AsyncIterator[list[bytes]], file: IO[bytes], folder: Path, size: int | None, progress: Progress | None
 ) -> None:
     """Write each batch in a thread while the next ones arrive."""
     send, receive = anyio.create_memory_object_stream[list[bytes]](_AHEAD)
 
     async def write() -> None:
-        async with receive:
-            async for batch in receive:
-                await anyio.to_thread.run_sync(file.writelines, batch)
-                if progress:
-                    await progress(file.tell(), size)
+        async for batch in receive:
+            await anyio.to_thread.run_sync(_append, file, folder, batch)
+            if progress:
+                await progress(file.tell(), size)
 
-    try:
-        async with anyio.create_task_group() as group, send:
-            group.start_soon(write)
-            async for batch in batches:
-                await send.send(batch)
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+    # The stream stays open when writing fails, so that it is that error which ends both.
+    async with receive, send:
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(write)
+                async for batch in batches:
+                    await send.send(batch)
+                send.close()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+
+def _append(file: IO[bytes], folder: Path, batch: list[bytes]) -> None:
+    # A server can send without an end, or not say how much is to come.
+    _refuse_full_disk(folder, sum(map(len, batch)))
+    file.writelines(batch)
+
+
+def _refuse_full_disk(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if size + _KEPT_FREE > free:
+        raise InputError(
+            f"the disk of {folder} has {free:,} bytes free, too few for this file",
+            next_step="Ask the person to make room, or choose a folder on another disk.",
+        )
 
 
 async def _reported(parts: AsyncIterator[bytes], size: int | None, progress: Progress | None) -> AsyncIterator[bytes]:

@@ -551,7 +551,7 @@ class Jobs:
         return self._polling.watch(checked_id(job_id))
 
     def silence(self, job_id: str) -> float:
-        """Return for how many seconds the gateway has not answered the watch of a job; 0 if it does, or none watches."""
+        """Return for how many seconds the gateway has not answered a watch of the job; 0 if it does."""
         return self._polling.silence(job_id)
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> Job:

@@ -87,12 +87,15 @@ async def upload_file(
     files = (await session_of(ctx).client()).files
     wanted = name or Path(path).name
     there = await files.find(function, wanted, scope=scope) if wanted else None
+    digest = ""
     if there:
         digest, size = await anyio.to_thread.run_sync(_digest, source)
         question = f"Replace the file {there.name!r}{_of_size(there)} of {function!r} by one of {size} bytes?"
         if not await person_agrees(ctx, question, confirm, f"replace {_identity(there)} by {digest}"):
             return reply(FileReply(function=function, name=there.name, declined=DECLINED, next_step=AFTER_A_NO))
-    stored = await files.upload(function, source, name=name, scope=scope, progress=_progress_reporter(ctx))
+    progress = _progress_reporter(ctx)
+    # What was agreed to is sent, not what the path leads to by then.
+    stored = await files.upload(function, source, name=name, scope=scope, progress=progress, sha256=digest)
     renamed = None if stored == wanted else f"the gateway stored {wanted!r} as {stored!r}"
     return reply(
         FileReply(
@@ -180,7 +183,7 @@ async def download_file(
     progress = _progress_reporter(ctx)
 
     async def fetch(file: Path) -> int:
-        return await files.download(function, name, file, scope=scope, progress=progress)
+        return await files.download(function, name, file, scope=scope, progress=progress, overwrite=False)
 
     size = await write_if_agreed(ctx, target, f"the file {name!r} of {function!r}", confirm, fetch)
     if size is None:
@@ -215,7 +218,7 @@ async def write_if_agreed(
 
 
 def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as file, replacing(target, synced=False) as copy:
+    with source.open("rb") as file, replacing(target, synced=False, overwrite=False) as copy:
         shutil.copyfileobj(file, copy)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
+import shutil
 import stat
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -317,6 +320,62 @@ async def test_a_target_that_cannot_be_written_is_an_input_error(noting: NotingG
     assert names(tmp_path) == {"folder", "file"}
 
 
+async def test_a_file_that_was_made_meanwhile_is_not_replaced_where_a_new_one_is_wanted(
+    noting: NotingGateway, tmp_path: Path
+) -> None:
+    target = tmp_path / "target.bin"
+    noting.answers[DOWN] = Response(bytes(3 * MIB))
+
+    async def make(done: int, total: int | None) -> None:
+        target.write_bytes(b"the person's")
+
+    async with files_of(noting.host) as files:
+        with pytest.raises(InputError, match="cannot be written: it exists"):
+            await files.download("mine", "big.bin", target, progress=make, overwrite=False)
+    assert contents(tmp_path) == {"target.bin": b"the person's"}
+
+
+async def test_a_file_larger_than_the_disk_is_refused_before_it_fills_the_disk(
+    noting: NotingGateway, tmp_path: Path
+) -> None:
+    heard = Heard()
+    noting.answers[DOWN] = By(lambda _: StreamingResponse(much(), headers={"content-length": str(2**60)}))
+    async with files_of(noting.host) as files:
+        with pytest.raises(InputError, match="bytes free, too few") as refused:
+            await files.download("mine", "big.bin", tmp_path / "target.bin", progress=heard)
+    assert "make room" in refused.value.next_step
+    assert (heard.told, contents(tmp_path)) == ([], {})
+
+
+async def much() -> AsyncIterator[bytes]:
+    for _ in range(40):
+        yield bytes(MIB)
+
+
+async def test_a_file_whose_size_is_not_told_stops_while_the_disk_has_room_for_others(
+    noting: NotingGateway, small_disk: Path
+) -> None:
+    heard = Heard()
+    noting.answers[DOWN] = By(lambda _: StreamingResponse(much()))
+    async with files_of(noting.host) as files:
+        with pytest.raises(InputError, match="bytes free, too few"):
+            await files.download("mine", "big.bin", small_disk / "target.bin", progress=heard)
+    assert 0 < heard.told[-1][0] <= 8 * MIB
+    assert contents(small_disk) == {}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 @pytest.mark.parametrize("announced", [True, False])
 async def test_reading_stops_at_the_limit(noting: NotingGateway, announced: bool) -> None:
     async def parts() -> AsyncIterator[bytes]:
@@ -366,6 +425,21 @@ async def test_a_file_that_grows_while_it_is_sent_is_stored_as_it_was(gateway: S
     async with files_of(gateway.host) as files:
         await files.upload("mine", source, progress=grow)
         assert await files.read("mine", "grows.bin", limit=3 * MIB) == b"1" * 2 * MIB
+
+
+@pytest.mark.parametrize("size", [1, 3 * MIB])
+async def test_a_file_that_is_not_the_one_that_was_agreed_to_is_not_stored(
+    gateway: StillGateway, tmp_path: Path, size: int
+) -> None:
+    source = tmp_path / f"agreed-{size}.bin"
+    source.write_bytes(b"2" * size)
+    agreed = hashlib.sha256(source.read_bytes()).hexdigest()
+    async with files_of(gateway.host) as files:
+        await files.upload("mine", source, sha256=agreed)
+        source.write_bytes(b"3" + b"2" * (size - 1))
+        with pytest.raises(InputError, match="was changed meanwhile; it was not stored"):
+            await files.upload("mine", source, sha256=agreed)
+        assert await files.read("mine", source.name, limit=size) == b"2" * size
 
 
 async def test_an_upload_that_is_cancelled_stores_nothing(gateway: StillGateway, tmp_path: Path) -> None:
