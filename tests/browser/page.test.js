@@ -169,6 +169,7 @@ test("a running job is followed, and stopped after a question", async () => {
   await page.keyboard.press("Shift+Tab");
   await page.keyboard.press("Enter");
   await frame.getByText("Stopped").first().waitFor();
+  await frame.locator("h2:focus", { hasText: "show" }).waitFor();
   assert.deepEqual(chat.calls.filter(([name]) => name === "stop_job"), [["stop_job", { job_id: jobId }]]);
   assert.equal(await frame.getByRole("button", { name: /Stop/ }).count(), 0);
   await close(chat);
@@ -259,6 +260,44 @@ test("a host that calls no tools for the page still shows what the call answered
 const running = (more = {}) => ({
   content: [],
   structuredContent: { job_id: "j", status: "RUNNING", elapsed_seconds: 1, can_stop: true, log: "", ...more },
+});
+
+test("a server that stops no jobs has no button for it", async () => {
+  const chat = await openChat(chromium, server, { answers: { get_job_view: () => running({ can_stop: false }) } });
+  await chat.show({ job_id: "j" });
+  await chat.frame.getByText("Running").waitFor();
+  assert.equal(await chat.frame.getByRole("button", { name: /Stop/ }).count(), 0);
+  await close(chat);
+});
+
+test("a stop that fails is said to have, and can be tried again", async () => {
+  const refused = { isError: true, content: [], structuredContent: { message: "the gateway refused" } };
+  const answers = { get_job_view: () => running(), stop_job: () => refused };
+  const chat = await openChat(chromium, server, { answers });
+  await chat.show({ job_id: "j" });
+  await chat.frame.getByRole("button", { name: "Stop …" }).click();
+  await chat.frame.getByRole("button", { name: "Stop the job" }).click();
+  await chat.frame.getByRole("alert").getByText("Not stopped: the gateway refused").waitFor();
+  await chat.frame.getByRole("button", { name: "Stop …" }).waitFor();
+  await close(chat);
+});
+
+test("the host's colors are used, and fonts that it would load are not", async () => {
+  const chat = await openChat(chromium, server, { answers: { get_job_view: () => running() } });
+  await chat.show({ job_id: "j" });
+  await chat.setContext({
+    styles: {
+      variables: { "--color-background-primary": "rgb(1, 2, 3)", "--color-text-primary": "rgb(250, 251, 252)" },
+      css: { fonts: '@import url("http://fonts.test/font.css");' },
+    },
+  });
+  const colors = () => chat.frame.locator("body").evaluate((body) => {
+    const { color, backgroundColor } = getComputedStyle(body);
+    return [color, backgroundColor];
+  });
+  await chat.frame.locator('html[style*="rgb(1, 2, 3)"]').waitFor();
+  assert.deepEqual(await colors(), ["rgb(250, 251, 252)", "rgb(1, 2, 3)"]);
+  await close(chat);
 });
 
 test("a job is asked for less and less often, and in the end no more", async () => {

@@ -40,6 +40,14 @@ def test_it_finds_no_fault_in_the_tools(era: str, tmp_path: Path) -> None:
     assert "run_function" in [tool["name"] for tool in result(answer)["tools"]]
 
 
+def test_it_finds_the_page_of_the_tools_that_follow_a_job(era: str, tmp_path: Path) -> None:
+    answer = inspect(tmp_path, era, "--method", "tools/list", "--app-info", "--advertise-apps")
+    assert answer.returncode == 0, answer.stderr
+    probed = [json.loads(line) for line in answer.stdout.splitlines()]
+    opening = {one["toolName"] for one in probed if one.get("resourceMimeType") == "text/html;profile=mcp-app"}
+    assert opening == {"run_function", "wait_for_job", "get_job", "get_job_result"}
+
+
 def test_it_calls_a_tool_and_tells_an_error(era: str, tmp_path: Path) -> None:
     answer = inspect(tmp_path, era, "--method", "tools/call", "--tool-name", "list_functions")
     assert answer.returncode == 0, answer.stderr

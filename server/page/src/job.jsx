@@ -21,15 +21,21 @@ export function Job({ jobId, known, canCall, onView, onRemove }) {
   // What the model was given of a result is less than what comes; it is shown where nothing comes.
   const isComing = canCall && !followed && !trouble;
   const view = followed ?? (isComing && known?.result ? { ...known, result: undefined } : known);
+  const heading = useRef();
   useEffect(() => {
     if (view) onView(jobId, view);
   }, [view]);
   if (!view) return <p role="status">{trouble ?? `Looking up job ${jobId} …`}</p>;
   const isFinal = FINAL.has(view.status);
+  const onStopped = async () => {
+    await askNow();
+    // The button that had the focus goes away.
+    heading.current?.focus();
+  };
   return (
     <article aria-label={`Job ${jobId}`}>
       <header>
-        <h2><bdi>{view.function ?? "Job"}</bdi></h2>
+        <h2 ref={heading} tabindex="-1"><bdi>{view.function ?? "Job"}</bdi></h2>
         <p role="status" class={`status ${view.status}`}>
           <b>{WORDS[view.status] ?? view.status ?? "Unknown"}</b>
           {!isFinal && view.sub_status && <span dir="auto">{view.sub_status.replaceAll("_", " ").toLowerCase()}</span>}
@@ -38,7 +44,7 @@ export function Job({ jobId, known, canCall, onView, onRemove }) {
         {view.elapsed_seconds !== undefined && <Elapsed view={view} isTicking={!isFinal && isFollowed && canCall} />}
         {view.seconds_used !== undefined && <p class="faint">{duration(view.seconds_used)} of the quota used</p>}
         {onRemove && <button type="button" class="end" onClick={onRemove}>Remove from comparison</button>}
-        {!onRemove && !isFinal && canCall && view.can_stop && <Stop jobId={jobId} onStopped={askNow} />}
+        {!onRemove && !isFinal && canCall && view.can_stop && <Stop jobId={jobId} onStopped={onStopped} />}
       </header>
       <p class="faint">
         {view.created && <>{new Date(view.created).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })}, </>}
