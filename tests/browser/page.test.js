@@ -203,12 +203,15 @@ test("texts of a function stay texts, and widen nothing", async () => {
 });
 
 test("results of the session stand side by side, on one scale", async () => {
-  const other = await run("show", { what: "expectations" });
+  const other = await run("show", { what: "skewed" });
   const { chat, frame, jobId } = await openResult("counts", { width: 900 });
   await frame.getByRole("button", { name: "Compare with another result …" }).click();
   await frame.getByRole("combobox", { name: "Result of" }).selectOption(other);
   await frame.getByRole("button", { name: "Show beside it" }).click();
   await frame.getByRole("article", { name: `Job ${other}` }).getByRole("table").first().waitFor();
+  const filled = await frame.getByRole("table", { name: "Counts of meas" }).evaluateAll((tables) =>
+    tables.map((table) => parseFloat(table.querySelector(".bar i").style.width)));
+  assert.deepEqual(filled, [50, 100]); // 47 % beside 94 %
   const boxes = await Promise.all([jobId, other].map((id) => frame.getByRole("article", { name: `Job ${id}` }).boundingBox()));
   assert.equal(boxes[0].y, boxes[1].y);
   assert.ok(boxes[1].x >= boxes[0].x + boxes[0].width);

@@ -23,6 +23,11 @@ def counts() -> Any:
     return PrimitiveResult([SamplerPubResult(DataBin(meas=ghz, noise=noisy))])
 
 
+def skewed() -> Any:
+    meas = BitArray.from_counts({"0000": 940, "1111": 60})
+    return PrimitiveResult([SamplerPubResult(DataBin(meas=meas))])
+
+
 def expectations() -> Any:
     values = np.array([0.97, -0.42, 0.03, 0.61])
     errors = np.array([0.01, 0.06, 0.05, 0.03])
