@@ -103,3 +103,21 @@ async def test_a_bad_dependency_a_schema_and_variables_can_be_taken_back(tmp_pat
         assert not {"dependencies", "arguments_schema"} & stored.keys()
         run = structured(await client.call_tool("run_function", {"function": "f", "wait_seconds": 50}))
     assert run["status"] == "DONE"
+
+
+async def test_an_error_that_only_a_person_can_end_names_the_commands_for_it(
+    tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # where no account is saved
+    async with Client(build_server(Settings(channel="ibm_quantum_platform", home=tmp_path)), mode=mode) as client:
+        error = structured(await client.call_tool("get_usage", {}))
+    assert (error["code"], error["person"]) == ("account", True)
+    assert "`qiskit-functions-mcp login`" in error["next_step"]
+    assert "`qiskit-functions-mcp doctor`" in error["next_step"]
+    unsafe = build_server(Settings(channel="local", home=tmp_path / "open"))
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    async with Client(unsafe, mode=mode) as client:
+        error = structured(await client.call_tool("list_functions", {}))
+    assert error["code"] == "embedded_gateway"
+    assert "`qiskit-functions-mcp doctor`" in error["next_step"]

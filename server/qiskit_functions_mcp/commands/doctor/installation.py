@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.platforms.local_packages import local_packages_command, local_packages_notice
 
-from ..install.command import entry_in
+from ..install.command import entry_in, server_command
 from ..install.config_file import read_config
 from ..install.hosts import HOSTS, Host, Places, command_in, is_ours
 from .findings import Finding
@@ -63,6 +63,10 @@ def _entry(name: str, host: Host, places: Places) -> list[Finding]:
         return [Finding("warning", f"{host.title} starts something else by this name: {command[0]}")]
     if not shutil.which(command[0]):
         return [Finding("error", f"{host.title} starts {command[0]}, which is not there", again)]
-    if command[0] != sys.executable:
+    try:
+        own = server_command([])
+    except InputError:  # one that is temporary, which no entry starts
+        own = [""]
+    if command[: len(own)] != own:
         return [Finding("ok", f"{host.title} starts another installation: {' '.join(command)}", again)]
     return [Finding("ok", f"{host.title} starts this installation")]

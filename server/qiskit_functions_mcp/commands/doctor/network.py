@@ -27,7 +27,7 @@ _CLOCK_WARNING, _CLOCK_ERROR = 60.0, 300.0
 async def check_network(account: Account | None) -> list[Finding]:
     """Return which proxies and certificates are used, and what each server of the account tells of itself."""
     await run_in_thread(environment_certificates)
-    proxies = ", ".join(f"{name} {redact(value)}" for name, value in sorted(getproxies().items()))
+    proxies = ", ".join(f"{name}_proxy {redact(value)}" for name, value in sorted(getproxies().items()))
     found = [Finding("ok", f"proxies: {proxies}" if proxies else "no proxy is set")]
     if account is None or account.host is None:
         found.append(Finding("ok", "no server is asked: without an account, requests stay on this machine"))
