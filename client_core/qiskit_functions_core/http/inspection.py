@@ -39,7 +39,8 @@ async def inspect_server(url: str, *, seconds: float) -> ServerFacts:
         GatewayTimeout: it does not answer in so many seconds.
     """
     request = httpx.Request("GET", url, extensions={"timeout": httpx.Timeout(seconds).as_dict()})
-    server, proxy = request.url.host, proxy_for(request.url)
+    proxy = proxy_for(request.url)
+    server = f"{request.url.host} through the proxy {redact(proxy)}" if proxy else request.url.host
     with anyio.move_on_after(seconds), translated_errors(server):
         trusted = await run_in_thread(environment_certificates)
         async with httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy) as transport:

@@ -70,6 +70,14 @@ async def test_a_proxy_is_shown_without_its_password(monkeypatch: pytest.MonkeyP
     assert facts.proxy == url.replace("://", "://***@")
 
 
+async def test_an_error_names_the_proxy_in_between_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(GatewayUnreachable) as caught:
+        await inspect_server("http://gateway.test", seconds=10)
+    assert caught.value.message.startswith("gateway.test through the proxy http://***@127.0.0.1:9 cannot be reached")
+
+
 async def test_a_server_that_says_nothing_is_not_waited_for() -> None:
     async def silent(scope: dict[str, Any], receive: Any, send: Any) -> None:
         while (await receive())["type"] != "http.disconnect":

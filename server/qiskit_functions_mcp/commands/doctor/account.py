@@ -30,7 +30,8 @@ async def check_account(settings: Settings) -> list[Finding]:
             questions["the quota"] = partial(_quota, client)
             questions["the list of backends"] = partial(_backends, client)
         answers = await gather(partial(outcome, ask, what, within=_SECONDS) for what, ask in questions.items())
-    return [*found, *(finding for answer in answers for finding in answer)]
+    # Several questions may fail for one reason.
+    return [*found, *dict.fromkeys(finding for answer in answers for finding in answer)]
 
 
 async def _credentials(client: FunctionsClient) -> list[Finding]:

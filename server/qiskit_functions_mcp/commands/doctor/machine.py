@@ -71,9 +71,9 @@ async def _folder(folder: DataFolder) -> list[Finding]:
     free = shutil.disk_usage(folder.path).free
     level: Level = "error" if free < _NO_SPACE else "warning" if free < _LITTLE_SPACE else "ok"
     found = [Finding(level, f"{folder.path} can be used; the disk has {shown(free)} left")]
-    for path in (folder.path / "token.lock", folder.dispatch_lock):
-        found += await run_in_thread(partial(_lock, path))
-    return found
+    paths = (folder.path / "token.lock", folder.dispatch_lock)
+    held = [problem for path in paths for problem in await run_in_thread(partial(_lock, path))]
+    return [*found, *(held or [Finding("ok", "its locks can be taken")])]
 
 
 def _lock(path: Path) -> list[Finding]:
