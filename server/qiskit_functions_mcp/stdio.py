@@ -11,7 +11,10 @@ and the client would wait without end. Here it is answered with an error.
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
+import sys
 from typing import Any
 
 import anyio
@@ -21,13 +24,24 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest
 from pydantic import ValidationError
 
+logger = logging.getLogger(__name__)
+
 _METHOD = re.compile(r'"method"\s*:')
 _ID = re.compile(r'"id"\s*:\s*(-?\d{1,18}|"[^"\\]{0,200}")\s*[,}]')
 """The id of a request, in a line that is no JSON. Clients write it before the parameters, so the first one counts."""
 
 
 async def serve_stdio(server: Server[Any]) -> None:
-    """Serve until stdin ends."""
+    """Serve until stdin ends, or the host has gone and reads no more."""
+    try:
+        await _serve(server)
+    except* BrokenPipeError:
+        # What is still to be flushed at the end of the process goes nowhere, instead of raising once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        logger.info("the host has closed the pipe that it reads the answers from")
+
+
+async def _serve(server: Server[Any]) -> None:
     send, rest = anyio.create_memory_object_stream[SessionMessage | Exception]()
     async with stdio_server() as (incoming, outgoing):
 

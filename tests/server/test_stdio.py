@@ -159,3 +159,13 @@ def test_the_lists_never_change_in_either_era(tmp_path: Path) -> None:
     for capabilities in (modern, legacy):
         assert [capabilities[part]["listChanged"] for part in ("tools", "prompts", "resources")] == [False] * 3
         assert capabilities["resources"]["subscribe"] is True
+
+
+def test_a_server_whose_host_is_gone_ends_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "qiskit_functions_mcp", "--channel", "local", "--home", str(tmp_path / "home")]
+    read, write = os.pipe()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=write, stderr=subprocess.PIPE, text=True) as server:
+        for end in (read, write):
+            os.close(end)
+        _, told = server.communicate('{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{}}\n')
+    assert (server.returncode, "Traceback" in told) == (0, False)
