@@ -82,12 +82,14 @@ def drawings(value: Any, pointer: str, inputs: Inputs | None) -> Iterator[tuple[
         if drawing := support.drawing(part, place):
             yield place.pointer, drawing
         elif (held := support.parts(part)) is not None:
-            own = inputs_beside(part) if isinstance(part, dict) else None
+            own = inputs_beside(part, is_plain=True) if isinstance(part, dict) else None
+            if own and len(own.keys) == len(held):  # there is nothing beside them
+                own = None
             beside = own.completed_by(place.inputs) if own else place.inputs
             items = held.items() if isinstance(held, Mapping) else ((str(i), held[i]) for i in range(len(held)))
             children = []
             for token, item in islice(items, _LOOKED_AT):
-                if beside and beside is not place.inputs and token in beside.keys:
+                if own and token in own.keys:
                     continue  # the axes of what is beside it
                 at = json_pointer.join(place.pointer, token)
                 # Of a single pub there is no need to say which.

@@ -26,6 +26,12 @@ def circuit(*parameters: Parameter) -> QuantumCircuit:
     return made
 
 
+def circuit_of_two_gates() -> QuantumCircuit:
+    made = circuit(Parameter("θ"))
+    made.cx(0, 1)
+    return made
+
+
 ROTATION = circuit(Parameter("θ"))
 
 
@@ -45,6 +51,7 @@ SWEEP: dict[str, dict[str, Any]] = {
     "by position": {"circuit": ROTATION, "observable": [ZZ, XI], "parameter_values": [[theta] for theta in THETAS]},
     "under other names": {"ansatz": ROTATION, "ops": [ZZ, XI], "points": [[theta] for theta in THETAS], "shots": 10},
     "in a pub": {"pubs": [[ROTATION, [[ZZ], [XI]], [[theta] for theta in THETAS]]]},
+    "in an array": {"circuits": circuit_of_two_gates(), "ops": [ZZ, XI], "points": np.array(THETAS)[:, None]},
     "as literals": {
         "circuit": {"$circuit": "input float θ; qubit[2] q; rx(θ) q[0];"},
         "observables": {"$observable": ["ZZ", "XI"]},
@@ -93,6 +100,14 @@ def test_of_many_parameters_those_that_change_are_the_label() -> None:
 def test_nothing_is_named_by_what_only_looks_like_an_input(shape: tuple[int, ...], arguments: dict[str, Any]) -> None:
     part = pub_of(PrimitiveResult([estimated(*shape)]), arguments)
     assert (part.row_labels, part.columns) == (None, None)
+
+
+def test_a_grid_of_two_parameters_needs_no_further_names() -> None:
+    first, second = np.meshgrid(THETAS, THETAS, indexing="ij")
+    result = {"result": PrimitiveResult([estimated(4, 4)]), "parameter_values": {"a": first, "b": second}}
+    assert not Result(json.dumps(result, cls=RuntimeEncoder)).lacks_names
+    result["parameter_values"] = {"a": first, "b": first * second}
+    assert Result(json.dumps(result, cls=RuntimeEncoder)).lacks_names
 
 
 @pytest.mark.parametrize(

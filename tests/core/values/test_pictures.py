@@ -175,6 +175,56 @@ def test_without_the_values_a_sweep_is_by_parameter_set() -> None:
     assert len(ax.containers[0].lines[0].get_xdata()) == 11
 
 
+def test_a_few_observables_are_lines_also_if_they_come_first_and_have_no_names() -> None:
+    (ax,) = panels_of(estimated((3, 11)))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [f"observable {index}" for index in range(3)]
+
+
+def grid(*shape: int) -> dict[str, Any]:
+    """The values of two parameters, each of which changes along one axis."""
+    first, second = np.meshgrid(*(np.linspace(0, np.pi, length) for length in shape), indexing="ij")
+    return {"parameter_values": {"a": first, "b": second}}
+
+
+@pytest.mark.parametrize(
+    "pub", [estimated((11, 5)), SamplerPubResult(DataBin(c=sampled((11, 5), 1), shape=(11, 5)))], ids=["evs", "counts"]
+)
+def test_a_grid_of_two_parameters_is_a_heatmap_with_their_values_on_the_axes(pub: Any) -> None:
+    (ax,) = panels_of({"result": PrimitiveResult([pub]), **grid(11, 5)})
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("a", "b")
+    np.testing.assert_allclose(ax.get_ylim(), [np.pi * 1.05, -np.pi * 0.05])
+    np.testing.assert_allclose(ax.get_xlim(), [-np.pi / 8, np.pi * 9 / 8])
+
+
+def test_many_observables_are_a_heatmap_with_their_names() -> None:
+    names = [f"{pauli}{qubit}" for pauli in "XYZ" for qubit in range(3)]
+    result = {"result": PrimitiveResult([estimated((9, 11))]), "observables": names, "theta": THETAS}
+    (ax,) = panels_of(result)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == names
+    assert ax.get_xlabel() == "theta"
+    np.testing.assert_allclose(ax.get_xlim(), [-np.pi / 20, np.pi * 21 / 20])
+
+
+@pytest.mark.parametrize("made", [np.asarray, np.ndarray.tolist], ids=["arrays", "lists"])
+def test_plain_numbers_are_drawn_along_the_sweep_beside_them(made: Any) -> None:
+    (ax,) = panels_of({"thetas": made(THETAS), "energies": made(np.cos(THETAS)), "shots": 100})
+    assert (ax.get_title(loc="left"), ax.get_xlabel(), ax.get_ylabel()) == ("Energies by theta", "theta", "energies")
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), THETAS)
+
+
+def test_a_history_is_by_iteration_and_counts_in_a_plain_object_are_shots() -> None:
+    result = {"energy_history": [0.5, 0.25], "counts": {"01": 30, "10": 70}, "parameters": np.array([0.1, 0.2])}
+    history, counts = panels_of(result)
+    assert (history.get_xlabel(), history.get_ylabel()) == ("iteration", "energy")
+    assert (counts.get_title(loc="left"), counts.get_ylabel()) == ("Counts\n100 shots", "shots")
+
+
+def test_a_sweep_of_one_observable_has_its_name_in_the_title() -> None:
+    result = {"result": PrimitiveResult([estimated((11,))]), "observable": "ZZ", "theta": THETAS}
+    (ax,) = panels_of(result)
+    assert (ax.get_title(loc="left"), ax.get_legend()) == ("Expectation value of ZZ by theta", None)
+
+
 def test_observables_are_named_below_their_points() -> None:
     (ax,) = panels_of({"result": PrimitiveResult([estimated((2,))]), "observables": ["ZZ", {"XI": 0.5, "IX": 1.0}]})
     assert ax.get_xlabel() == "observable"

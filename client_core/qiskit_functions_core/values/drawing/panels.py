@@ -102,7 +102,8 @@ def histogram(rows: Rows, distinct: int, share: str, place: Place, unit: str) ->
     def draw(ax: Axes, colors: Colors) -> None:
         (_columns if vertical else _bars)(ax, colors, rows, unit)
 
-    return Panel(f"{place.title(what)}\n{part}", f"{place.caption(what)}: {part}.", draw, max(height, 2.0))
+    title = what if place.name.lower() == what.lower() else place.title(what)
+    return Panel(f"{title}\n{part}", f"{place.caption(what)}: {part}.", draw, max(height, 2.0))
 
 
 def _columns(ax: Axes, colors: Colors, rows: Rows, unit: str) -> None:
@@ -169,9 +170,33 @@ class Sweep:
     points: NDArray[Any]
 
     def draw_on(self, ax: Axes) -> None:
-        ax.set_xlabel(self.name)
+        ax.set_xlabel(shortened(self.name))
         if self.points.dtype.kind == "i":
             _whole_numbers(ax, "x")
+
+    def ends(self) -> tuple[float, float] | None:
+        """Return where the first cell of a heatmap begins and the last one ends; None if the points are uneven."""
+        first, last = float(self.points[0]), float(self.points[-1])
+        half = (last - first) / max(len(self.points) - 1, 1) / 2
+        even = [first + 2 * half * at for at in range(len(self.points))]
+        is_even = half > 0 and all(abs(a - b) < half / 10 for a, b in zip(self.points, even, strict=True))
+        return (first - half, last + half) if is_even else None
+
+
+@dataclass(frozen=True)
+class Names:
+    """An axis of a heatmap with a name for each row or column, if they are known.
+
+    Attributes:
+        name: of the axis.
+        names: of its rows or columns; empty if they are not known.
+    """
+
+    name: str
+    names: Sequence[str] = ()
+
+
+Axis = Sweep | Names
 
 
 def lines_with_errors(lines: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], sweep: Sweep, place: Place) -> Panel:
@@ -188,7 +213,7 @@ def lines_with_errors(lines: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], s
             else:
                 ax.plot(x, y, color=color, label=label)
                 ax.fill_between(x, y - e, y + e, color=color, alpha=0.3, linewidth=0)
-        if any(label for label, _, _ in lines):
+        if len(lines) > 1:
             _legend(ax, colors)
         _grid(ax, colors)
         sweep.draw_on(ax)
@@ -197,7 +222,8 @@ def lines_with_errors(lines: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], s
     by = f" by {sweep.name}" if sweep.points.dtype.kind == "f" else ""
     many = f"{len(lines)} observables, " if len(lines) > 1 else ""
     caption = f"{place.caption('Expectation values')}{by}: {many}{points}, with standard errors{_every(step)}."
-    return Panel(place.title(f"Expectation values{by}"), caption, draw)
+    what = f"Expectation value of {shortened(lines[0][0])}" if len(lines) == 1 and lines[0][0] else "Expectation values"
+    return Panel(place.title(f"{what}{by}"), caption, draw)
 
 
 def probabilities(lines: Sequence[tuple[str, NDArray[np.float64]]], distinct: int, sweep: Sweep, place: Place) -> Panel:
@@ -229,42 +255,59 @@ def _legend(ax: Axes, colors: Colors) -> None:
         text.set_parse_math(False)
 
 
-def curve(numbers: Sequence[float] | NDArray[Any], place: Place, name: str) -> Panel:
-    """Draw numbers, called by ``name`` in the plural, by their index."""
+def curve(numbers: Sequence[float] | NDArray[Any], place: Place, name: str, sweep: Sweep | None = None) -> Panel:
+    """Draw numbers, called by ``name`` in the plural, along a sweep, or by their index."""
     step = _step(len(numbers))
+    is_history = "history" in place.name
+    sweep = None if is_history else sweep
+    y = shortened(place.name.replace("history", "").strip()) if is_history else shortened(place.name)
 
     def draw(ax: Axes, colors: Colors) -> None:
-        x = range(0, len(numbers), step)
+        x = sweep.points[::step] if sweep else range(0, len(numbers), step)
         ax.plot(x, numbers[::step], color=colors.main, marker="o" if len(x) <= _POINTS else "", markersize=4)
         _grid(ax, colors)
-        _whole_numbers(ax, "x")
-        ax.set_xlabel("index")
-        ax.set_ylabel(shortened(place.name) or name.removesuffix("s"))
+        if sweep:
+            sweep.draw_on(ax)
+        else:
+            _whole_numbers(ax, "x")
+            ax.set_xlabel("iteration" if is_history else "index")
+        ax.set_ylabel(y or name.removesuffix("s"))
 
-    what = name.capitalize()
-    return Panel(place.title_of_values(what), f"{place.caption(what)}: {len(numbers):,}{_every(step)}.", draw)
+    what, by = name.capitalize(), f" by {shortened(sweep.name)}" if sweep else ""
+    caption = f"{place.caption(what)}{by}: {len(numbers):,}{_every(step)}."
+    return Panel(f"{place.title_of_values(what)}{by}", caption, draw)
 
 
-def heatmap(values: NDArray[Any], place: Place, name: str, note: str, axes: Sequence[str] = ()) -> Panel:
+def heatmap(values: NDArray[Any], place: Place, name: str, note: str, axes: Sequence[Axis] = ()) -> Panel:
     """Draw an array of two axes as it is; one of more with the last axis across and the others down.
 
-    ``axes`` are the names of both, if they are known.
+    ``axes`` are what both are along, if that is known.
     """
     shape = " by ".join(f"{length:,}" for length in values.shape)
     rows = values.reshape(-1, values.shape[-1])
     down, across = _step(rows.shape[0]), _step(rows.shape[1])
 
     def draw(ax: Axes, colors: Colors) -> None:
-        extent = (-0.5, rows.shape[1] - 0.5, rows.shape[0] - 0.5, -0.5)
-        image = ax.imshow(rows[::down, ::across], aspect="auto", cmap="viridis", extent=extent, interpolation="nearest")
+        ends = [axis.ends() if isinstance(axis, Sweep) else None for axis in axes] or [None, None]
+        (top, bottom), (left, right) = (at or (-0.5, length - 0.5) for at, length in zip(ends, rows.shape, strict=True))
+        shown = rows[::down, ::across]
+        image = ax.imshow(
+            shown, aspect="auto", cmap="viridis", extent=(left, right, bottom, top), interpolation="nearest"
+        )
         bar = ax.figure.colorbar(image, ax=ax)
         bar.ax.tick_params(colors=colors.text, labelcolor=colors.text)
         bar.outline.set_edgecolor(colors.faint)
-        _whole_numbers(ax, "both")
         bar.set_label(name.removesuffix("s"), color=colors.text)
         first = "row (axis 0)" if values.ndim == 2 else f"axes 0 to {values.ndim - 2}"  # noqa: PLR2004
-        ax.set_ylabel(axes[0] if axes else first)
-        ax.set_xlabel(axes[1] if axes else f"column (axis {values.ndim - 1})")
+        labels = [axis.name for axis in axes] or [first, f"column (axis {values.ndim - 1})"]
+        ax.set_ylabel(shortened(labels[0]))
+        ax.set_xlabel(shortened(labels[1]))
+        for side, axis, end in zip(("y", "x"), axes or (None, None), ends, strict=True):
+            if isinstance(axis, Names) and 0 < len(axis.names) <= _COLUMN_LABELS:
+                set_ticks = ax.set_yticks if side == "y" else ax.set_xticks
+                set_ticks(range(len(axis.names)), [shortened(one) for one in axis.names])
+            elif end is None:
+                _whole_numbers(ax, "y" if side == "y" else "x")
 
     what = f"{name[0].upper()}{name[1:]}"
     title = place.title_of_values(what) if what == "Values" else place.title(what)

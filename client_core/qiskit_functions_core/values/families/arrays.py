@@ -24,7 +24,7 @@ from ..summary_models import ValueSummary
 from . import short_json
 from .containers import describe_number
 from .row_window import RowWindow
-from .type_support import Parts, TypeSupport, text, write_csv
+from .type_support import Parts, TypeSupport, sweep_of, text, write_csv
 from .unpacking import CHUNK, Chunks, Unpacker, inflating
 
 # NumPy refuses longer headers as well, because they go through a Python parser.
@@ -141,7 +141,9 @@ class Arrays(TypeSupport[NDArray[Any]]):
             return None
         name = "absolute values" if value.dtype.kind == "c" else "values"
         numbers = np.abs(value) if value.dtype.kind == "c" else value.astype(float)
-        return panels.curve(numbers, place, name) if value.ndim == 1 else panels.heatmap(numbers, place, name, "")
+        if value.ndim > 1:
+            return panels.heatmap(numbers, place, name, "")
+        return panels.curve(numbers, place, name, sweep_of(place, len(value)))
 
     def save(self, value: NDArray[Any], ending: str, file: IO[bytes]) -> str | None:
         if ending == ".csv" and value.dtype.kind in "biufc" and value.ndim in (1, 2):

@@ -13,7 +13,7 @@ from ..drawing.panels import Panel, Place
 from ..summary_models import ValueSummary
 from . import short_json
 from .row_window import BEGINNING, ROWS, RowWindow
-from .type_support import Parts, T, TypeSupport, UntoldParts, text, write_csv
+from .type_support import Parts, T, TypeSupport, UntoldParts, sweep_of, text, write_csv
 from .unpacking import Unpacker
 
 # Characters of a text, and keys or items of a container, that a summary shows.
@@ -87,7 +87,11 @@ class Dicts(ContainerSupport[dict[Any, Any]]):
         if not short_json.is_distribution(value):
             return None
         rows = [(str(outcome), weight) for outcome, weight in self._largest(value)[:ROWS]]
-        share = f"weights {sum(weight for _, weight in rows):.4g} of {sum(value.values()):.4g} in all"
+        shown, total = sum(weight for _, weight in rows), sum(value.values())
+        if all(isinstance(weight, int) and weight >= 0 for weight in value.values()):
+            share = f"{100 * shown / total:.3g} % of " if shown < total else ""
+            return panels.histogram(rows, len(value), f"{share}{total:,} shots", place, "shots")
+        share = f"weights {shown:.4g} of {total:.4g} in all" if len(rows) < len(value) else f"sum {total:.4g}"
         return panels.histogram(rows, len(value), share, place, "weight")
 
     def save(self, value: dict[Any, Any], ending: str, file: IO[bytes]) -> str | None:
@@ -109,7 +113,7 @@ class Lists(ContainerSupport[list[Any]]):
     def drawing(self, value: list[Any], place: Place) -> Panel | None:
         # Whole numbers alone count or number things, such as nodes or qubits: their curve would show nothing.
         if len(value) > 1 and {type(item) for item in value} <= {int, float} and float in map(type, value):
-            return panels.curve([float(item) for item in value], place, "values")
+            return panels.curve([float(item) for item in value], place, "values", sweep_of(place, len(value)))
         return None
 
 

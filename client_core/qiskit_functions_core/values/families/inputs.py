@@ -16,6 +16,8 @@ from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
 # What functions call them, in their results as in their arguments.
 _PARAMETERS = ("parameter_values", "parameters", "parameter_sets", "params", "angles", "thetas", "theta", "θ", "sweep")
 _OBSERVABLES = ("observables", "observable", "hamiltonian", "labels")
+# A list of values of one parameter is often called by its name.
+_NAMED_BY_KEY = {"theta": "theta", "thetas": "theta", "θ": "θ", "angles": "angle"}
 # What one set of values, such as an optimum, is called as well.
 _ONE_SET_OR_MANY = ("parameters", "params")
 # Longer names are cut, and more parameters or terms are told by their pointers.
@@ -31,11 +33,13 @@ class Inputs:
     Attributes:
         parameters: the values of each parameter, one for each parameter set.
         observables: the name of each observable.
+        grid: of a sweep of two axes, the parameter that changes along each, with its values there.
         keys: where the mapping holds them.
     """
 
     parameters: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     observables: tuple[str, ...] = ()
+    grid: tuple[tuple[str, NDArray[np.float64]], ...] = ()
     keys: tuple[str, ...] = ()
 
     @property
@@ -51,14 +55,22 @@ class Inputs:
         """Return these inputs, with the others' parameters or observables where there are none."""
         if others is None:
             return self
+        has_parameters = bool(self.parameters or self.grid)
         return replace(
-            self, parameters=self.parameters or others.parameters, observables=self.observables or others.observables
+            self,
+            parameters=self.parameters if has_parameters else others.parameters,
+            grid=self.grid if has_parameters else others.grid,
+            observables=self.observables or others.observables,
         )
+
+    def is_grid(self, shape: tuple[int, ...]) -> bool:
+        """Return whether the axes of the shape are those of the grid."""
+        return bool(self.grid) and shape == tuple(len(points) for _, points in self.grid)
 
     def names_all_axes(self, shape: tuple[int, ...]) -> bool:
         """Return whether every axis of the shape, or the only one, belongs to parameter sets or observables."""
         named = set(self.axes(shape)) - {None}
-        return len(named) == len(shape)
+        return len(named) == len(shape) or self.is_grid(shape)
 
     def axes(self, shape: tuple[int, ...]) -> tuple[int | None, int | None]:
         """Return the axis of the parameter sets and that of the observables, each None if the shape does not tell."""
@@ -97,16 +109,40 @@ def inputs_of(value: Any) -> Inputs | None:
     names = value.get("parameter_names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         names = _names_of_parameters(value.values())
-    parameters: dict[str, NDArray[np.float64]] = {}
+    columns: dict[str, NDArray[np.float64]] = {}
     for key in _PARAMETERS:
-        if key not in value or parameters:
+        if key not in value or columns:
             continue
-        parameters = _parameters(value[key], key, names)
-        if key in _ONE_SET_OR_MANY and list(parameters) == ["parameter"]:
-            is_one_set = len(parameters["parameter"]) == len(observables)
-            parameters = {} if is_one_set else parameters
-    keys = tuple(key for key in (*_PARAMETERS, *_OBSERVABLES) if key in value)
-    return Inputs(parameters, observables, keys) if parameters or observables else None
+        columns = _columns(value[key], key, names)
+        if key in _ONE_SET_OR_MANY and list(columns) == ["parameter"]:
+            columns = {} if len(columns["parameter"]) == len(observables) else columns
+    keys = tuple(key for key in (*_PARAMETERS, *_OBSERVABLES, "parameter_names") if key in value)
+    return _inputs(columns, observables, keys)
+
+
+def _inputs(
+    columns: dict[str, NDArray[np.float64]], observables: tuple[str, ...], keys: tuple[str, ...]
+) -> Inputs | None:
+    parameters = {name: column for name, column in columns.items() if column.ndim == 1}
+    if len({len(column) for column in parameters.values()}) > 1:
+        parameters = {}
+    found = Inputs(parameters, observables, _grid(columns), keys)
+    return found if found.parameters or found.observables or found.grid else None
+
+
+def _grid(columns: dict[str, NDArray[np.float64]]) -> tuple[tuple[str, NDArray[np.float64]], ...]:
+    """Return the parameter that changes along each of two axes and not along the other, if it is the only one."""
+    along: tuple[list[tuple[str, NDArray[np.float64]]], ...] = ([], [])
+    tables = [(name, column) for name, column in columns.items() if column.ndim == 2 and column.size]  # noqa: PLR2004
+    for name, column in tables:
+        changes = [bool(np.ptp(column, axis=axis).any()) for axis in (0, 1)]
+        if changes[0] != changes[1]:
+            axis = changes.index(True)
+            along[axis].append((name, column[:, 0] if axis == 0 else column[0]))
+        elif changes[0]:
+            return ()
+    same_shape = len({column.shape for _, column in tables}) == 1
+    return (along[0][0], along[1][0]) if same_shape and len(along[0]) == len(along[1]) == 1 else ()
 
 
 def inputs_of_arguments(arguments: Any) -> Inputs | None:
@@ -126,14 +162,14 @@ def inputs_of_arguments(arguments: Any) -> Inputs | None:
         found
         for key, item in arguments.items()
         if isinstance(item, BindingsArray)
-        or ((array := _numbers(item)) is not None and array.shape[1:] == (len(names),))
-        if (found := _parameters(item, key, names))
+        or ((array := _numbers(item)) is not None and array.ndim > 1 and array.shape[-1] == len(names))
+        if (found := _columns(item, key, names))
     ]
-    by_type = Inputs(
+    by_type = _inputs(
         values[0] if len(values) == 1 else {}, _observables(operators[0]) if len(operators) == 1 else (), ()
     )
     inputs = replace(named.completed_by(by_type), keys=())
-    return inputs if inputs.parameters or inputs.observables else None
+    return inputs if inputs.parameters or inputs.observables or inputs.grid else None
 
 
 def _names_of_parameters(values: Any) -> tuple[str, ...]:
@@ -144,8 +180,8 @@ def _names_of_parameters(values: Any) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in circuits[0].parameters)
 
 
-def _parameters(value: Any, key: str, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Return the values of each parameter along one axis; ``names`` are those of the circuit, if there is one."""
+def _columns(value: Any, key: str, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return the values of each parameter along one axis or two; ``names`` are those of the circuit, if known."""
     if isinstance(value, BindingsArray):
         value = {
             name: array[..., at]
@@ -161,23 +197,26 @@ def _parameters(value: Any, key: str, names: Sequence[str]) -> dict[str, NDArray
         if numbers.ndim == 1:
             if len(names) == len(numbers):  # one set
                 return {}
-            # A list of values of one parameter is often called by its name.
-            own = names[0] if len(names) == 1 else key if key in ("theta", "θ") else "parameter"
-            columns = {own: numbers}
+            columns = {names[0] if len(names) == 1 else _NAMED_BY_KEY.get(key, "parameter"): numbers}
         else:
             rows = np.moveaxis(numbers, -1, 0)[:_MOST_PARAMETERS]
             fitting = names if len(names) == numbers.shape[-1] else [f"parameter {at}" for at in range(len(rows))]
             columns = {name[:_LONGEST_NAME]: row for name, row in zip(fitting, rows, strict=False)}
-    kept = {name: column for name, column in columns.items() if column is not None and column.ndim == 1}
-    return kept if len({len(column) for column in kept.values()}) == 1 else {}
+    return {name: column for name, column in columns.items() if column is not None and column.ndim in (1, 2)}
 
 
 def _numbers(value: Any) -> NDArray[np.float64] | None:
+    first = value
+    while isinstance(first, list | tuple) and first:
+        first = first[0]
+    # NumPy would take a circuit apart, and fail.
+    if not isinstance(value, list | tuple | np.ndarray) or not isinstance(first, int | float | np.number | np.ndarray):
+        return None
     try:
         numbers = np.asarray(value)
     except ValueError:  # rows of unequal length
         return None
-    return numbers.astype(np.float64) if numbers.dtype.kind in "iuf" and numbers.ndim in (1, 2) else None
+    return numbers.astype(np.float64) if numbers.dtype.kind in "iuf" and numbers.ndim in (1, 2, 3) else None
 
 
 def _observables(value: Any) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.result import Result
 
 from ..drawing import panels
-from ..drawing.panels import Panel, Place, Sweep
+from ..drawing.panels import Axis, Names, Panel, Place, Sweep
 from ..summary_models import Counts, Outcome, ValueSummary
 from . import short_json
 from .arrays import number_of_rows, rows, rows_of
@@ -76,7 +76,8 @@ class BitArrays(TypeSupport[BitArray]):
         ]
         if value.ndim > 1:
             label, values = likely[0]
-            return panels.heatmap(values, place, f"probability of outcome {panels.shortened(label)}", "")
+            axes = _grid_axes(place.inputs or Inputs(), values.shape)
+            return panels.heatmap(values, place, f"probability of outcome {panels.shortened(label)}", "", axes)
         inputs = place.inputs or Inputs()
         axis, _ = inputs.axes(value.shape)
         return panels.probabilities(likely, len(outcomes), _sweep(inputs, axis, value.shape[0]), place)
@@ -244,7 +245,8 @@ class PubResults(TypeSupport[Any]):
         is_sweep = sets is not None or (observables is None and values.size > panels.MAX_LINES)
         if is_sweep:
             sweep = _sweep(inputs, sets, len(values))
-            return panels.lines_with_errors([("", values, errors)], sweep, place)
+            label = inputs.observables[0] if len(inputs.observables) == 1 else ""
+            return panels.lines_with_errors([(label, values, errors)], sweep, place)
         names = inputs.observables if observables is not None else [str(index) for index in range(values.size)]
         axis = "observable" if observables is not None else "index"
         return panels.points_with_errors(values.reshape(-1), errors.reshape(-1), place, names or ["0"], axis)
@@ -270,8 +272,7 @@ class PubResults(TypeSupport[Any]):
 def _sweep(inputs: Inputs, axis: int | None, points: int) -> Sweep:
     """Return the axis of a sweep: the parameter that changes, if its values are known and it is the only one."""
     if axis is not None and len(inputs.changing) == 1:
-        ((name, column),) = inputs.changing.items()
-        return Sweep(name, column)
+        return Sweep(*next(iter(inputs.changing.items())))
     return Sweep("parameter set", np.arange(points))
 
 
@@ -279,22 +280,28 @@ def _lines_or_heatmap(values: NDArray[Any], errors: NDArray[Any], place: Place) 
     """Draw a line for each observable if these are few beside the parameter sets; else the matrix as it is."""
     inputs = place.inputs or Inputs()
     sets, observables = inputs.axes(values.shape)
-    if sets is None and observables is None:
-        few, many = values.shape[-1], values.shape[0]
-        # The usual shape; more even ones may be a grid of two parameters.
-        sets = 0 if values.ndim == 2 and few <= panels.MAX_LINES and many >= 2 * few else None  # noqa: PLR2004
-    elif sets is None and observables is not None:
+    if sets is None and observables is not None:
         sets = 1 - observables
+    elif sets is None and values.ndim == 2 and not inputs.is_grid(values.shape):  # noqa: PLR2004
+        # Few observables beside many parameter sets, in either order; more even shapes may be a grid of two parameters.
+        few, many = sorted(values.shape)
+        sets = values.shape.index(many) if few <= panels.MAX_LINES and many >= 2 * few else None
     if sets is not None and values.shape[1 - sets] <= panels.MAX_LINES:
         columns, column_errors = (values.T, errors.T) if sets == 0 else (values, errors)
         names = inputs.observables if observables is not None else [f"observable {at}" for at in range(len(columns))]
         sweep = _sweep(inputs, sets, columns.shape[1])
         return panels.lines_with_errors(list(zip(names, columns, column_errors, strict=True)), sweep, place)
-    axes = [""] * 2
+    axes = _grid_axes(inputs, values.shape)
     if sets is not None:
-        axes[sets], axes[1 - sets] = "parameter set", "observable"
+        names = inputs.observables if observables is not None else ()
+        axes = [_sweep(inputs, sets, values.shape[sets]), Names("observable", names)]
+        axes = axes if sets == 0 else axes[::-1]
     note = f", standard errors up to {np.nanmax(errors):.3g}"
-    return panels.heatmap(values, place, "expectation values", note, axes if sets is not None else ())
+    return panels.heatmap(values, place, "expectation values", note, axes)
+
+
+def _grid_axes(inputs: Inputs, shape: tuple[int, ...]) -> list[Axis]:
+    return [Sweep(name, points) for name, points in inputs.grid] if inputs.is_grid(shape) else []
 
 
 def _is_estimator_pub(pub: PubResult) -> bool:

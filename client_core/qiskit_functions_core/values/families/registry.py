@@ -61,9 +61,12 @@ class Registry:
             return True
 
 
-def inputs_beside(value: Any) -> Inputs | None:
-    """Return the inputs that a mapping holds beside its results; without results that Qiskit makes, there are none."""
-    if not any(type(part).__module__.startswith("qiskit") for part in value.values()):
+def inputs_beside(value: Any, *, is_plain: bool = False) -> Inputs | None:
+    """Return the inputs that a mapping holds beside its results.
+
+    Without results that Qiskit makes, which have axes to name, there are none, unless the mapping ``is_plain``.
+    """
+    if not is_plain and not any(type(part).__module__.startswith("qiskit") for part in value.values()):
         return None
     # Imports Qiskit, which plain JSON does not need.
     from .inputs import inputs_of

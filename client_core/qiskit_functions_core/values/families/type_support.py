@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Generic, TypeVar
 
-from ..drawing.panels import Panel, Place, WholeFigure
+from ..drawing.panels import Panel, Place, Sweep, WholeFigure
 from ..summary_models import ValueSummary
 from .row_window import RowWindow
 from .unpacking import Unpacker
@@ -69,6 +69,12 @@ class TypeSupport(Generic[T]):
             InputError: it does not fit for a reason that is worth telling.
         """
         return None
+
+
+def sweep_of(place: Place, length: int) -> Sweep | None:
+    """Return the parameter that changes with the values of a place, if it is the only one and has as many values."""
+    changing = place.inputs.changing if place.inputs and place.inputs.sets == length else {}
+    return Sweep(*next(iter(changing.items()))) if len(changing) == 1 else None
 
 
 def write_csv(rows: Iterable[Iterable[Any]], file: IO[bytes]) -> None:
