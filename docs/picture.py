@@ -125,7 +125,9 @@ def drawn(checked: dict[str, Any], ran: dict[str, Any]) -> str:
         top += height + (4 if kind == "call" else 12)
     body.extend(chart(result["history"], result["exact_energy"], top - 12 - 14 - CHART_HEIGHT))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + 12}" width="{WIDTH}" height="{top + 12}" '
+        # For the renderers that do not know "white-space" in pictures.
+        '<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" '
+        f'viewBox="0 0 {WIDTH} {top + 12}" width="{WIDTH}" height="{top + 12}" '
         f'role="img"><title>{escape(REQUEST)}</title><style>{STYLE}</style>'
         f'<rect class="panel" x="1" y="1" width="{WIDTH - 2}" height="{top + 10}" rx="12"/>\n'
         + "\n".join(body)
