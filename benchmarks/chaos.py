@@ -50,6 +50,7 @@ from qiskit_functions_core import Account, Artifact, Channel, FunctionsClient
 from qiskit_functions_core.errors import QiskitFunctionsError, SubmissionUnknown
 from qiskit_functions_core.http.transport import RetryPolicy, Timeouts
 from qiskit_functions_core.serverless.local_gateway import find_gateway
+from qiskit_functions_gateway.execution.warm_start import MeetingPlace
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database, JobFilter
 from qiskit_functions_gateway.storage.job_states import ACTIVE, JobStatus
@@ -60,19 +61,21 @@ from support.over_stdio import IDLE, assistant
 KINDS = ("doubled", "lost", "false", "hung", "orphaned")
 
 FUNCTION = """
-import json, os, pathlib, time
+import json, os, pathlib, sys, time
 arguments = json.load(open(os.environ["ARGUMENTS_PATH"]))
+is_warm = "qiskit_serverless" in sys.modules
 with open(os.environ["RAN"], "a") as ran:
     ran.write(os.environ["ENV_JOB_ID_GATEWAY"] + "\\n")
 print("call", arguments["call"], flush=True)
 time.sleep(arguments["seconds"])
-pathlib.Path(os.environ["RESULTS_PATH"]).write_text(json.dumps({"call": arguments["call"]}))
+pathlib.Path(os.environ["RESULTS_PATH"]).write_text(json.dumps({"call": arguments["call"], "is_warm": is_warm}))
 """
 
 BELL = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nh q[0];\ncx q[0], q[1];\n'
 
 CALL_SECONDS = 60.0
 END_SECONDS = 60.0
+WARM_SECONDS = 30.0
 DISK_MEGABYTES = 24
 
 TIMEOUTS = Timeouts(connect=5, read=10, total=25, late=0.5)
@@ -210,10 +213,11 @@ class Round:
         return None
 
     def processes(self, who: str) -> list[psutil.Process]:
-        """Return the gateway, the supervisors, the functions, the servers, or the workers of this round."""
+        """Return the gateway, its warm parent, the supervisors, functions, servers, or workers of this round."""
         markers = {
             "gateway": ("qiskit_functions_gateway", str(self.home)),
             "supervisor": ("qiskit_functions_gateway.supervisor", str(self.home)),
+            "warm parent": ("qiskit_functions_gateway.execution.warm_parent", str(self.home)),
             "server": ("qiskit_functions_mcp", str(self.home)),
             "worker": ("qiskit_functions_core.values.worker.process",),
         }
@@ -269,6 +273,8 @@ class Round:
             proxied = await opened.enter_async_context(FunctionsClient(account, timeouts=TIMEOUTS, retries=RETRIES))
             chosen = self.choose()
             self.faults = chosen
+            if self.dice.random() < 0.7:  # else jobs start before it is ready, and while it gets ready
+                await self.warm_up()
             async with anyio.create_task_group() as following:
                 following.start_soon(self.follow_gateway, proxy)
                 async with anyio.create_task_group() as group:
@@ -283,6 +289,12 @@ class Round:
                 following.cancel_scope.cancel()
             await self.heal(direct)
 
+    async def warm_up(self) -> None:
+        """Wait until jobs start warm."""
+        with anyio.move_on_after(WARM_SECONDS):
+            while not MeetingPlace.of(self.folder).socket.exists():  # noqa: ASYNC110 - of another process
+                await anyio.sleep(0.05)
+
     async def follow_gateway(self, proxy: FaultProxy) -> None:
         """Let the proxy lead to the gateway that runs now."""
         while True:
@@ -293,7 +305,8 @@ class Round:
     def choose(self) -> list[str]:
         faults = [
             *("kill gateway", "kill supervisor", "kill function", "kill worker", "kill server"),
-            *("suspend gateway", "suspend supervisor", "answer in a hostile way", "answer in a hostile way"),
+            *("kill warm parent", "suspend warm parent", "suspend gateway", "suspend supervisor"),
+            *("answer in a hostile way", "answer in a hostile way"),
         ]
         if FAKETIME:
             faults.append("set the clock")
@@ -346,7 +359,9 @@ class Round:
     def check_end(self, call: Call, job: str, status: JobStatus, *, may_fail: bool) -> None:
         if status == JobStatus.SUCCEEDED:
             try:
-                saved = json.loads(self.folder.job(job).result.read_text())["call"]
+                result = json.loads(self.folder.job(job).result.read_text())
+                saved = result["call"]
+                self.outcomes[f"job started {'warm' if result['is_warm'] else 'cold'}"] += 1
             except (OSError, ValueError, KeyError):
                 if "fill the disk" not in self.faults:
                     self.found("lost", f"the result of job {job}")
@@ -368,7 +383,7 @@ class Round:
         for program in self.gateways:
             program.poll()
         deadline = time.monotonic() + 20
-        whose = ("gateway", "supervisor", "function", "server")
+        whose = ("gateway", "warm parent", "supervisor", "function", "server")
         left: list[psutil.Process] = [psutil.Process()]
         while left and time.monotonic() < deadline:
             left = [process for who in whose for process in self.processes(who)]
@@ -434,7 +449,7 @@ async def play(number: int, seed: int, disk: Path, can_fill: bool) -> Round:
                     await step()
         except Exception:
             played.found("hung", f"the round itself: {traceback.format_exc()}")
-        for who in ("gateway", "supervisor", "function", "server"):
+        for who in ("gateway", "warm parent", "supervisor", "function", "server"):
             for process in played.processes(who):
                 process.kill()
         for program in played.gateways:

@@ -14,6 +14,7 @@ import anyio
 
 from .accounts.account import Account
 from .concurrency import gather, run_in_thread
+from .environment import starts_in_advance
 from .errors import PlatformAbsent, QiskitFunctionsError
 from .http.redaction import redact
 from .http.transport import RetryPolicy, Timeouts, Transport
@@ -71,9 +72,10 @@ class RunConfig:
 class FunctionsClient:
     """Qiskit Functions of one account: ``async with FunctionsClient(resolve_account()) as client:``
 
-    Entering it opens the connection pool, and without an account starts this machine's gateway if it does not run yet;
-    nothing is sent before the first call. That gateway is a separate process, which other clients use too and which
-    ends when it is idle; a later call starts it again.
+    Entering it opens the connection pool, starts the worker process for Qiskit values (with
+    ``QISKIT_FUNCTIONS_WARM_JOBS=0`` only when it is needed), and without an account starts this machine's gateway if it
+    does not run yet; nothing is sent before the first call. That gateway is a separate process, which other clients use
+    too and which ends when it is idle; a later call starts it again.
 
     Attributes:
         functions: the functions that the account can run.
@@ -135,10 +137,16 @@ class FunctionsClient:
             EmbeddedGatewayError: this machine's gateway cannot start.
             AccountError: the token or the instance has characters that no HTTP header can hold.
         """
-        if self.account.is_embedded:
-            await self._open_local()
-        else:
-            self._open_remote()
+        if starts_in_advance():
+            await self._worker.start()  # it loads what it needs while the gateway starts
+        try:
+            if self.account.is_embedded:
+                await self._open_local()
+            else:
+                self._open_remote()
+        except BaseException:
+            await self._worker.aclose()
+            raise
         self._stack.push_async_callback(self._transport.aclose)
         self._stack.push_async_callback(self._worker.aclose)
         self.functions = Functions(self._transport, self.gateway)

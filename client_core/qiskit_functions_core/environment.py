@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+WARM_JOBS = "QISKIT_FUNCTIONS_WARM_JOBS"
+
 _NAMES = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "VIRTUAL_ENV"}
     | {
@@ -31,3 +33,8 @@ def basic_variables() -> dict[str, str]:
 def installer_variables() -> dict[str, str]:
     """Return the variables of this process that tell uv and pip where packages come from; a URL may hold a password."""
     return {name: value for name, value in os.environ.items() if name.upper().startswith(_FOR_INSTALLERS)}
+
+
+def starts_in_advance() -> bool:
+    """Return whether processes are started before they are needed, which keeps memory in use."""
+    return os.environ.get(WARM_JOBS) != "0"

@@ -24,13 +24,13 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qiskit_functions_core.environment import WARM_JOBS
 from qiskit_functions_core.errors import EmbeddedGatewayError
 
 from .execution.prctl import hide_from_functions
 from .execution.runner import Cluster
 from .settings import (
     PROVIDERS,
-    WARM_JOBS,
     FolderSettings,
     add_arguments,
     data_folder_of,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qiskit_functions_core.addresses import is_loopback
+from qiskit_functions_core.environment import WARM_JOBS
 from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_core.local_files import atomic_write
 
@@ -27,8 +28,6 @@ _JOB_SECONDS, _JOB_MEMORY_MB, _JOB_LOG_MB = (
 )
 
 PROVIDERS = "QISKIT_FUNCTIONS_PROVIDERS"
-
-WARM_JOBS = "QISKIT_FUNCTIONS_WARM_JOBS"
 
 _PROVIDER = re.compile(r"[A-Za-z0-9_-]{1,255}")
 """Other characters would vanish from its name in requests, as they do in titles."""

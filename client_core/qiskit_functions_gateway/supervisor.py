@@ -317,7 +317,9 @@ class Supervisor:
         # A warning is all that it takes to fill a disk with: uvicorn logs one for each request that is not HTTP.
         # It configures no logging: a short function may end meanwhile, and two threads that shut logging down wait for
         # each other.
-        uvicorn.Server(uvicorn.Config(app, **UVICORN, log_level="error")).run(sockets=[listener])
+        server = uvicorn.Server(uvicorn.Config(app, **UVICORN, log_level="error"))
+        with suppress(OSError, ValueError):  # a function that starts warm may end before this, and the socket be closed
+            server.run(sockets=[listener])
 
 
 if __name__ == "__main__":

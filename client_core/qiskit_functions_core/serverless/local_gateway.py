@@ -31,7 +31,7 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.to_thread
 
-from ..environment import basic_variables, installer_variables
+from ..environment import WARM_JOBS, basic_variables, installer_variables
 from ..errors import EmbeddedGatewayError
 from ..local_files import open_regular, refuse_foreign_folder
 from .gateway_traits import USAGE_LIMIT
@@ -47,7 +47,7 @@ _START_SECONDS = 30.0
 
 _LOOK_SECONDS = 0.05
 
-_OF_JOBS = ("QISKIT_FUNCTIONS_JOB_", "QISKIT_FUNCTIONS_WARM_JOBS")
+_OF_JOBS = ("QISKIT_FUNCTIONS_JOB_", WARM_JOBS)
 """How the variables begin that a gateway's data folder keeps for its jobs."""
 
 _ANSWER_SECONDS = 5.0

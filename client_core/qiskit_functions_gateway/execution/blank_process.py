@@ -6,22 +6,28 @@ then makes itself what ``python -- ENTRYPOINT`` would have started, but for the 
 
 from __future__ import annotations
 
+import atexit
 import builtins
+import ctypes
+import gc
 import importlib.machinery
+import io
 import json
 import logging
 import os
 import pkgutil
 import random
 import re
+import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, NoReturn, Self
 
 from .prctl import prefer_as_victim, show_to_others
 from .shown_process import show_command, show_variables
@@ -42,13 +48,16 @@ class Preloaded:
     Attributes:
         variables: the environment in which it was.
         names_read: the variables that Python code looked for meanwhile, whether they were there or not.
-        ours: the names of modules that functions do not import, but supervisors; a function imports its own.
+        imported: the names of the modules.
+        ours: those that functions do not import, but supervisors; a function imports its own. They are kept, since to
+            delete them takes longer than most jobs.
         our_loggers: the names of their loggers.
     """
 
     variables: Mapping[str, str]
     names_read: frozenset[str]
-    ours: frozenset[str]
+    imported: frozenset[str]
+    ours: Mapping[str, ModuleType]
     our_loggers: frozenset[str]
 
     def suits(self, script: Path, variables: Mapping[str, str]) -> bool:
@@ -63,8 +72,7 @@ class Preloaded:
                 self.variables.get(name) != variables.get(name)
             ):
                 return False
-        imported = {name.partition(".")[0] for name in sys.modules.keys() - self.ours}
-        if imported & {path.name.partition(".")[0] for path in script.parent.iterdir()}:
+        if any(path.name.partition(".")[0] in self.imported for path in script.parent.iterdir()):
             return False
         try:
             is_text = "\0" not in script.read_text(encoding="utf-8")
@@ -147,8 +155,8 @@ class Order:
     supervisor: int
     preloaded: Preloaded
 
-    def run(self) -> None:
-        """Run the script as ``python -- ENTRYPOINT`` does, up to the end of this process, which is the caller's."""
+    def run(self) -> NoReturn:
+        """Run the script as ``python -- ENTRYPOINT`` does, and end the process."""
         show_to_others()
         prefer_as_victim(os.getpid())
         os.environ.clear()
@@ -163,7 +171,8 @@ class Order:
         _look_new(self.preloaded)
         # As Python does it: the folder without links, the file's name with them.
         sys.argv[:], sys.orig_argv[:] = [self.entrypoint], [sys.executable, "--", self.entrypoint]
-        sys.path.insert(0, str(Path(self.entrypoint).resolve().parent))
+        here = str(Path(self.entrypoint).resolve().parent)
+        sys.path.insert(0, here)
         path = f"{Path.cwd()}/{self.entrypoint}"
         main = ModuleType("__main__")
         vars(main).update({"__annotations__": {}} if sys.version_info < (3, 14) else {})
@@ -175,16 +184,58 @@ class Order:
         )
         # multiprocessing has a second name for it.
         sys.modules.update({name: main for name in ("__main__", "__mp_main__") if name in sys.modules})
+        del main
         try:
-            exec(compile(Path(path).read_bytes(), path, "exec", dont_inherit=True), vars(main))  # noqa: S102
-        except SystemExit:
-            raise
+            exec(compile(Path(path).read_bytes(), path, "exec", dont_inherit=True), vars(sys.modules["__main__"]))  # noqa: S102
+            code: object = 0
+            is_interrupted = False
+        except SystemExit as exit_:
+            code, is_interrupted = exit_.code, False
         except BaseException as error:
-            trace = error.__traceback__ and error.__traceback__.tb_next
-            # Shown without the frame of this function; then raised again for the exit code, and not shown again.
+            trace = error.__traceback__ and error.__traceback__.tb_next  # without the frame of this function
             sys.excepthook(type(error), error.with_traceback(trace), trace)
-            sys.excepthook = lambda *_: None
-            raise
+            code, is_interrupted = 1, isinstance(error, KeyboardInterrupt)
+            del trace
+        self._end(here, code, is_interrupted=is_interrupted)
+
+    def _end(self, here: str, code: object, *, is_interrupted: bool) -> NoReturn:
+        """End this process as the interpreter does, but leave what it has from the warm parent as it is.
+
+        The interpreter would take all modules apart, which for these takes longer than most jobs.
+
+        Args:
+            here: the folder of the function's own modules.
+            code: what ``SystemExit`` was raised with.
+            is_interrupted: whether to end by SIGINT, as Python does after a KeyboardInterrupt.
+        """
+        if not isinstance(code, int | None):
+            print(code, file=sys.stderr)  # noqa: T201
+            code = 1
+        shut_down: Any = threading
+        shut_down._shutdown()
+        atexit._run_exitfuncs()
+        # What the function's own modules hold is deleted, so that files are written and closed; what others hold for it
+        # is written.
+        own = ["__main__", "__mp_main__"]
+        for name in reversed(sys.modules):
+            if name in self.preloaded.imported:
+                break  # to look at all takes longer than some jobs
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(here):
+                own.append(name)
+        for name in own:
+            sys.modules.pop(name, None)
+        gc.collect()
+        for each in gc.get_objects():
+            if isinstance(each, io.BufferedWriter | io.BufferedRandom | io.TextIOWrapper) and not each.closed:
+                with suppress(OSError, ValueError):
+                    each.flush()
+        libc = ctypes.PyDLL(None)
+        if is_interrupted:
+            libc.fflush(None)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        libc.exit(code or 0)  # with what compiled libraries have to do at the end
+        raise AssertionError("unreachable")
 
 
 def _look_new(preloaded: Preloaded) -> None:

@@ -100,6 +100,9 @@ def _preload() -> Preloaded:
     _import(_FOR_SUPERVISORS)
     ours |= {name for name in sys.modules.keys() - modules if _top(name) not in sys.stdlib_module_names}
     our_loggers |= logging.root.manager.loggerDict.keys() - loggers
+    imported = frozenset({*sys.modules, *map(_top, sys.modules)} - ours)
+    kept = {name: sys.modules[name] for name in ours}
+    preloaded = Preloaded(variables, frozenset(names_read), imported, kept, frozenset(our_loggers))
     # OpenBLAS ends its threads before a fork, and starts them again when it needs them.
     if (pid := os.fork()) == 0:
         os._exit(0)
@@ -109,7 +112,7 @@ def _preload() -> Preloaded:
     gc.collect()
     gc.freeze()
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    return Preloaded(variables, frozenset(names_read), frozenset(ours), frozenset(our_loggers))
+    return preloaded
 
 
 def _top(name: str) -> str:

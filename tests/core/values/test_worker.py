@@ -275,6 +275,27 @@ async def test_a_child_that_left_because_it_was_idle_is_replaced_without_an_erro
             await eventually(has_left)
 
 
+async def test_a_child_that_was_started_in_advance_has_loaded_what_its_first_task_needs(worker: Worker) -> None:
+    await worker.start()
+    (child,) = children()
+
+    async def has_loaded() -> bool:
+        return any("qiskit" in mapped.path for mapped in child.memory_maps())
+
+    await eventually(has_loaded)
+    assert (await worker.encode_arguments({"circuit": BELL})).active_qubits == 2
+    assert children() == [child]
+
+
+async def test_a_child_that_cannot_be_started_in_advance_is_an_error_for_no_one(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/nowhere/python")
+        await worker.start()
+    assert await reads(worker) == "list"
+
+
 async def test_the_cpu_of_earlier_tasks_does_not_count(hostile: Worker) -> None:
     spent = [await _cpu(hostile) for _ in range(3)]
     assert spent == sorted(spent)

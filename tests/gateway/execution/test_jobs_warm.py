@@ -146,6 +146,15 @@ ENDS = {
     "atexit.register(lambda: print('size', os.path.getsize(kept.name)))\nprint('main')",
     "a file that is never closed": "import os, subprocess, sys\nkept = open(os.environ['DATA_PATH'] + '/kept', 'w')\n"
     "kept.write('unflushed')\nsys.exit()",
+    "a file that a library holds": "import json, os\njson.kept = open(os.environ['DATA_PATH'] + '/kept', 'w')\n"
+    "json.kept.write('unflushed')",
+    "what C has not written": "import ctypes, os\nlibc = ctypes.CDLL(None)\nlibc.printf(b'from C\\n')",
+    "exit codes beyond a byte": "raise SystemExit(259)",
+    "an exit with a false text": "raise SystemExit('')",
+    "an exit below zero": "raise SystemExit(-2)",
+    "an exit in an exit": "import atexit, sys\nclass Ends:\n    def __repr__(self): return 'ends'\n"
+    "    def __call__(self): sys.exit(5)\natexit.register(Ends())\nsys.exit(0)",
+    "an error in a thread's end": "import threading, sys\nthreading._register_atexit(lambda: print('end of threads'))",
     "a class of its own, pickled": "import pickle\nclass Own: pass\n"
     "if __name__ == '__main__':\n    print(type(pickle.loads(pickle.dumps(Own()))) is Own)",
     "its own source": "import inspect\ndef f(): return 1\nprint(inspect.getsource(f))",
@@ -175,7 +184,7 @@ async def test_a_job_ends_and_says_what_it_would_in_a_new_interpreter(
     source = ENDS[what].encode("latin-1" if "bytes" in what else "utf-8")
     cold, warm = await both(gateways, {"main.py": source, "own.py": b"ONE = 1\n"})
     assert warm == cold
-    if "never closed" in what:
+    if source.startswith(b"import") and b"/kept'" in source:
         kept = [gateways[name]._data_folder.path / "data" / "user" / "kept" for name in ("cold", "warm")]
         assert [path.read_text() for path in kept] == ["unflushed"] * 2
 

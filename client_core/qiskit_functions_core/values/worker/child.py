@@ -105,18 +105,22 @@ class Child:
         self.diagnosis = bytearray()
 
     @classmethod
-    async def start(cls, limits: WorkerLimits, program: str = PROGRAM, *, is_watched: bool) -> Self:
+    async def start(
+        cls, limits: WorkerLimits, program: str = PROGRAM, *, is_watched: bool, in_advance: bool = False
+    ) -> Self:
         """Start a process.
 
         Args:
             limits: what it may take.
             program: the module that it runs.
             is_watched: whether the process that starts it enforces the limits on CPU and memory, not the kernel.
+            in_advance: whether it loads what most tasks need before it has one.
         """
         settings = {
             "cpu_seconds": None if is_watched else limits.cpu_seconds,
             "memory": None if is_watched else limits.memory,
             "idle_seconds": limits.idle_seconds,
+            "in_advance": in_advance,
         }
         process = await anyio.open_process(
             [sys.executable, "-P", "-m", program, json.dumps(settings)],

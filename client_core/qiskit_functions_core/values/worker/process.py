@@ -13,10 +13,13 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
 from ...errors import QiskitFunctionsError
+
+_CIRCUIT = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit q;\nh q;\n'
 
 
 def main(settings: dict[str, Any]) -> None:
@@ -29,6 +32,8 @@ def main(settings: dict[str, Any]) -> None:
         os.nice(5)  # on a busy machine the server, which answers others, comes first
     _skip_the_service()
     _limit_memory(settings["memory"])
+    if settings["in_advance"]:
+        _load()
     while True:
         # A thread, because there is no waiting for a pipe with a deadline on Windows. The parent notices that the
         # process ended without an answer, and starts another.
@@ -42,6 +47,15 @@ def main(settings: dict[str, Any]) -> None:
         _limit_cpu(settings["cpu_seconds"])
         answer = _answer(json.loads(line))
         answers.write(json.dumps(answer).encode() + b"\n")
+
+
+def _load() -> None:
+    """Load what the first value in arguments and the first result need, before they come."""
+    from .. import results  # noqa: F401
+    from ..encoding import encode_arguments
+
+    with suppress(Exception):  # a task that needs what is broken says so
+        encode_arguments({"circuit": {"$circuit": _CIRCUIT}}, allowed_folders=[])
 
 
 def _answer(message: dict[str, Any]) -> dict[str, Any]:

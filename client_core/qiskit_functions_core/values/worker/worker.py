@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from math import inf
@@ -94,6 +94,12 @@ class Worker:
         self._first_in_line = anyio.Lock()
         self._running: list[float] = []
         self._freed = anyio.Event()
+
+    async def start(self) -> None:
+        """Start a child in advance, which loads what most tasks need; where that fails, the first task tries again."""
+        with suppress(OSError), anyio.CancelScope(shield=True):  # as in _ask
+            child = await Child.start(self.limits, self._program, is_watched=self._watches, in_advance=True)
+            self._idle.append(child)
 
     async def aclose(self) -> None:
         """End the idle children; one that does a task ends with its caller."""
