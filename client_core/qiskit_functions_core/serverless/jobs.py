@@ -59,7 +59,8 @@ _NO_SERVICE = "QiskitRuntimeService not found, cannot stop runtime jobs."
 _WHAT_CAN_BE_SAVED = (
     "Let the function save a dictionary of JSON values, NumPy arrays and Qiskit objects. Objects of other classes, and "
     "NumPy's own booleans, have to be converted first: bool(x), float(x), x.tolist(), vars(x); the result of an "
-    "Executor with [dict(item) for item in result]."
+    "Executor with [dict(item) for item in result], of a primitive on top of it with "
+    "PrimitiveResult([type(pub)(pub.data) for pub in result])."
 )
 """``QiskitObjectsEncoder`` of qiskit_serverless is ``RuntimeEncoder``, which knows these."""
 

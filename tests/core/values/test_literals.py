@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit, qpy
 from qiskit.quantum_info import PauliLindbladMap, SparsePauliOp
-from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder
+from qiskit_ibm_runtime import RuntimeDecoder
 
 from qiskit_functions_core.errors import LiteralError
 from qiskit_functions_core.values import encode_arguments
@@ -21,7 +21,7 @@ BELL_2 = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; h q[0]; cx q[0], q[1];'
 
 def sent(value: Any, **options: Any) -> Any:
     """What a function gets for an argument, by the official decoder."""
-    return json.loads(encode_arguments({"x": value}, **options), cls=QiskitObjectsDecoder)["x"]
+    return json.loads(encode_arguments({"x": value}, **options), cls=RuntimeDecoder)["x"]
 
 
 def refused(value: Any, **options: Any) -> LiteralError:

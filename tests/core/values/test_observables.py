@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from qiskit.quantum_info import SparseObservable, SparsePauliOp
-from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder
+from qiskit_ibm_runtime import RuntimeDecoder
 
 from qiskit_functions_core.errors import LiteralError
 from qiskit_functions_core.values import encode_arguments
@@ -17,7 +17,7 @@ SUM = SparsePauliOp(["ZZ", "XI"], [1.0, 0.5])
 
 def sent(value: Any, **options: Any) -> Any:
     """What a function gets for an observable, by the official decoder."""
-    return json.loads(encode_arguments({"x": {"$observable": value, **options}}), cls=QiskitObjectsDecoder)["x"]
+    return json.loads(encode_arguments({"x": {"$observable": value, **options}}), cls=RuntimeDecoder)["x"]
 
 
 def refused(value: Any, **options: Any) -> LiteralError:

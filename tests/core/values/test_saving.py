@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit, qasm3, qpy, transpile
 from qiskit.primitives.containers import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
-from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
+from qiskit_ibm_runtime import RuntimeDecoder, RuntimeEncoder
 
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.values import Result, encode_arguments
@@ -27,7 +27,7 @@ def bell() -> QuantumCircuit:
 
 
 def encoded(value: Any) -> str:
-    return json.dumps(value, cls=QiskitObjectsEncoder)
+    return json.dumps(value, cls=RuntimeEncoder)
 
 
 def saved(value: Any, path: Path, pointer: str = "") -> str:
@@ -48,7 +48,7 @@ def test_the_whole_result_is_written_as_it_came(tmp_path: Path) -> None:
 
 def test_a_part_is_written_as_the_official_decoder_reads_it(tmp_path: Path) -> None:
     saved({"a": [bell(), {"b": 1j}], "c": 2}, tmp_path / "a.json", "/a")
-    assert json.loads((tmp_path / "a.json").read_text(), cls=QiskitObjectsDecoder) == [bell(), {"b": 1j}]
+    assert json.loads((tmp_path / "a.json").read_text(), cls=RuntimeDecoder) == [bell(), {"b": 1j}]
 
 
 def test_counts_are_written_most_frequent_first(tmp_path: Path) -> None:
@@ -136,13 +136,13 @@ def test_a_circuit_laid_out_on_a_device_keeps_its_width(tmp_path: Path) -> None:
     circuit.cx(0, 1)
     circuit.measure(1, 0)
     wide = transpile(circuit, coupling_map=[[0, 1], [1, 2], [2, 3], [3, 4]], initial_layout=[0, 1])
-    result = Result(json.dumps(wide, cls=QiskitObjectsEncoder))
+    result = Result(json.dumps(wide, cls=RuntimeEncoder))
     said = result.save(tmp_path / "x.qasm")
     assert "without its layout, which .qpy keeps" in said
     text = encode_arguments({"c": {"$file": "x.qasm"}}, allowed_folders=[tmp_path])
-    read = json.loads(text, cls=QiskitObjectsDecoder)["c"]
+    read = json.loads(text, cls=RuntimeDecoder)["c"]
     assert read.num_qubits == 5
     assert read.count_ops() == wide.count_ops()
     shown = result.summary().parts[0].openqasm
     assert shown
-    assert json.loads(encode_arguments({"c": {"$circuit": shown}}), cls=QiskitObjectsDecoder)["c"].num_qubits == 5
+    assert json.loads(encode_arguments({"c": {"$circuit": shown}}), cls=RuntimeDecoder)["c"].num_qubits == 5
