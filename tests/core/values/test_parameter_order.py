@@ -173,7 +173,11 @@ def test_a_condition_that_qiskit_cannot_encode_is_an_input_error_that_names_the_
     assert "63 bits" in error.value.next_step
 
 
-NAMES = st.text(st.sampled_from("abAZθ_ .~129"), min_size=1, max_size=3)
+# Qiskit 2.3 exports a name that begins with a digit as it is, and no OpenQASM can have such a name.
+EXPORTS_DIGITS = "input float[64] 1;" in qasm3.dumps(layered([Parameter("1")]))
+NAMES = st.text(st.sampled_from("abAZθ_ .~129"), min_size=1, max_size=3).filter(
+    lambda name: not (EXPORTS_DIGITS and name[0].isdigit())
+)
 
 
 @settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
