@@ -162,6 +162,14 @@ def test_a_vector_with_too_few_values_is_refused() -> None:
     assert "3 elements" in str(refused({"circuit": circuit, "v": {"$parameter_values": {"x": [1, 2]}}}))
 
 
+def test_a_parameter_and_a_vector_of_its_name_have_no_order() -> None:
+    circuit = {"$circuit": qasm3.dumps(layered([Parameter("Z"), *ParameterVector("Z", 2)]))}
+    error = refused({"circuit": circuit, "parameter_values": [0.1, 0.2, 0.3]})
+    assert "two orders" in error.message
+    assert "with the vector" in error.message
+    assert sent({"circuit": circuit, "parameter_values": [0.1, 0.1, 0.3]})
+
+
 def test_values_without_a_circuit_beside_them_are_sent_as_they_are() -> None:
     assert sent({"v": {"$parameter_values": {"a": [0.1, 0.2]}}})["v"].shape == (2,)
 

@@ -131,6 +131,13 @@ def _check_order(circuit: QuantumCircuit, numbers: Numbers, context: LiteralCont
     if not numbers.ndim or numbers.shape[-1] != len(parameters):
         return
     orders = {"by number": sorted(parameters, key=_by_number)}
+    vectors = {parameter.vector.name for parameter in parameters if isinstance(parameter, ParameterVectorElement)}
+    if vectors.intersection(parameter.name for parameter in parameters):
+        # Qiskit 2.3 leaves the order of a parameter and the first element of a vector of its name to chance.
+        for how, is_first in (("with the vector first", True), ("with the vector last", False)):
+            orders[how] = sorted(
+                parameters, key=lambda one: (_by_number(one), isinstance(one, ParameterVectorElement) is not is_first)
+            )
     declared = declared_inputs(circuit)
     if any(map(_REWRITTEN.fullmatch, declared)):
         # Qiskit's exporter declares inputs in the order of the circuit's parameters.
