@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from qiskit_functions_mcp.confirmations import LIFETIME_SECONDS, MAX_CALLS, MAX_CHARACTERS, Confirmations
+from qiskit_functions_mcp.confirmations import Confirmations
 
 TOOL, ARGUMENTS, ABOUT = "delete_file", {"function": "f", "name": "data.csv"}, "delete data.csv 4"
 
@@ -27,7 +27,9 @@ def test_a_token_expires_whatever_the_clock_on_the_wall_says(monkeypatch: pytest
     token, issued = confirmations.issue(TOOL, ARGUMENTS, ABOUT), time.monotonic()
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert confirmations.find(token)
-    monkeypatch.setattr(time, "monotonic", lambda: issued + LIFETIME_SECONDS + 1)
+    monkeypatch.setattr(time, "monotonic", lambda: issued + 299)
+    assert confirmations.find(token)
+    monkeypatch.setattr(time, "monotonic", lambda: issued + 301)
     assert confirmations.find(token) is None
 
 
@@ -40,10 +42,24 @@ def test_no_two_tokens_are_the_same() -> None:
     assert len({confirmations.issue(TOOL, ARGUMENTS, ABOUT) for _ in range(100)}) == 100
 
 
-@pytest.mark.parametrize(("calls", "characters"), [(MAX_CALLS + 1, 1), (3, MAX_CHARACTERS // 2)])
-def test_the_oldest_calls_are_forgotten_when_there_are_too_many_or_too_long_ones(calls: int, characters: int) -> None:
+def test_a_token_cannot_be_guessed() -> None:
+    assert len(Confirmations().issue(TOOL, ARGUMENTS, ABOUT)) * 4 >= 64, "bits, as hexadecimal digits"
+
+
+@pytest.mark.parametrize(
+    ("calls", "characters", "kept"),
+    [
+        (100, 1, 100),
+        (103, 1, 100),
+        (2, 25 * 1024**2, 2),  # the largest arguments that a gateway takes, twice
+        (3, 25 * 1024**2, 2),
+        (2, 64 * 1024**2, 0),
+    ],
+)
+def test_the_oldest_calls_are_forgotten_when_there_are_too_many_or_too_long_ones(
+    calls: int, characters: int, kept: int
+) -> None:
     confirmations = Confirmations()
     source = {"source": "#" * characters}
     tokens = [confirmations.issue("upload_function", source, ABOUT) for _ in range(calls)]
-    assert confirmations.find(tokens[0]) is None
-    assert confirmations.find(tokens[-1])
+    assert [token for token in tokens if confirmations.find(token)] == tokens[calls - kept :]

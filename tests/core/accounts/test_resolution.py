@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from qiskit_functions_core import Account, Channel, resolve_account
-from qiskit_functions_core.accounts.account import IBM_HOST
+from qiskit_functions_core.accounts.account import IBM_HOST, is_ibm_host
 from qiskit_functions_core.errors import AccountError
 
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/1:2::"
@@ -98,7 +100,7 @@ def test_a_name_that_is_not_saved_is_an_error(saved: Path) -> None:
 def test_a_broken_accounts_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "qiskit-ibm.json"
     path.write_text("{nope")
-    with pytest.raises(AccountError, match=r"qiskit-ibm\.json"):
+    with pytest.raises(AccountError, match=re.escape(str(path))):
         resolve(saved=path)
 
 
@@ -200,3 +202,33 @@ def test_an_account_says_whether_it_came_from_variables() -> None:
     assert resolve(env, host="https://gateway.test", token="t").source == "QISKIT_FUNCTIONS_* variables"
     assert resolve(env, host="https://flag.test", token="t").source == "arguments and QISKIT_FUNCTIONS_* variables"
     assert resolve(host="https://flag.test", token="t").source == "arguments"
+
+
+@pytest.mark.parametrize(
+    "host", ["https://quantum.ibm.com.evil.test", "https://[1", "https://quantum.ibm.com@evil.test"]
+)
+def test_an_address_that_only_looks_like_ibms_is_not_ibms(host: str) -> None:
+    assert not is_ibm_host(host)
+
+
+def test_an_official_channel_is_the_accounts_and_without_one_it_is_the_platforms() -> None:
+    env = {"QISKIT_IBM_TOKEN": "t", "QISKIT_IBM_INSTANCE": CRN}
+    assert resolve(env).channel is Channel.IBM_QUANTUM_PLATFORM
+    assert resolve({**env, "QISKIT_IBM_CHANNEL": "ibm_cloud"}).channel is Channel.IBM_CLOUD
+
+
+def test_a_host_of_ibms_needs_no_crn_to_be_known_as_one() -> None:
+    env = {"QISKIT_FUNCTIONS_TOKEN": "t", "QISKIT_FUNCTIONS_HOST": "https://other.quantum.ibm.com"}
+    assert resolve({**env, "QISKIT_FUNCTIONS_INSTANCE": "a-name"}).channel is Channel.IBM_QUANTUM_PLATFORM
+
+
+def test_an_instance_given_alone_does_not_replace_that_of_the_account(saved: Path) -> None:
+    assert resolve(saved=saved, instance=f"{CRN}other").instance == CRN
+
+
+def test_an_account_shows_all_but_its_secrets() -> None:
+    shown = repr(Account(channel=Channel.IBM_CLOUD, host="https://h.test", token=SecretStr("secret"), instance=CRN))
+    assert "https://h.test" in shown
+    assert "ibm_cloud" in shown
+    assert "secret" not in shown
+    assert "a/1" not in shown

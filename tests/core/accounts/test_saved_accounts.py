@@ -23,7 +23,7 @@ TOKEN = "an-api-key-nobody-may-see"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "qiskit" / "accounts.json"
+    return tmp_path / "home" / "qiskit" / "accounts.json"
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_saved_account_is_found_by_resolving_and_listed_without_its_token(path
 
 
 def test_a_broken_file_is_reported_and_not_overwritten(path: Path) -> None:
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.write_text("{broken")
     for change in (lambda: save_account(TOKEN, CRN, path=path), lambda: delete_account(path=path)):
         with pytest.raises(AccountError, match="cannot be read"):
@@ -109,7 +109,7 @@ def test_only_the_owner_can_read_the_file_also_if_others_could_before(path: Path
 
 
 def test_reading_saved_accounts_needs_no_library(path: Path) -> None:
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"work": {"channel": "ibm_cloud", "token": TOKEN, "instance": CRN}, "broken": 1}))
     code = (
         "import sys, pathlib; from qiskit_functions_core import saved_accounts\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import socket
 import zlib
 
@@ -16,7 +17,7 @@ from starlette.routing import Route
 
 from qiskit_functions_core.errors import GatewayError, GatewayFault, GatewayTimeout, InputError
 from qiskit_functions_core.http.answers import Answer, date_of
-from qiskit_functions_core.http.redaction import redact
+from qiskit_functions_core.http.redaction import redact, redact_logs_of
 from qiskit_functions_core.http.redirects import check_target
 from qiskit_functions_core.http.transport import RetryPolicy, Transport
 from support.serving import serving
@@ -206,3 +207,35 @@ def test_a_useful_link_is_kept(text: str) -> None:
 def test_what_opens_an_address_is_hidden(text: str) -> None:
     assert "SECRET" not in redact(text)
     assert redact(text).startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at https://user:pass@b.test/r?a=1.", "at https://***@b.test/r?a=1."),
+        ("at https://user@b.test", "at https://***@b.test"),
+        ("at https://@b.test", "at https://***@b.test"),
+        ("https://b.test/r?page=1&sig=SECRET", "https://b.test/r?***"),
+        ("https://b.test/r#token=SECRET", "https://b.test/r#***"),
+        (
+            "crn:v1:bluemix:public:quantum-computing:us-east:a/SECRET:2::",
+            "crn:v1:bluemix:public:quantum-computing:us-east:***:2::",
+        ),
+    ],
+)
+def test_what_is_left_of_an_address_still_says_where_it_leads(text: str, shown: str) -> None:
+    assert redact(text).replace("a/***", "***") == shown
+
+
+def test_the_longest_secret_is_hidden_first_so_that_no_rest_of_it_stays() -> None:
+    assert redact("a-token and a-token-for-more", ["a-token", "", "a-token-for-more"]) == "*** and ***"
+    assert redact("a-token-for-more", ["a-token", "a-token-for-more"]) == "***"
+
+
+def test_log_records_are_redacted_and_pass(caplog: pytest.LogCaptureFixture) -> None:
+    name = "qiskit_functions_test_of_redaction"
+    for _ in range(2):
+        redact_logs_of(name)
+    logging.getLogger(name).warning("sent to %s", "https://b.test/r?sig=SECRET")
+    assert caplog.messages == ["sent to https://b.test/r?***"]
+    assert len(logging.getLogger(name).filters) == 1
