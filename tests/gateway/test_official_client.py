@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.server import GatewayServer
 
 PATTERN = """\
@@ -87,7 +89,7 @@ NO_SERVICE = {"runtime": None}
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
     folder = tmp_path_factory.mktemp("official") / "home"
-    with GatewayServer(folder) as opened:
+    with GatewayServer(folder, limits=Limits(max_jobs=2)) as opened:
         yield opened
 
 
@@ -300,6 +302,48 @@ def test_a_job_is_cancelled_and_keeps_its_log(client: Any, tmp_path: Path) -> No
     assert (job.status(), job.result(wait=False)) == ("CANCELED", {})
     assert job.logs().startswith("waiting\n")
     assert "already in terminal state" in job.cancel(service=NO_SERVICE)
+
+
+def test_an_error_event_of_a_function_that_goes_on_keeps_its_arguments(client: Any, tmp_path: Path) -> None:
+    source = (
+        "from qiskit_serverless import save_result, send_error\n"
+        "send_error('1000', 'My error message', 'Mine', {'number': 123, 'text': 'hi'})\n"
+        "save_result('went on')"
+    )
+    job = uploaded(client, "goes-on", directory(tmp_path, main=source)).run()
+    assert job.result(cadence=0.05) == "went on"
+    (event,) = job.events(type="ERROR")
+    assert (event.data["code"], event.data["message"]) == ("1000", "My error message")
+    assert event.data["args"] == {"number": 123, "text": "hi"}
+
+
+def test_functions_run_side_by_side_and_their_jobs_are_found_by_function_status_time_and_page(
+    client: Any, tmp_path: Path
+) -> None:
+    begun = datetime.now(UTC)
+    one, two = (uploaded(client, f"side-{n}", directory(tmp_path / n, main=WAITING)) for n in ("one", "two"))
+    jobs = [one.run(), two.run()]
+    give_up = time.monotonic() + 60
+    while any(job.status() != "RUNNING: WAITING_FOR_QPU" for job in jobs):
+        assert time.monotonic() < give_up, [job.status() for job in jobs]
+    between = datetime.now(UTC)
+    jobs.append(one.run())
+
+    def ids(found: list[Any]) -> list[str]:
+        return [job.job_id for job in found]
+
+    first, second, third = ids(jobs)
+    assert ids(one.jobs()) == [third, first]
+    assert ids(one.jobs(limit=1)) == [third]
+    assert ids(one.jobs(offset=1)) == [first]
+    assert ids(two.jobs()) == [second]
+    assert ids(client.jobs(created_after=begun)) == [third, second, first]
+    assert ids(client.jobs(created_after=between)) == [third]
+    assert {first, second} <= set(ids(client.jobs(status="RUNNING")))
+    assert third in ids(client.jobs(status="QUEUED"))
+    for job in reversed(jobs):
+        job.cancel(service=NO_SERVICE)
+    assert ids(one.jobs(status="CANCELED")) == [third, first]
 
 
 def test_what_is_not_there_is_told_with_its_name(client: Any, pattern: Any) -> None:
