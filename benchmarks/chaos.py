@@ -382,15 +382,15 @@ class Round:
             os.kill(gateway.pid, signal.SIGTERM)
         for program in self.gateways:
             program.poll()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + END_SECONDS
         whose = ("gateway", "warm parent", "supervisor", "function", "server")
         left: list[psutil.Process] = [psutil.Process()]
         while left and time.monotonic() < deadline:
             left = [process for who in whose for process in self.processes(who)]
             await anyio.sleep(0.05)
         for process in left:
-            self.found("orphaned", f"process {process}")
             with suppress(psutil.Error):
+                self.found("orphaned", f"process {process.pid}: {' '.join(process.cmdline())}")
                 process.kill()
         async with FunctionsClient(Account.local(), home=self.home) as client:
             await client.jobs.page(limit=1)

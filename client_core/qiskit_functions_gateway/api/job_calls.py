@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..storage.database import JobRow
+from ..storage.database import MOST_RUNTIME_JOBS, JobRow
 from ..storage.job_states import EventType
 from . import request_fields as fields
 from . import serializers as shapes
@@ -66,12 +66,13 @@ def event_type(name: str) -> EventType:
 
 async def add_runtime_job(context: Context, request: Request) -> Response:
     body = await fields.body(request)
-    runtime_job, session = body.text("runtime_job"), body.optional("runtime_session", null=True, blank=True)
+    runtime_job = body.text("runtime_job", longest=fields.MAX_NAME)
+    session = body.optional("runtime_session", null=True, blank=True, longest=fields.MAX_NAME)
     job = await find(context, request)
     if await blocking(context.database.add_runtime_job, job.id, runtime_job, session):
         return Json({"message": f"RuntimeJob object [{runtime_job}] created for serverless job id [{job.id}]."})
     problem = f"Failed to create RuntimeJob object [{runtime_job}] for job id [{job.id}]."
-    return Json({"message": f"{problem} Error: it already exists."})
+    return Json({"message": f"{problem} Error: it already exists, or the job has {MOST_RUNTIME_JOBS} already."})
 
 
 async def save_result(context: Context, request: Request) -> Response:

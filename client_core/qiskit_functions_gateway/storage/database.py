@@ -170,6 +170,9 @@ _EVENT_CHARACTERS = 8192
 _MOST_EVENTS = 500
 """How many of the newest ERROR events that a function sends are kept, and as many changes of its sub-status."""
 
+MOST_RUNTIME_JOBS = 10_000
+"""Of one job. A year of runs, one each hour; a function that adds them without an end would fill the disk."""
+
 _MOST_EVENT_CHARACTERS = 16 * 1024**2
 """How much of a job's events is read at once. Older versions stored events of 2.5 MB, as many as a function sent."""
 
@@ -486,12 +489,12 @@ class Database:
         return [{**dict(zip(names, row, strict=False)), "data": json.loads(row[4])} for row in rows]
 
     def add_runtime_job(self, job_id: str, runtime_job: str, runtime_session: str | None) -> bool:
-        """Record a job of IBM's runtime that the job has started; return False if it is known."""
+        """Record a job of IBM's runtime that a job has started; return False if it is known, or there are too many."""
         with self._writing() as connection:
             added = connection.execute(
-                "INSERT INTO runtime_jobs (runtime_job, job_id, runtime_session) VALUES (?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
-                (runtime_job, job_id, runtime_session),
+                "INSERT INTO runtime_jobs (runtime_job, job_id, runtime_session) SELECT ?, ?, ?"
+                " WHERE (SELECT count(*) FROM runtime_jobs WHERE job_id = ?) < ? ON CONFLICT DO NOTHING",
+                (runtime_job, job_id, runtime_session, job_id, MOST_RUNTIME_JOBS),
             ).rowcount
         return bool(added)
 

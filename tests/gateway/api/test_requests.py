@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -301,6 +303,21 @@ def test_a_sub_status_may_come_as_a_form_or_as_json(gateway: StillGateway) -> No
         )
         assert answer.status == 200
         assert answer.body["job"]["sub_status"] in content.decode()
+
+
+def test_a_job_names_its_runtime_jobs_up_to_a_bound(gateway: StillGateway) -> None:
+    job = gateway.put_job("mine", "", "RUNNING")
+    with closing(connect(gateway.gateway.data_folder.database_file)) as connection, connection:
+        rows = [(f"rt-{number}", job.id) for number in range(9_999)]
+        connection.executemany("INSERT INTO runtime_jobs (runtime_job, job_id) VALUES (?, ?)", rows)
+    assert "created for" in post(gateway, f"jobs/{job.id}/runtime_jobs/", {"runtime_job": "rt-last"}).body["message"]
+    answer = post(gateway, f"jobs/{job.id}/runtime_jobs/", {"runtime_job": "rt-more"}).body
+    assert "Failed to create" in answer["message"]
+    assert "10000 already" in answer["message"]
+    other = gateway.put_job("mine", "", "RUNNING")
+    assert "created for" in post(gateway, f"jobs/{other.id}/runtime_jobs/", {"runtime_job": "rt-more"}).body["message"]
+    assert post(gateway, f"jobs/{other.id}/runtime_jobs/", {"runtime_job": "x" * 300}).status == 400
+    gateway.stop_all()
 
 
 def test_a_stop_tells_of_runtime_jobs_that_it_leaves_alone(gateway: StillGateway) -> None:

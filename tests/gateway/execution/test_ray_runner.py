@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from socket import create_server
+from sqlite3 import connect
 from typing import Any
 
 import anyio.to_thread
@@ -395,6 +396,69 @@ async def test_a_failure_whose_log_ray_cannot_give_says_what_rays_record_says(ho
         assert await user.errors(job) == ["CLUSTER"]
         assert (await user.log(job)).endswith(f"{record}\n")
     assert is_settled(home)
+
+
+async def test_of_a_long_log_ray_gets_the_beginning_and_the_end(home: Path, ray: Cluster, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    source = f"for number in range(60_000):\n    print(number, flush=number == 59_999)\n{WAIT}\nprint('the end')"
+    async with user_of(home, ray, limits=Limits(log_mb=0.1)) as user:
+        await user.upload("prints", source, env_vars={"GATE": str(gate)})
+        job = await user.run("prints")
+        await user.says(job, "The log is long")
+        gate.touch()
+        assert await user.ended(job) == "SUCCEEDED"
+        log = await user.log(job)
+        assert log.endswith("59999\nthe end\n")
+        assert len(log) < 0.11 * 1024**2
+    assert is_settled(home)
+
+
+async def test_a_clock_that_jumps_ends_no_job_and_is_not_charged(home: Path, ray_api: FakeJobsApi) -> None:
+    async with user_of(home, ray_api.cluster, limits=Limits(seconds=3600)) as user:
+        await user.upload("runs", SAVE)
+        job = await user.run("runs")
+        await user.becomes(job, "PENDING")
+        ray_api.says = {"status": "RUNNING"}
+        await user.becomes(job, "RUNNING")
+        with closing(store_of(home)) as database:
+
+            async def is_booked_further() -> bool:
+                return database.seconds_used(job) > booked
+
+            # As if the clock had gone two hours ahead since.
+            with closing(connect(DataFolder(home).database_file)) as connection, connection:
+                connection.execute("UPDATE events SET created = '2020-01-01T00:00:00.000000Z' WHERE job_id = ?", (job,))
+            for _ in range(2):
+                booked = database.seconds_used(job)
+                await eventually(is_booked_further)
+            assert await user.status(job) == "RUNNING"
+            ended = {"status": "SUCCEEDED", "driver_exit_code": 0, "start_time": 1_000, "end_time": 7_201_000}
+            ray_api.says = ended
+            assert await user.ended(job) == "SUCCEEDED"
+            assert 0 < database.seconds_used(job) < 3600
+    assert is_settled(home)
+
+
+async def test_a_job_that_ended_while_no_gateway_looked_is_charged_what_the_cluster_says(
+    home: Path, ray_api: FakeJobsApi
+) -> None:
+    async with user_of(home, ray_api.cluster) as user:
+        await user.upload("runs", SAVE)
+        job = await user.run("runs")
+        await user.becomes(job, "PENDING")
+        ray_api.says = {"status": "RUNNING"}
+        await user.becomes(job, "RUNNING")
+        with closing(store_of(home)) as database:
+
+            async def is_booked() -> bool:
+                return database.seconds_used(job) > 0
+
+            await eventually(is_booked)
+    ray_api.says = {"status": "SUCCEEDED", "driver_exit_code": 0, "start_time": 1_000, "end_time": 101_000}
+    async with user_of(home, ray_api.cluster) as user:
+        assert await user.ended(job) == "SUCCEEDED"
+    with closing(store_of(home)) as database:
+        assert database.seconds_used(job) == 100
 
 
 async def test_a_gateway_comes_back_where_jobs_on_the_cluster_look_for_it(home: Path, tmp_path: Path) -> None:

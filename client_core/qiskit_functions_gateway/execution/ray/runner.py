@@ -15,7 +15,6 @@ import shutil
 import time
 import zipfile
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -74,6 +73,7 @@ class RayRunner:
         self._lifecycle = JobLifecycle(data_folder, database)
         self._handed_over = _Submissions(data_folder.submissions)
         self._logs: dict[str, tuple[int, float]] = {}
+        self._watched: dict[str, tuple[float, float]] = {}
         self._api: JobsApi | None = None
         self._unreachable_since: float | None = None
 
@@ -153,6 +153,7 @@ class RayRunner:
         return {
             "entrypoint": job.entrypoint,
             "variables": of_job(job, self._host),
+            "log_bytes": self._limits.log_bytes,
             "data": f"{shared.rstrip('/')}/{data.as_posix()}" if shared else None,
         }
 
@@ -192,7 +193,9 @@ class RayRunner:
         keep_result(self._data_folder, job, only_if_whole=report.status != JobStatus.SUCCEEDED)
         seconds = None
         if job.status == JobStatus.RUNNING:
-            seconds = min(self._running_seconds(job), report.seconds)
+            watched, booked_before = self._running_seconds(job), self._watched[job.id][0]
+            # The cluster counts the making of an environment too, but has seen the job while no gateway did.
+            seconds = report.seconds if booked_before else min(watched, report.seconds)
         elif report.exit_code is not None and self._lifecycle.start(job.id):  # it ran between two looks
             seconds = report.seconds
         if report.status == JobStatus.SUCCEEDED:
@@ -221,6 +224,7 @@ class RayRunner:
         """Forget a job for which nothing is left to do."""
         self._handed_over.forget(job_id)
         self._logs.pop(job_id, None)
+        self._watched.pop(job_id, None)
 
     def _on_unreachable(self, error: Unreachable) -> None:
         """Change nothing until it has lasted too long; jobs that run on then are ended when the cluster is back."""
@@ -257,11 +261,12 @@ class RayRunner:
             self._lifecycle.fail(job.id, failure, seconds=seconds)
 
     def _running_seconds(self, job: JobRow) -> float:
-        """Return for how long the job has run, as far as this gateway has seen."""
-        for event in self._database.events(job.id, EventType.STATUS_CHANGE):
-            if event["data"] == {"status": JobStatus.RUNNING}:
-                return (datetime.now(UTC) - datetime.fromisoformat(event["created"])).total_seconds()
-        return 0.0
+        """Return for how long gateways have seen the job run: this one, by a clock that is never set, and those before.
+
+        Seconds in which there was no gateway are missing.
+        """
+        booked, since = self._watched.setdefault(job.id, (self._database.seconds_used(job.id), time.monotonic()))
+        return booked + time.monotonic() - since
 
 
 class _Submissions:

@@ -62,7 +62,8 @@ def main() -> int:
         data.fetch()
         if stopping.is_set():
             return 1
-        code = _run(job["entrypoint"], {**os.environ, **variables, **data.variables}, data, stopping)
+        environ = {**os.environ, **variables, **data.variables}
+        code = _run(job["entrypoint"], environ, data, stopping, job["log_bytes"])
         data.send(_PATIENCE_SECONDS)
     except (OSError, HTTPException) as error:
         host = variables["ENV_JOB_GATEWAY_HOST"]
@@ -173,7 +174,9 @@ class FunctionData:
         return urlopen(request, timeout=_TIMEOUT_SECONDS)  # noqa: S310 - as above
 
 
-def _run(entrypoint: str, variables: dict[str, str], data: FunctionData, stopping: threading.Event) -> int:
+def _run(
+    entrypoint: str, variables: dict[str, str], data: FunctionData, stopping: threading.Event, log_bytes: int
+) -> int:
     """Return the function's exit code, once the processes that it left behind have ended too."""
     function = subprocess.Popen(  # noqa: S603 - running it is what we are for
         [sys.executable, "--", entrypoint],  # no entry point is taken for an option of Python
@@ -182,7 +185,7 @@ def _run(entrypoint: str, variables: dict[str, str], data: FunctionData, stoppin
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    copier = threading.Thread(target=_copy, args=(function.stdout,), daemon=True)
+    copier = threading.Thread(target=_copy, args=(function.stdout, log_bytes), daemon=True)
     copier.start()
     code = None
     while code is None:
@@ -201,13 +204,28 @@ def _run(entrypoint: str, variables: dict[str, str], data: FunctionData, stoppin
     return code
 
 
-def _copy(output: IO[bytes]) -> None:
-    """Copy output to the job's log, of which Ray can only read UTF-8."""
+def _copy(output: IO[bytes], most: int) -> None:
+    """Copy output to the job's log, of which Ray can only read UTF-8.
+
+    Ray gives only whole logs, which the gateway reads again and again. So of one that is longer than the gateway keeps
+    (``most`` bytes), the rest is held back, and the end of it is written when the function has ended.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    data = b"."
+    data, copied, end = b".", 0, bytearray()
     while data:
         data = os.read(output.fileno(), 65536)
-        sys.stdout.buffer.write(decoder.decode(data, final=not data).encode())
+        if copied <= most:
+            sys.stdout.buffer.write(decoder.decode(data, final=not data).encode())
+            sys.stdout.buffer.flush()
+            copied += len(data)
+            if copied > most:
+                _say("The log is long; what follows is written when the function has ended.")
+        else:
+            end += data
+            if len(end) > 2 * most:
+                del end[:-most]
+    if end:
+        sys.stdout.buffer.write(bytes(end[-most:]).decode("utf-8", "replace").encode())
         sys.stdout.buffer.flush()
 
 
