@@ -23,6 +23,9 @@ MAX_BODY_BYTES = 2_621_440
 _DRAINED_BYTES = 32 * 1024 * 1024
 """How much of a body that is too large is read, so that its sender gets an answer instead of a broken connection."""
 
+_MAX_FIELDS = 1_000
+"""Of a form, as Django has it; the time that a million takes is that of all other requests."""
+
 MAX_NAME = 255
 """The longest name of anything, in characters: the length of the real gateway's columns."""
 
@@ -215,7 +218,8 @@ def _finite(text: str) -> float:
 
 def _form(content: bytes) -> dict[str, str]:
     try:
-        return dict(parse_qsl(content.decode(), keep_blank_values=True, errors="strict"))
+        fields = parse_qsl(content.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+        return dict(fields)
     except ValueError as error:
         raise ApiError(400, f"The form is malformed: {error}") from None
 

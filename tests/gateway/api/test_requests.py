@@ -305,6 +305,12 @@ def test_a_sub_status_may_come_as_a_form_or_as_json(gateway: StillGateway) -> No
         assert answer.body["job"]["sub_status"] in content.decode()
 
 
+def test_a_form_of_more_fields_than_any_request_has_is_refused(gateway: StillGateway) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = gateway.send("POST", "programs/upload/", headers=headers, content=b"a=1&" * 1_001)
+    assert (answer.status, "The form is malformed" in answer.body["message"]) == (400, True)
+
+
 def test_a_job_names_its_runtime_jobs_up_to_a_bound(gateway: StillGateway) -> None:
     job = gateway.put_job("mine", "", "RUNNING")
     with closing(connect(gateway.gateway.data_folder.database_file)) as connection, connection:
