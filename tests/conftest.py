@@ -6,12 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from support.programs import end_gateways, gateways_under
+from support.warm import PLACE
 
 os.environ["QISKIT_FUNCTIONS_GATEWAY_IDLE_SECONDS"] = "60"
 """Of what a test run leaves behind that was killed, and could not end it itself."""
 
 os.environ["QISKIT_FUNCTIONS_WARM_JOBS"] = "0"
-"""Most tests have a data folder of their own and one job in it: a warm parent for each costs more than it saves."""
+"""Most tests have a data folder of their own and one job in it: a warm parent for each costs more than it saves.
+Servers over stdio share one, see ``support.warm``."""
 
 
 @pytest.fixture
@@ -33,6 +35,12 @@ def ends_all_gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """End those in folders that several tests have shared."""
     yield
     end_gateways(folder for shared in tmp_path_factory.getbasetemp().iterdir() for folder in gateways_under(shared))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def place_of_the_warm_parent(tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.getbasetemp()
+    os.environ[PLACE] = str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "warm-parent")
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -1,21 +1,21 @@
-"""The functions in ``examples/functions``, each run as a gateway runs it: a process in its own folder.
+"""The functions in ``examples/functions``, run by a gateway whose jobs start warm.
 
-``Gateway`` stands for the gateway that a function calls home to; nothing of the function itself is replaced.
+They are uploaded without their schemas, because they must say themselves what is wrong with arguments.
 """
 
 from __future__ import annotations
 
 import ast
 import json
-import shutil
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -24,18 +24,17 @@ from qiskit.circuit.library import real_amplitudes
 from qiskit.primitives.containers import BindingsArray
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_serverless.serializers.program_serializers import QiskitObjectsDecoder, QiskitObjectsEncoder
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from qiskit_functions_core.serverless.arguments_schema import check_schema, violation
+from qiskit_functions_core.serverless.artifact import Artifact
 from qiskit_functions_core.values import summarize
-from support.serving import serving
+from qiskit_functions_gateway.server import GatewayServer
+from qiskit_functions_gateway.storage.data_folder import DataFolder
+from support.gateways import ENDED
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "functions"
 FOLDERS = ("sampler", "estimator", "vqe", "qaoa_maxcut", "transpiler")
-JOB = "0b4ab2f4-3f5c-4f0e-9a4e-2f0c6a6d2b11"
+JOB_SECONDS = 120.0
 SUB_STATUSES = ["MAPPING", "OPTIMIZING_HARDWARE", "WAITING_QPU", "EXECUTING_QPU"]
 HYDROGEN = SparsePauliOp(
     ["II", "IZ", "ZI", "ZZ", "XX"],
@@ -49,64 +48,74 @@ HYDROGEN_ENERGY = -1.857275
 class Ended:
     """What a run left behind."""
 
-    exit_code: int
+    status: str
     result: Any
     log: str
 
 
-@dataclass
 class Gateway:
-    """Runs functions in ``home`` and hears what they call home with."""
+    """Runs the examples, and tells what the last one has called home with."""
 
-    home: Path
-    url: str = ""
-    sub_statuses: list[str] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def app(self) -> Starlette:
-        job = f"/api/v1/jobs/{JOB}"
-        return Starlette(
-            routes=[
-                Route(f"{job}/sub_status/", self._sub_status, methods=["PATCH"]),
-                Route(f"{job}/event/", self._event, methods=["POST"]),
-            ]
+    def __init__(self, server: GatewayServer, folder: DataFolder) -> None:
+        self._http = httpx.Client(
+            base_url=f"{server.host}/api/v1/", headers={"Authorization": f"Bearer {server.token}"}, trust_env=False
         )
+        self._folder = folder
+        self._job = ""
+
+    def close(self) -> None:
+        self._http.close()
+
+    def upload(self, folder: str) -> None:
+        entrypoint = function_json(folder)["entrypoint"]
+        artifact = Artifact.from_directory(EXAMPLES / folder, entrypoint).content
+        answer = self._http.post(
+            "programs/upload/",
+            data={"title": folder, "entrypoint": entrypoint, "dependencies": "[]"},
+            files={"artifact": ("artifact.tar", artifact)},
+        )
+        assert answer.status_code == 200, answer.text
 
     def run(self, folder: str, **arguments: Any) -> Ended:
-        artifact = shutil.copytree(EXAMPLES / folder, self.home / "artifact", dirs_exist_ok=True)
-        arguments_path, results_path = self.home / "arguments.json", self.home / "results" / f"{JOB}.json"
-        arguments_path.write_text(encoded(arguments))
-        environment = {
-            "HOME": str(self.home),
-            "DATA_PATH": str(self.home),
-            "ARGUMENTS_PATH": str(arguments_path),
-            "RESULTS_PATH": str(results_path),
-            "ENV_JOB_GATEWAY_HOST": self.url,
-            "ENV_JOB_GATEWAY_TOKEN": "job-token",
-            "ENV_JOB_ID_GATEWAY": JOB,
-            "QISKIT_IBM_CHANNEL": "local",
-            "QISKIT_IBM_TOKEN": "local",
-            "QISKIT_IBM_INSTANCE": "local",
-        }
-        command = [sys.executable, function_json(folder)["entrypoint"]]
-        ended = subprocess.run(command, cwd=artifact, env=environment, capture_output=True, text=True, check=False)
-        saved = results_path.read_text() if results_path.exists() else "null"
-        return Ended(ended.returncode, json.loads(saved, cls=QiskitObjectsDecoder), ended.stderr)
+        body = {"title": folder, "arguments": encoded(arguments), "config": {}}
+        answer = self._http.post("programs/run/", json=body)
+        assert answer.status_code == 200, answer.text
+        self._job = answer.json()["id"]
+        give_up = time.monotonic() + JOB_SECONDS
+        while (status := self._http.get(f"jobs/{self._job}/").json()["status"]) not in ENDED:
+            assert time.monotonic() < give_up, status
+            time.sleep(0.02)
+        job = self._folder.job(self._job)
+        saved = job.result.read_text() if job.result.exists() else "null"
+        return Ended(status, json.loads(saved, cls=QiskitObjectsDecoder), job.log.read_text())
 
-    async def _sub_status(self, request: Request) -> Response:
-        async with request.form() as form:
-            self.sub_statuses.append(str(form["sub_status"]))
-        return JSONResponse({})
+    @property
+    def sub_statuses(self) -> list[str]:
+        return [data["sub_status"] for data in self._told("SUB_STATUS_CHANGE") if data["sub_status"]]
 
-    async def _event(self, request: Request) -> Response:
-        self.events.append(await request.json())
-        return Response()
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return self._told("ERROR")
+
+    def _told(self, kind: str) -> list[dict[str, Any]]:
+        """What the events of a kind hold, oldest first."""
+        events = self._http.get(f"jobs/{self._job}/events/").json()
+        return [event["data"] for event in reversed(events) if event["event_type"] == kind]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayServer, DataFolder]]:
+    folder = DataFolder(tmp_path_factory.mktemp("examples") / "home")
+    with GatewayServer(folder.path, is_warm=True) as server:
+        with closing(Gateway(server, folder)) as gateway:
+            for name in FOLDERS:
+                gateway.upload(name)
+        yield server, folder
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path)
-    with serving(gateway.app()) as gateway.url:
+def gateway(server: tuple[GatewayServer, DataFolder]) -> Iterator[Gateway]:
+    with closing(Gateway(*server)) as gateway:
         yield gateway
 
 
@@ -166,7 +175,7 @@ def test_the_sampler_finds_the_bell_correlations_and_measures_where_the_circuit_
     flip = QuantumCircuit(2)
     flip.x(0)
     ended = gateway.run("sampler", circuit=[bell(measured=True), flip], shots=2000)
-    assert ended.exit_code == 0, ended.log
+    assert ended.status == "SUCCEEDED", ended.log
     assert ended.result["backend"] == "fake_athens"  # the smallest that fits, by size and name
     correlated, flipped = (pub.data.meas.get_counts() for pub in ended.result["result"])
     assert sum(correlated.values()) == sum(flipped.values()) == 2000
@@ -182,10 +191,10 @@ def test_the_sampler_schedules_delays_and_takes_a_backend_that_can_branch(gatewa
     waiting.delay(101, 0, "ns")
     waiting.measure(0, 0)
     ended = gateway.run("sampler", circuit=[waiting], backend_name="fake_manila")
-    assert ended.exit_code == 0, ended.log
+    assert ended.status == "SUCCEEDED", ended.log
     assert ended.result["result"][0].data.c.get_counts()["1"] > 900
     ended = gateway.run("sampler", circuit=branching())
-    assert ended.exit_code == 0, ended.log
+    assert ended.status == "SUCCEEDED", ended.log
     assert ended.result["result"][0].data.c.get_counts()["11"] > 800
 
 
@@ -195,7 +204,7 @@ def test_the_transpiler_shows_the_levels_side_by_side(gateway: Gateway) -> None:
     for qubit in (1, 2, 3):
         star.cx(0, qubit)
     ended = gateway.run("transpiler", circuit=star, seed=7)
-    assert ended.exit_code == 0, ended.log
+    assert ended.status == "SUCCEEDED", ended.log
     result = ended.result
     assert (result["backend"], result["backend_qubits"]) == ("fake_athens", 5)
     assert result["before"] == {"depth": 4, "two_qubit_gates": 3}
@@ -216,7 +225,7 @@ def test_the_transpiler_shows_the_levels_side_by_side(gateway: Gateway) -> None:
 
 def test_the_transpiler_takes_one_level_and_circuits_with_parameters(gateway: Gateway) -> None:
     ended = gateway.run("transpiler", circuit=rotation(), backend_name="fake_sherbrooke", optimization_level=1)
-    assert ended.exit_code == 0, ended.log
+    assert ended.status == "SUCCEEDED", ended.log
     (level,) = ended.result["levels"]
     assert (level["optimization_level"], ended.result["best_level"]) == (1, 1)
     assert ended.result["circuit"].num_parameters == 1
@@ -226,7 +235,7 @@ def test_the_transpiler_takes_one_level_and_circuits_with_parameters(gateway: Ga
 def test_the_estimator_finds_the_bell_state_s_correlation(gateway: Gateway) -> None:
     observables = [SparsePauliOp("ZZ"), SparsePauliOp("XX"), SparsePauliOp("ZI")]
     ended = gateway.run("estimator", circuit=bell(measured=True), observable=observables, backend_name="fake_manila")
-    assert ended.exit_code == 0, ended.log
+    assert ended.status == "SUCCEEDED", ended.log
     data = ended.result["result"][0].data
     np.testing.assert_allclose(data.evs, [1, 1, 0], atol=0.2)
     assert np.all(data.stds < 0.03)
@@ -241,7 +250,7 @@ def test_the_estimator_pairs_every_observable_with_every_parameter_set(gateway: 
         parameter_values=[[0.0], [np.pi / 2], [np.pi]],
         backend_name="fake_manila",
     )
-    assert ended.exit_code == 0, ended.log
+    assert ended.status == "SUCCEEDED", ended.log
     expected = np.array([[1, 0, -1], [1.5, 1.5, 1.5]])
     np.testing.assert_allclose(ended.result["result"][0].data.evs, expected, atol=0.2)
     assert (ended.result["observables"], ended.result["parameter_names"]) == (["IZ", "ZI + 0.5*II"], ["theta"])
@@ -259,7 +268,7 @@ def test_vqe_starts_where_parameters_given_by_name_say(gateway: Gateway) -> None
         max_iterations=3,
         seed=7,
     )
-    assert ended.exit_code == 0, ended.log
+    assert ended.status == "SUCCEEDED", ended.log
     assert ended.result["history"][0] < -0.8  # cos(3)
     assert (ended.result["parameter_names"], ended.result["observable"]) == (["theta"], "IZ")
 
@@ -273,7 +282,7 @@ def test_vqe_comes_near_the_ground_state_of_hydrogen(gateway: Gateway) -> None:
         seed=7,
         backend_name="fake_manila",
     )
-    assert ended.exit_code == 0, ended.log
+    assert ended.status == "SUCCEEDED", ended.log
     result = ended.result
     assert result["exact_energy"] == pytest.approx(HYDROGEN_ENERGY, abs=1e-5)
     assert result["energy"] == pytest.approx(HYDROGEN_ENERGY, abs=0.1)  # the backend's noise costs about 0.04
@@ -289,7 +298,7 @@ def test_vqe_comes_near_the_ground_state_of_hydrogen(gateway: Gateway) -> None:
 def test_qaoa_finds_the_maximum_cut(gateway: Gateway) -> None:
     edges: list[list[float]] = [[0, 1], [1, 2], [2, 3], [3, 4, 2.5], [4, 0], [0, 2]]
     ended = gateway.run("qaoa_maxcut", edges=edges, max_iterations=15, seed=7, backend_name="fake_manila")
-    assert ended.exit_code == 0, ended.log
+    assert ended.status == "SUCCEEDED", ended.log
     result = ended.result
     assert result["cut_value"] == result["exact_cut_value"] == 6.5
     part_of = {node: part for part, nodes in enumerate(result["partition"]) for node in nodes}
@@ -376,10 +385,10 @@ def test_a_function_that_cannot_go_on_says_why_in_an_event_and_in_the_log(
     gateway: Gateway, folder: str, arguments: dict[str, Any], code: str, message: str
 ) -> None:
     ended = gateway.run(folder, **arguments)
-    assert ended.exit_code != 0
+    assert ended.status == "FAILED"
     assert ended.result is None
     (event,) = gateway.events
-    assert (event["type"], event["code"]) == ("ERROR", code)
+    assert event["code"] == code
     assert event["message"].startswith(message)
     assert message in next(line for line in ended.log.splitlines() if line.startswith("[PUBLIC] ERROR"))
 

@@ -89,7 +89,7 @@ NO_SERVICE = {"runtime": None}
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
     folder = tmp_path_factory.mktemp("official") / "home"
-    with GatewayServer(folder, limits=Limits(max_jobs=2)) as opened:
+    with GatewayServer(folder, limits=Limits(max_jobs=2), is_warm=True) as opened:
         yield opened
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
+from .warm import start_warm_in
+
 IDLE = "QISKIT_FUNCTIONS_GATEWAY_IDLE_SECONDS"
 WARM = "QISKIT_FUNCTIONS_WARM_JOBS"
 """A client over stdio passes on what it is told to, and nothing else."""
@@ -20,6 +22,7 @@ WARM = "QISKIT_FUNCTIONS_WARM_JOBS"
 @asynccontextmanager
 async def assistant(home: Path, mode: str = "auto", **environ: str) -> AsyncIterator[Assistant]:
     """An MCP client of a new server that keeps its data in ``home``."""
+    start_warm_in(home)
     passed_on = {name: os.environ[name] for name in (IDLE, WARM) if name in os.environ}
     parameters = StdioServerParameters(
         command=sys.executable,

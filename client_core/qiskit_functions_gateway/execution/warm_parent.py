@@ -71,7 +71,7 @@ def main(folder: DataFolder, lifeline: int) -> None:
     os.close(lifeline)
     process = BlankProcess.fork(preloaded)
     if isinstance(process, BlankProcess):
-        _supervise(folder, connection, process)
+        _supervise(connection, process)
     else:
         process.run()
 
@@ -169,7 +169,7 @@ def _installed() -> frozenset[tuple[str, int]]:
     return frozenset(found)
 
 
-def _supervise(folder: DataFolder, connection: int, process: BlankProcess) -> None:
+def _supervise(connection: int, process: BlankProcess) -> None:
     """Look after the job of a request, up to the end of this process."""
     with socket(fileno=connection) as asked, asked.makefile("rb") as content:
         request = json.loads(content.read() or "null")
@@ -179,7 +179,7 @@ def _supervise(folder: DataFolder, connection: int, process: BlankProcess) -> No
     os.setsid()
     os.environ.clear()
     os.environ.update(request["variables"])
-    job_id, limits = request["job"], request["limits"]
+    folder, job_id, limits = DataFolder(Path(request["folder"])), request["job"], request["limits"]
     show_command([sys.executable, "-m", SUPERVISOR, str(folder.path), job_id, limits])
     log = os.open(folder.job(job_id).supervisor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(log, 2)

@@ -88,7 +88,12 @@ def start_warm(folder: DataFolder, job_id: str, limits: Limits) -> bool:
         return False
     from socket import AF_UNIX  # not on Windows
 
-    request = {"job": job_id, "limits": limits.as_argument(), "variables": for_supervisor()}
+    request = {
+        "folder": str(folder.path),
+        "job": job_id,
+        "limits": limits.as_argument(),
+        "variables": for_supervisor(),
+    }
     try:
         with socket(AF_UNIX, SOCK_STREAM) as asked, MeetingPlace.of(folder).address() as address:
             asked.settimeout(_ANSWER_SECONDS)
