@@ -37,9 +37,6 @@ _READ_AT_THE_START = re.compile(
 )
 """How variables begin that the interpreter and compiled libraries read when they start, which nothing can watch."""
 
-_NO_DESCRIPTOR = 2**30
-"""Above all descriptors that Linux gives."""
-
 
 @dataclass(frozen=True)
 class Preloaded:
@@ -110,7 +107,10 @@ class BlankProcess:
         for descriptor in (1, 2):
             os.dup2(output_out, descriptor)
         os.dup2(orders_in, 3)
-        os.closerange(4, _NO_DESCRIPTOR)
+        for opened in [*Path("/proc/self/fd").iterdir()]:
+            if int(opened.name) not in (0, 1, 2, 3):
+                with suppress(OSError):  # that of the listing itself
+                    os.close(int(opened.name))
         with os.fdopen(3, "rb") as orders:
             content = orders.read()
         if not content:

@@ -50,6 +50,7 @@ def main(folder: DataFolder, lifeline: int) -> None:
     Args:
         lifeline: a descriptor that is readable when the gateway that has started this process has ended.
     """
+    shows = can_show()  # asked while this process may read its own environment in /proc; there is no secret in it
     hide_from_functions()
     place = MeetingPlace.of(folder)
     log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -57,7 +58,7 @@ def main(folder: DataFolder, lifeline: int) -> None:
         os.dup2(log, descriptor)
     os.close(log)
     lock = os.open(place.lock, os.O_RDWR | os.O_CREAT, 0o600)
-    if not can_show() or not take(lock):
+    if not shows or not take(lock):
         return
     del os.environ[ROOM_VARIABLE]
     show_command([*sys.orig_argv[:3], str(folder.path)])
