@@ -49,11 +49,11 @@ async def test_a_lost_runs_candidates_are_the_functions_new_jobs_with_the_likely
     gateway.answers[RUN] = Response(status_code=502)
     gateway.answers[LIST] = By(
         lambda _: listing(
+            job(OTHER, title="g"),
             job(FUTURE, 300),
             job(FRESH),
             job(CLOSE, 30),
             job(OLD, -300),
-            job(OTHER, title="g"),
         )
     )
     with pytest.raises(SubmissionUnknown) as lost:

@@ -247,6 +247,9 @@ async def test_with_consent_never_no_question_is_asked(tmp_path: Path, mode: Mod
     person = Person("decline")
     async with client(tmp_path, mode, person, consent="never") as opened:
         assert not (await opened.call_tool("upload_function", UPLOAD)).is_error
+        for content in ("one", "two"):
+            uploaded = await opened.call_tool("upload_file", {"function": "asked", "name": "a.txt", "content": content})
+        assert structured(uploaded)["replaced"]
     assert person.asked == []
 
 
