@@ -55,7 +55,7 @@ from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database, JobFilter
 from qiskit_functions_gateway.storage.job_states import ACTIVE, JobStatus
 from support import fault_proxy
-from support.fault_proxy import BROKEN, MISLEADING, REFUSALS, FaultProxy
+from support.fault_proxy import ACTS, BROKEN, MISLEADING, REFUSALS, Acts, FaultProxy
 from support.over_stdio import IDLE, assistant
 
 KINDS = ("doubled", "lost", "false", "hung", "orphaned")
@@ -179,12 +179,12 @@ class Round:
         if fault == "answer in a hostile way":
             name = self.dice.choice([*BROKEN, *MISLEADING, *REFUSALS])
             fault = f"{fault}: {name}"
-            # Who says no and passes the request on afterwards is not to be told from a gateway that says no.
+            # Who says no and passes the request on afterwards is not to be told from a gateway that says no. Who has
+            # passed it on before is found by the times of jobs; in the gateway's own words, only if its clock is right.
             is_refused = name in REFUSALS and name.startswith("4") and not name.startswith("408")
-            proxy.times, proxy.acts = (
-                1,
-                self.dice.choice(("never", "first") if is_refused else ("never", "first", "later")),
-            )
+            is_sure = is_refused and name.endswith("json") and "set the clock" in self.faults
+            acts: tuple[Acts, ...] = ("never",) if is_sure else ("never", "first") if is_refused else ACTS
+            proxy.times, proxy.acts = 1, self.dice.choice(acts)
             proxy.fault = (BROKEN | MISLEADING | REFUSALS)[name]
         elif fault == "set the clock":
             if self.clock:

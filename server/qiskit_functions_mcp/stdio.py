@@ -21,7 +21,15 @@ import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest
+from mcp_types import (
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    JSONRPCRequest,
+)
 from pydantic import ValidationError
 
 logger = logging.getLogger(__name__)
@@ -53,6 +61,9 @@ async def _serve(server: Server[Any]) -> None:
                         if error := _answer_to_unreadable(item):
                             await outgoing.send(error)
                         continue
+                    if _is_request_without_id(item.message):
+                        await outgoing.send(_error(None, INVALID_REQUEST, "A request's id is a string or an integer."))
+                        continue
                     if isinstance(item.message, JSONRPCRequest):
                         if era_is_open and item.message.method == "server/discover":
                             await outgoing.send(await _answer_alone(server, item))
@@ -64,6 +75,15 @@ async def _serve(server: Server[Any]) -> None:
             group.start_soon(relay)
             await server.run(rest, outgoing, server.create_initialization_options())
             group.cancel_scope.cancel()
+
+
+def _is_request_without_id(message: JSONRPCMessage) -> bool:
+    """Return whether it has the id of no request, such as null or 1e400, which the SDK takes for a notification."""
+    return isinstance(message, JSONRPCNotification) and not message.method.startswith("notifications/")
+
+
+def _error(identifier: str | int | None, code: int, message: str) -> SessionMessage:
+    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=identifier, error=ErrorData(code=code, message=message)))
 
 
 def _answer_to_unreadable(error: Exception) -> SessionMessage | None:
@@ -87,8 +107,7 @@ def _answer_to_unreadable(error: Exception) -> SessionMessage | None:
         match = _ID.search(line)
         identifier = json.loads(match[1]) if match else None
     code, what = (INVALID_REQUEST, "not a JSON-RPC message") if is_json else (PARSE_ERROR, "not readable JSON")
-    data = ErrorData(code=code, message=f"The message is {what}: {problem['msg']}")
-    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=identifier, error=data))
+    return _error(identifier, code, f"The message is {what}: {problem['msg']}")
 
 
 async def _answer_alone(server: Server[Any], request: SessionMessage) -> SessionMessage:

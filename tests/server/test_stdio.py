@@ -97,6 +97,16 @@ def test_a_line_that_cannot_be_read_is_answered_with_an_error(tmp_path: Path) ->
         assert server.receive()["id"] is None
 
 
+@pytest.mark.parametrize("identifier", ["null", "true", "1e400", "1.5", "[[1]]", "{}"])
+def test_a_request_whose_id_is_none_is_answered_with_an_error(tmp_path: Path, identifier: str) -> None:
+    with pipes(tmp_path / "home") as server:
+        server.send(f'{{"jsonrpc":"2.0","id":{identifier},"method":"ping"}}')
+        answer = server.receive()
+        assert (answer["id"], answer["error"]["code"]) == (None, -32600)
+        server.send('{"jsonrpc":"2.0","method":"notifications/initialized"}')
+        assert server.answer(9, "tools/list")["id"] == 9
+
+
 def test_nothing_is_answered_to_what_may_be_a_response_or_a_notification(tmp_path: Path) -> None:
     with pipes(tmp_path / "home") as server:
         server.send('{"jsonrpc":"2.0","id":7,"result":"\\ud800"}')

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, SO_LINGER, SOL_SOCKET, socket
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from .serving import handling
@@ -64,6 +64,7 @@ class Wire:
 
 
 Acts = Literal["never", "first", "later"]
+ACTS: tuple[Acts, ...] = get_args(Acts)
 
 Fault = Callable[[Wire, Reply], None]
 """Answers in its own way; the reply is what the gateway said, or would have said."""

@@ -100,7 +100,10 @@ class Submissions:
             try:
                 job = await self._start(request)
             except (GatewayTimeout, GatewayError) as error:
-                if not _is_lost(error) and not await self._new_jobs(request, by_any_clock=False):
+                # A proxy that says no may have passed the request on. The gateway's own no stands, whatever its clock
+                # says, unless every clock calls a job new.
+                is_proxys = isinstance(error, GatewayError) and not error.from_gateway
+                if not _is_lost(error) and not await self._new_jobs(request, by_any_clock=is_proxys):
                     raise
                 logger.warning("the answer to a run of %s was lost (%s); looking for its job", name, error.code)
                 job = await self._find(request, error)

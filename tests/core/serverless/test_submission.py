@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from qiskit_functions_core.errors import GatewayError, GatewayFault, SubmissionUnknown
+from qiskit_functions_core.errors import BadRequest, GatewayError, GatewayFault, SubmissionUnknown
 from qiskit_functions_core.http.transport import Timeouts
 from support.clients import Asked, By, InTurn, NotingGateway, client_of, noting_gateway
 
@@ -91,6 +91,15 @@ async def test_a_refusal_beside_jobs_of_another_time_is_a_refusal(
         await run(gateway)
     assert (refused.value.status, refused.value.submitted) == (status, "no")
     assert VERSION not in gateway.paths()
+
+
+@pytest.mark.parametrize(("seconds", "error"), [(-300, BadRequest), (300, SubmissionUnknown)])
+async def test_a_proxys_refusal_is_one_unless_any_clock_calls_a_job_new(
+    gateway: NotingGateway, seconds: float, error: type[Exception]
+) -> None:
+    gateway.answers |= {RUN: Response("<h1>Log in</h1>", 407), LIST: listing(job(OTHER, seconds))}
+    with pytest.raises(error):
+        await run(gateway)
 
 
 async def test_a_refusal_beside_a_new_job_of_the_function_may_be_a_proxys(gateway: NotingGateway) -> None:
