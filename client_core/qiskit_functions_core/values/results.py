@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -47,7 +48,8 @@ class Result:
             # Imports Qiskit, as what lacks names has.
             from .families.inputs import Inputs, inputs_of_arguments
 
-            self._inputs = (self._inputs or Inputs()).completed_by(inputs_of_arguments(decode(arguments)))
+            with suppress(Exception):  # a broken value in the arguments can fail in any method; the result is readable
+                self._inputs = (self._inputs or Inputs()).completed_by(inputs_of_arguments(decode(arguments)))
 
     @property
     def lacks_names(self) -> bool:

@@ -102,6 +102,21 @@ def test_nothing_is_named_by_what_only_looks_like_an_input(shape: tuple[int, ...
     assert (part.row_labels, part.columns) == (None, None)
 
 
+def test_values_that_json_lacks_are_text_in_labels() -> None:
+    values = [[0.0], [float("nan")], [float("inf")], [1 / 3]]
+    labels = pub_of(PrimitiveResult([estimated(4)]), {"circuit": ROTATION, "parameter_values": values}).row_labels
+    assert labels == [{"θ": 0.0}, {"θ": "nan"}, {"θ": "inf"}, {"θ": 0.333333}]
+
+
+@pytest.mark.parametrize(
+    "arguments", ["", "[1", "[]", '{"pubs": [[{"__type__": "QuantumCircuit"}]], "theta": {"a": {}}}']
+)
+def test_arguments_that_cannot_be_read_name_nothing(arguments: str) -> None:
+    encoded = json.dumps(PrimitiveResult([estimated(4)]), cls=RuntimeEncoder)
+    (_, pub) = Result(encoded, arguments=arguments).summary().parts
+    assert pub.row_labels is None
+
+
 def test_a_grid_of_two_parameters_needs_no_further_names() -> None:
     first, second = np.meshgrid(THETAS, THETAS, indexing="ij")
     result = {"result": PrimitiveResult([estimated(4, 4)]), "parameter_values": {"a": first, "b": second}}

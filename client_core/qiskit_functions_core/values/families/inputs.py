@@ -13,6 +13,8 @@ from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
 
+from . import short_json
+
 # What functions call them, in their results as in their arguments.
 _PARAMETERS = ("parameter_values", "parameters", "parameter_sets", "params", "angles", "thetas", "theta", "θ", "sweep")
 _OBSERVABLES = ("observables", "observable", "hamiltonian", "labels")
@@ -22,6 +24,8 @@ _NAMED_BY_KEY = {"theta": "theta", "thetas": "theta", "θ": "θ", "angles": "ang
 _ONE_SET_OR_MANY = ("parameters", "params")
 # Longer names are cut, and more parameters or terms are told by their pointers.
 _LONGEST_NAME, _MOST_NAMES = 40, 4
+# Of a parameter's value in a label: enough to tell a million points apart.
+_DIGITS = 6
 # Parameters whose values are looked at to find those that change.
 _MOST_PARAMETERS = 1_000
 
@@ -94,7 +98,9 @@ class Inputs:
         names = sorted(self.parameters, key=lambda name: name not in changing)[:_MOST_NAMES]
         labels: list[dict[str, Any]] = []
         for index in indices:
-            label: dict[str, Any] = {name: float(f"{self.parameters[name][index]:.6g}") for name in names}
+            label: dict[str, Any] = {
+                name: short_json.number(float(self.parameters[name][index]), _DIGITS) for name in names
+            }
             if with_observables:
                 label["observable"] = self.observables[index]
             labels.append(label)

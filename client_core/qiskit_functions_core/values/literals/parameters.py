@@ -145,7 +145,8 @@ def _check_order(circuit: QuantumCircuit, numbers: Numbers, context: LiteralCont
     columns = np.moveaxis(numbers, -1, 0)
     for how, meant in orders.items():
         by_meaning = dict(zip(meant, columns, strict=True))
-        if all(np.array_equal(column, by_meaning[name]) for name, column in zip(parameters, columns, strict=True)):
+        pairs = [(column, by_meaning[name]) for name, column in zip(parameters, columns, strict=True)]
+        if all(np.array_equal(one, other, equal_nan=True) for one, other in pairs):
             continue
         named = {parameter.name: by_meaning[parameter].tolist() for parameter in meant[:_MOST_SHOWN]}
         more = f" and so on for the other {len(meant) - _MOST_SHOWN}" if len(meant) > _MOST_SHOWN else ""
