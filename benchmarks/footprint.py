@@ -31,11 +31,12 @@ from mcp.client.stdio import stdio_client
 from mcp_types import CallToolResult
 
 HOSTS = 3
-MAX_SERVER, MAX_GATEWAY, MAX_WORKER = 80, 80, 200
+MAX_SERVER, MAX_GATEWAY, MAX_WORKER, MAX_WARM_PARENT = 80, 80, 200, 220
 IDLE_SECONDS = 90.0
 """By then the workers must have ended: they wait 60 s for another task."""
 
 GATEWAY, WORKER = "qiskit_functions_gateway", "qiskit_functions_core.values.worker.process"
+WARM_PARENT = "qiskit_functions_gateway.execution.warm_parent"
 FUNCTION = "examples/sampler"
 BELL = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;'
 ARGUMENTS = {"circuit": {"$circuit": BELL}, "backend_name": "fake_manila", "shots": 1000}
@@ -73,13 +74,13 @@ def mib(process: psutil.Process) -> float:
     return 0.0
 
 
-def gateways(home: Path) -> list[psutil.Process]:
-    """Wherever they were started: a gateway is not the child of one server."""
+def running(program: str, home: Path) -> list[psutil.Process]:
+    """The program's processes on a data folder, wherever they were started: they are not the children of one server."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             command = process.cmdline()
-            if GATEWAY in command and str(home) in command:
+            if program in command and str(home) in command:
                 found.append(process)
     return found
 
@@ -109,7 +110,7 @@ async def measure(home: Path) -> Figures:
         figures["a server, started"] = (max(map(mib, servers)), MAX_SERVER)
 
         await at_once(clients, "list_functions")
-        figures["gateways of one data folder"] = (len(gateways(home)), 1)
+        figures["gateways of one data folder"] = (len(running(GATEWAY, home)), 1)
 
         most: list[float] = []
         async with anyio.create_task_group() as watching:
@@ -120,10 +121,12 @@ async def measure(home: Path) -> Figures:
             watching.cancel_scope.cancel()
         assert max(most), "no worker was seen"
         figures["a worker"] = (max(most), MAX_WORKER)
-        figures["the gateway, after a job"] = (max(map(mib, gateways(home))), MAX_GATEWAY)
+        figures["the gateway, after a job"] = (max(map(mib, running(GATEWAY, home))), MAX_GATEWAY)
 
         idle = partial(psutil.wait_procs, workers(servers), timeout=IDLE_SECONDS)
         _, alive = await anyio.to_thread.run_sync(idle)
+        figures["warm parents of one data folder"] = (len(running(WARM_PARENT, home)), 1)
+        figures["the warm parent"] = (max(map(mib, running(WARM_PARENT, home)), default=0.0), MAX_WARM_PARENT)
         figures["idle workers"] = (len(alive), 0)
         figures["a server, after all that"] = (max(map(mib, servers)), MAX_SERVER)
     return figures
@@ -135,7 +138,7 @@ def main() -> int:
         try:
             figures = anyio.run(measure, home)
         finally:
-            for gateway in gateways(home):  # it would wait ten minutes for others
+            for gateway in running(GATEWAY, home):  # it would wait ten minutes for others
                 gateway.terminate()
                 gateway.wait(10)
     for name, (figure, bound) in figures.items():
