@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from qiskit_functions_core.environment import WARM_JOBS
 from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_gateway.settings import (
     PROVIDERS,
     USAGE_LIMIT,
     add_arguments,
     folder_settings,
+    is_warm,
     limits_of,
     providers_of,
     refusal,
@@ -113,3 +115,12 @@ def test_a_cluster_needs_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--runner" in refusal_of("--runner", "slurm")
     monkeypatch.setenv("QISKIT_FUNCTIONS_RAY_ADDRESS", "http://head:8265")
     assert not refusal_of("--runner", "ray")
+
+
+def test_jobs_start_warm_unless_that_is_turned_off(folder: DataFolder) -> None:
+    assert is_warm(folder_settings(folder, {}))
+    assert not is_warm(folder_settings(folder, {WARM_JOBS: "0"}))
+    assert not is_warm(folder_settings(folder, {}))
+    assert is_warm(folder_settings(folder, {WARM_JOBS: "1"}))
+    with pytest.raises(EmbeddedGatewayError, match="neither 0 nor 1"):
+        folder_settings(folder, {WARM_JOBS: "yes"})

@@ -19,7 +19,7 @@ import os
 import select
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
@@ -130,7 +130,7 @@ def _import(names: tuple[str, ...]) -> None:
 
 def _serve(place: MeetingPlace, lifeline: int) -> int | None:
     """Fork a process at each connection, and return the connection in it; return None when it is time to end."""
-    packages, children, is_wanted = _installed(), 0, True
+    packages, children, is_wanted = installed_packages(sys.path), 0, True
     with _listening(place) as listener:
         while is_wanted or children:
             watched: list[Any] = [listener, lifeline] if is_wanted else [listener]
@@ -139,7 +139,7 @@ def _serve(place: MeetingPlace, lifeline: int) -> int | None:
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     children -= 1
             is_wanted = is_wanted and lifeline not in ready
-            if _installed() != packages or not has_memory():
+            if installed_packages(sys.path) != packages or not has_memory():
                 return None
             if listener in ready:
                 connection = listener.accept()[0]
@@ -161,10 +161,10 @@ def _listening(place: MeetingPlace) -> Iterator[socket]:
         yield listener
 
 
-def _installed() -> frozenset[tuple[str, int]]:
-    """Return what tells the sets of installed packages apart: the folders of their metadata."""
+def installed_packages(path: Iterable[str]) -> frozenset[tuple[str, int]]:
+    """Return what tells the sets of installed packages in some folders apart: the folders of their metadata."""
     found = set()
-    for folder in sys.path:
+    for folder in path:
         with suppress(OSError), os.scandir(folder) as entries:
             found |= {(entry.name, entry.inode()) for entry in entries if entry.name.endswith(("-info", ".pth"))}
     return frozenset(found)

@@ -15,7 +15,9 @@ from uuid import uuid4
 import psutil
 import pytest
 
+from qiskit_functions_core.serverless.local_gateway import find_gateway
 from qiskit_functions_gateway.execution.limits import Limits
+from qiskit_functions_gateway.execution.warm_parent import installed_packages
 from qiskit_functions_gateway.execution.warm_start import MeetingPlace, WarmParent
 from qiskit_functions_gateway.server import GatewayServer
 from qiskit_functions_gateway.storage.data_folder import DataFolder
@@ -30,6 +32,7 @@ from support.gateways import (
     speaking,
     supervisor_of,
 )
+from support.over_stdio import assistant
 from support.programs import is_alive
 from support.serving import eventually
 
@@ -445,3 +448,27 @@ async def test_only_the_user_reaches_it_also_in_a_folder_with_a_long_path(tmp_pa
             asks.connect(address)  # and asks for nothing
         assert await user.log(await run_one(user)) == "warm\n"
     await assert_in_order(home)
+
+
+async def test_the_first_call_of_a_tool_starts_it_unless_it_is_turned_off(tmp_path: Path) -> None:
+    for setting, expected in (("1", 1), ("0", 0)):
+        home = tmp_path / setting
+        async with assistant(home, QISKIT_FUNCTIONS_WARM_JOBS=setting) as user:
+            assert not home.exists() or not warm_parents(home)
+            await user.ask("list_functions")
+
+            async def are_there(home: Path = home, expected: int = expected) -> bool:
+                return len(warm_parents(home)) == expected
+
+            await eventually(are_there)
+            assert find_gateway(home)
+
+
+def test_packages_that_are_installed_or_removed_are_noticed(tmp_path: Path) -> None:
+    before = installed_packages([str(tmp_path)])
+    (tmp_path / "new-1.0.dist-info").mkdir()
+    with_new = installed_packages([str(tmp_path)])
+    (tmp_path / "__pycache__").mkdir()
+    assert before != with_new == installed_packages([str(tmp_path), "/nowhere"])
+    (tmp_path / "new-1.0.dist-info").rename(tmp_path / "new-1.1.dist-info")
+    assert installed_packages([str(tmp_path)]) not in (before, with_new)
