@@ -263,7 +263,8 @@ class Round:
             direct = await opened.enter_async_context(
                 FunctionsClient(Account.local(), home=self.home, timeouts=TIMEOUTS, retries=RETRIES)
             )
-            await direct.functions.upload("chaos", Artifact.from_source(FUNCTION), env_vars={"RAN": str(self.ran)})
+            async with FunctionsClient(Account.local(), home=self.home) as patient:  # on a busy machine too
+                await patient.functions.upload("chaos", Artifact.from_source(FUNCTION), env_vars={"RAN": str(self.ran)})
             gateway = find_gateway(self.home)
             assert gateway
             proxy = FaultProxy(gateway.host, matches=lambda method, path: path.endswith("/programs/run/"))
