@@ -319,7 +319,8 @@ async def test_forks_that_left_the_tree_are_found_and_ended(home: Path, how: str
         else:
             await user.stop(job)
         assert await user.ended(job) == ("FAILED" if how == "kill" else "STOPPED")
-        assert not [member for member in members if is_alive(member.pid)]
+        # A process that has given its memory back has no marks any more, and is there for a moment still.
+        await eventually(_async(lambda: not any(is_alive(member.pid) for member in members)))
 
 
 async def test_jobs_go_on_without_their_warm_parent_and_later_ones_start_cold(home: Path, gate: Gate) -> None:
