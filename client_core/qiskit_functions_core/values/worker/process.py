@@ -8,6 +8,7 @@ foresaw. It ends when its input does, and when it is idle.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import importlib.util
 import json
 import os
@@ -53,9 +54,13 @@ def _load() -> None:
     """Load what the first value in arguments and the first result need, before they come."""
     from .. import results  # noqa: F401
     from ..encoding import encode_arguments
+    from ..families import primitives  # noqa: F401 - of the results of samplers and estimators
+    from . import tasks  # noqa: F401
 
     with suppress(Exception):  # a task that needs what is broken says so
         encode_arguments({"circuit": {"$circuit": _CIRCUIT}}, allowed_folders=[])
+    gc.collect()
+    gc.freeze()  # what was loaded stays; without this, a task would be held up by looking through it
 
 
 def _answer(message: dict[str, Any]) -> dict[str, Any]:
