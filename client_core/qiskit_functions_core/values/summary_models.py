@@ -58,7 +58,7 @@ Kind = Literal[
 
 
 class Outcome(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     bits: str
     count: int
@@ -68,7 +68,7 @@ class Outcome(BaseModel):
 class Counts(BaseModel):
     """Outcomes of one classical register, most frequent first."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     shots: Annotated[int, Field(description="Shots, at each parameter point when there are several.")]
     num_bits: int
@@ -82,7 +82,7 @@ class Counts(BaseModel):
 class ValueSummary(BaseModel):
     """One value. Numbers that JSON lacks are "nan", "inf", "-inf", and {"$complex": [re, im]}."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     pointer: Annotated[str, Field(description="JSON pointer to ask for more of this value.")]
     kind: Kind
@@ -128,7 +128,7 @@ class ValueSummary(BaseModel):
 class Summary(BaseModel):
     """A result, as a flat list: the value that was asked for, then what it holds, each with its pointer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     kind: Kind
     pointer: str = ""
