@@ -72,10 +72,10 @@ class RunConfig:
 class FunctionsClient:
     """Qiskit Functions of one account: ``async with FunctionsClient(resolve_account()) as client:``
 
-    Entering it opens the connection pool, starts the worker process for Qiskit values (with
-    ``QISKIT_FUNCTIONS_WARM_JOBS=0`` only when it is needed), and without an account starts this machine's gateway if it
-    does not run yet; nothing is sent before the first call. That gateway is a separate process, which other clients use
-    too and which ends when it is idle; a later call starts it again.
+    Entering it opens the connection pool, and without an account starts this machine's gateway, if it does not run yet,
+    and the worker process for Qiskit values (with ``QISKIT_FUNCTIONS_WARM_JOBS=0`` only when it is needed); nothing is
+    sent before the first call. That gateway is a separate process, which other clients use too and which ends when it
+    is idle; a later call starts it again.
 
     Attributes:
         functions: the functions that the account can run.
@@ -137,10 +137,9 @@ class FunctionsClient:
             EmbeddedGatewayError: this machine's gateway cannot start.
             AccountError: the token or the instance has characters that no HTTP header can hold.
         """
-        if starts_in_advance():
-            await self._worker.start()  # it loads what it needs while the gateway starts
         try:
             if self.account.is_embedded:
+                await self.start_worker()  # it loads what it needs while the gateway starts
                 await self._open_local()
             else:
                 self._open_remote()
@@ -159,6 +158,14 @@ class FunctionsClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    async def start_worker(self) -> None:
+        """Start the worker process for Qiskit values in advance, unless ``QISKIT_FUNCTIONS_WARM_JOBS`` is 0.
+
+        It loads what it needs while the first call is answered. A script that only submits a run needs none.
+        """
+        if starts_in_advance():
+            await self._worker.start()
 
     async def _open_local(self) -> None:
         # Imported here because accounts on other gateways need neither.

@@ -74,6 +74,7 @@ class SharedClient:
                     worker_limits=core.WorkerLimits(turn_seconds=_TURN_SECONDS),
                 )
                 self._client = await self._stack.enter_async_context(client)
+                await client.start_worker()
             return self._client
 
 

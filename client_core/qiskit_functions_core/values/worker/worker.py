@@ -97,6 +97,8 @@ class Worker:
 
     async def start(self) -> None:
         """Start a child in advance, which loads what most tasks need; where that fails, the first task tries again."""
+        if self._idle or self._running:
+            return
         with suppress(OSError), anyio.CancelScope(shield=True):  # as in _ask
             child = await Child.start(self.limits, self._program, is_watched=self._watches, in_advance=True)
             self._idle.append(child)
