@@ -89,10 +89,23 @@ export async function openChat({ browser, host }, server, options = {}) {
     chat.faults.push(`a request to ${url}`);
     return route.abort();
   });
+  let open = 0;
   await page.exposeFunction("callTool", async (name, args) => {
     chat.calls.push([name, args]);
-    return answers[name] ? answers[name](args) : server.call(name, args);
+    open += 1;
+    try {
+      return await (answers[name] ? answers[name](args) : server.call(name, args));
+    } finally {
+      open -= 1;
+    }
   });
+  // Waits until the page has the answers to all that it has asked.
+  chat.answered = async () => {
+    do {
+      for (const place of [page, chat.frame.locator("body"), page, chat.frame.locator("body")])
+        await place.evaluate(() => 0);
+    } while (open);
+  };
   await page.exposeFunction("saveFile", (contents) => chat.downloads.push(contents[0].resource));
   await page.goto("http://chat.test/");
   await page.evaluate((options) => window.openFrame(options), { theme, can });

@@ -166,6 +166,7 @@ test("a running job is followed, and stopped after a question", async () => {
   assert.equal(await frame.locator(":focus").innerText(), "Stop …");
   assert.ok(!chat.calls.some(([name]) => name === "stop_job"));
   await page.keyboard.press("Enter");
+  await question.locator(":focus", { hasText: "Keep it running" }).waitFor();
   await page.keyboard.press("Shift+Tab");
   await page.keyboard.press("Enter");
   await frame.getByText("Stopped").first().waitFor();
@@ -303,12 +304,18 @@ test("the host's colors are used, and fonts that it would load are not", async (
   await close(chat);
 });
 
+// The page takes the time in which an answer is on its way for the answer's, so little may pass at once.
+const STEP_SECONDS = 0.5;
+
 test("a job is asked for less and less often, and in the end no more", async () => {
   const answers = { get_job_view: () => running() };
   const chat = await openChat(chromium, server, { answers, hasClock: true });
   const asked = () => chat.calls.filter(([name]) => name === "get_job_view").length;
   const pass = async (seconds) => {
-    for (let passed = 0; passed < seconds; passed += 2) await chat.page.clock.runFor(2_000);
+    for (let passed = 0; passed < seconds; passed += STEP_SECONDS) {
+      await chat.page.clock.runFor(1_000 * STEP_SECONDS);
+      await chat.answered();
+    }
   };
   await chat.show({ job_id: "j" });
   await chat.frame.getByText("Running").waitFor();
