@@ -143,7 +143,10 @@ class WarmParent:
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
-        self._process = None
+        if self._process is not None:
+            # So that it does not stay a zombie when it ends.
+            threading.Thread(target=self._process.wait, daemon=True).start()
+            self._process = None
 
     def _start(self) -> None:
         self.let_go()
@@ -172,5 +175,3 @@ class WarmParent:
             os.close(lifeline)
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
         self._process.stdout.close()  # it writes to its log
-        # So that it does not stay a zombie when it ends.
-        threading.Thread(target=self._process.wait, daemon=True).start()
