@@ -1,4 +1,4 @@
-"""``python -m qiskit_functions_gateway.execution.warm_parent FOLDER LIFELINE ROOM``: fork jobs from imported modules.
+"""``python -m qiskit_functions_gateway.execution.warm_parent FOLDER LIFELINE MEMINFO ROOM``: fork jobs warm.
 
 To import what functions import takes seconds; a fork of this process, which has imported it, takes milliseconds. At
 each connection to its socket it forks a supervisor, which forks the function's process before it reads what it is to
@@ -44,11 +44,12 @@ _LOOK_SECONDS = 1.0
 """Between two looks whether to end."""
 
 
-def main(folder: DataFolder, lifeline: int) -> None:
+def main(folder: DataFolder, lifeline: int, meminfo: Path) -> None:
     """Fork jobs until it is time to end.
 
     Args:
         lifeline: a descriptor that is readable when the gateway that has started this process has ended.
+        meminfo: the file to read how much memory is available from.
     """
     shows = can_show()  # asked while this process may read its own environment in /proc; there is no secret in it
     hide_from_functions()
@@ -64,7 +65,7 @@ def main(folder: DataFolder, lifeline: int) -> None:
     show_command([*sys.orig_argv[:3], str(folder.path)])
     sys.path.pop(0)  # the working folder, which python -m has put there
     preloaded = _preload()
-    connection = _serve(place, lifeline) if len([*Path("/proc/self/task").iterdir()]) == 1 else None
+    connection = _serve(place, lifeline, meminfo) if len([*Path("/proc/self/task").iterdir()]) == 1 else None
     if connection is None:
         place.socket.unlink(missing_ok=True)
         return
@@ -128,7 +129,7 @@ def _import(names: tuple[str, ...]) -> None:
             traceback.print_exc()
 
 
-def _serve(place: MeetingPlace, lifeline: int) -> int | None:
+def _serve(place: MeetingPlace, lifeline: int, meminfo: Path) -> int | None:
     """Fork a process at each connection, and return the connection in it; return None when it is time to end."""
     packages, children, is_wanted = installed_packages(sys.path), 0, True
     with _listening(place) as listener:
@@ -139,7 +140,7 @@ def _serve(place: MeetingPlace, lifeline: int) -> int | None:
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     children -= 1
             is_wanted = is_wanted and lifeline not in ready
-            if installed_packages(sys.path) != packages or not has_memory():
+            if installed_packages(sys.path) != packages or not has_memory(meminfo):
                 return None
             if listener in ready:
                 connection = listener.accept()[0]
@@ -196,4 +197,4 @@ def _supervise(connection: int, process: BlankProcess) -> None:
 
 
 if __name__ == "__main__":
-    main(DataFolder(Path(sys.argv[1])), int(sys.argv[2]))
+    main(DataFolder(Path(sys.argv[1])), int(sys.argv[2]), Path(sys.argv[3]))

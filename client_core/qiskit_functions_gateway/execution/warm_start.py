@@ -49,6 +49,9 @@ _PAUSE_SECONDS = 30.0, 600.0
 _COMMAND_ROOM = 256
 """Characters that the command of a supervisor has more than that of its warm parent: a job's id and its limits."""
 
+MEMINFO = Path("/proc/meminfo")
+"""Where Linux says how much memory is available; see proc_meminfo(5)."""
+
 _LEAST_AVAILABLE_BYTES = 512 * MEBIBYTE
 """A simulation takes a few hundred MiB. Where no more is left, the 190 of a warm parent are of more use to it."""
 
@@ -105,9 +108,9 @@ def start_warm(folder: DataFolder, job_id: str, limits: Limits) -> bool:
         return False
 
 
-def has_memory() -> bool:
-    """Return whether the machine has memory for a warm parent."""
-    with suppress(OSError, ValueError), open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123 - no path of ours
+def has_memory(meminfo: Path) -> bool:
+    """Return whether the machine has memory for a warm parent; True if the file does not say it."""
+    with suppress(OSError, ValueError, IndexError), meminfo.open(encoding="ascii") as lines:
         for line in lines:
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024 >= _LEAST_AVAILABLE_BYTES
@@ -115,11 +118,19 @@ def has_memory() -> bool:
 
 
 class WarmParent:
-    """The warm parent that a gateway has started, or is about to. Not for several threads at once."""
+    """The warm parent that a gateway has started, or is about to. Not for several threads at once.
 
-    def __init__(self, folder: DataFolder, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        clock: returns monotonic seconds.
+        meminfo: what it and the warm parent read to learn how much memory is available.
+    """
+
+    def __init__(
+        self, folder: DataFolder, clock: Callable[[], float] = time.monotonic, meminfo: Path = MEMINFO
+    ) -> None:
         self._folder = folder
         self._clock = clock
+        self._meminfo = meminfo
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
         self._started = -float("inf")
@@ -135,7 +146,7 @@ class WarmParent:
             self.let_go()
             return
         runs = self._process is not None and self._process.poll() is None
-        if IS_SUPPORTED and not runs and self._clock() - self._started > self._pause and has_memory():
+        if IS_SUPPORTED and not runs and self._clock() - self._started > self._pause and has_memory(self._meminfo):
             self._start()
 
     def let_go(self) -> None:
@@ -155,11 +166,12 @@ class WarmParent:
         self._pause = first if has_lived else min(2 * self._pause, last)
         self._started = self._clock()
         variables = {**basic_variables(), "PYTHONUNBUFFERED": "1", ROOM_VARIABLE: ROOM}
+        command = [sys.executable, "-m", _PROGRAM]
         lifeline, self._lifeline = os.pipe()
         try:
             # Functions get its standard streams as Python has made them, so they are of the kind that theirs are.
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", _PROGRAM, str(self._folder.path), str(lifeline), ROOM[:_COMMAND_ROOM]],
+                [*command, str(self._folder.path), str(lifeline), str(self._meminfo), ROOM[:_COMMAND_ROOM]],
                 cwd="/",  # where there are no modules
                 env=variables,
                 stdin=subprocess.DEVNULL,

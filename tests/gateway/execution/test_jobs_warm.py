@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -18,7 +21,7 @@ import pytest
 from qiskit_functions_core.serverless.local_gateway import find_gateway
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.execution.warm_parent import installed_packages
-from qiskit_functions_gateway.execution.warm_start import MeetingPlace, WarmParent
+from qiskit_functions_gateway.execution.warm_start import MeetingPlace, WarmParent, has_memory
 from qiskit_functions_gateway.server import GatewayServer
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from support.gateways import (
@@ -473,3 +476,70 @@ def test_packages_that_are_installed_or_removed_are_noticed(tmp_path: Path) -> N
     assert before != with_new == installed_packages([str(tmp_path), "/nowhere"])
     (tmp_path / "new-1.0.dist-info").rename(tmp_path / "new-1.1.dist-info")
     assert installed_packages([str(tmp_path)]) not in (before, with_new)
+
+
+@contextmanager
+def program_of(home: Path, python: Path) -> Iterator[str]:
+    """A gateway that runs in another environment; gives its address."""
+    command = [python, "-m", "qiskit_functions_gateway", "--home", home, "--port", "0", "--idle-seconds", "600"]
+    variables = {**os.environ, "QISKIT_FUNCTIONS_WARM_JOBS": "1"}
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE) as program:
+        try:
+            assert program.stdout
+            yield json.loads(program.stdout.readline())["host"]
+        finally:
+            program.terminate()
+
+
+async def test_it_ends_when_packages_are_installed_and_its_jobs_go_on(home: Path, gate: Gate, tmp_path: Path) -> None:
+    here = tmp_path / "environment"
+    venv.create(here, symlinks=True)
+    (packages,) = here.glob("lib/*/site-packages")
+    # What this test runs with is there too; only what is installed beside it changes.
+    (packages / "all.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    with program_of(home, here / "bin" / "python") as host:
+        await eventually(_async(lambda: any(home.glob("warm-*.socket"))))
+        (parent,) = warm_parents(home)
+        async with speaking(host, (home / "token").read_text()) as user:
+            await user.upload("waits", IS_WARM + WAIT + SAVE, env_vars=gate.variables)
+            job = await user.run("waits")
+            await user.says(job, "warm")
+            (packages / "new-1.0.dist-info").mkdir()
+            await eventually(_async(lambda: not is_alive(parent.pid)))
+            gate.open()
+            assert await user.ended(job) == "SUCCEEDED"
+            assert await user.result(job) == {"saved": True}
+
+
+async def test_it_ends_and_none_is_started_while_too_little_memory_is_available(tmp_path: Path) -> None:
+    folder, clock, meminfo = DataFolder(tmp_path / "home"), Clock(), tmp_path / "meminfo"
+    folder.prepare()
+    warm_parent = WarmParent(folder, clock, meminfo)
+
+    def available(kibibytes: int) -> None:
+        meminfo.write_text(f"MemTotal:       24684028 kB\nMemAvailable: {kibibytes:10} kB\n")
+
+    with closing_parents(folder.path, warm_parent):
+        available(512 * 1024 - 1)
+        warm_parent.tend(0)
+        assert not warm_parents(folder.path)
+        available(512 * 1024)
+        warm_parent.tend(0)
+        await listens(folder.path)
+        (parent,) = warm_parents(folder.path)
+        available(512 * 1024 - 1)
+        await eventually(_async(lambda: not is_alive(parent.pid)))
+        assert not MeetingPlace.of(folder).socket.exists()
+        clock.seconds += 1000
+        warm_parent.tend(0)
+        assert not warm_parents(folder.path)
+        available(512 * 1024)
+        warm_parent.tend(0)
+        assert warm_parents(folder.path)
+
+
+def test_a_machine_that_does_not_say_how_much_memory_is_available_has_enough(tmp_path: Path) -> None:
+    assert has_memory(tmp_path / "none")
+    for content in ("", "MemTotal: 1 kB\n", "MemAvailable: much\n", "MemAvailable:\n"):
+        (tmp_path / "meminfo").write_text(content)
+        assert has_memory(tmp_path / "meminfo"), content
