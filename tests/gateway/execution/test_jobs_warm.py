@@ -481,9 +481,9 @@ def test_packages_that_are_installed_or_removed_are_noticed(tmp_path: Path) -> N
 @contextmanager
 def program_of(home: Path, python: Path) -> Iterator[str]:
     """A gateway that runs in another environment; gives its address."""
-    command = [python, "-m", "qiskit_functions_gateway", "--home", home, "--port", "0", "--idle-seconds", "600"]
+    command = [str(python), "-m", "qiskit_functions_gateway", "--home", str(home), "--port", "0"]
     variables = {**os.environ, "QISKIT_FUNCTIONS_WARM_JOBS": "1"}
-    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE) as program:
+    with subprocess.Popen([*command, "--idle-seconds", "600"], env=variables, stdout=subprocess.PIPE) as program:
         try:
             assert program.stdout
             yield json.loads(program.stdout.readline())["host"]
