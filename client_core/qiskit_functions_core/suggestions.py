@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
 
 _LONGEST = 200
 """Characters that are compared, which takes a time that grows with their square."""
@@ -14,6 +13,8 @@ def did_you_mean(name: str, others: Collection[str]) -> str:
 
     A title without its provider is like that provider's function.
     """
+    from difflib import get_close_matches  # needed only after a name was wrong
+
     near = [other for other in others if other.rpartition("/")[2] == name.rpartition("/")[2]]
     near += [other for other in get_close_matches(name[:_LONGEST], others) if other not in near]
     return f"Did you mean {' or '.join(map(repr, near[:3]))}? " if near else ""

@@ -23,7 +23,6 @@ from ..concurrency import gather
 from ..errors import AccountError, BadRequest, GatewayError, NotFound, PlatformUnavailable, Unauthorized
 from ..http.transport import HeadersSource, RetryPolicy, Timeouts, Transport
 from ..models import Backend, BackendMedians, Instance, RuntimeJobState, Usage, Wire, crn_region, parsed, parsed_list
-from .calibration import medians
 from .ibm_instances import InstanceDirectory
 from .platform import Listing
 
@@ -252,6 +251,8 @@ class IBMPlatform:
 
     async def _properties(self, name: str) -> BackendMedians | None:
         """Return a backend's medians; None if it has none, as simulators do, or they cannot be read."""
+        from .calibration import medians  # few scripts ask for them
+
         try:
             return medians(await self._get(f"backends/{quote(name, safe='')}/properties"))
         except GatewayError:

@@ -26,7 +26,7 @@ from ..errors import (
 )
 from ..job_texts import LogPart, LogQuery, StoredKind, StoredText, read_log, unwrapped
 from ..models import Job, JobEvent, JobPage, JobStatus, JobUsage, RuntimeJob, RuntimeJobState, parsed, parsed_list
-from ..values.summary_models import ResultQuery
+from ..values.result_query import ResultQuery
 from ..values.worker.handover import Handover
 from ..values.worker.worker import ReadResult, Worker
 from .functions import Kind, filters_of, split_name

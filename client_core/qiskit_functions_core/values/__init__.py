@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from .encoding import encode_arguments
     from .families.containers import Opaque
     from .limits import Limits
+    from .result_query import ResultQuery
     from .results import Result, summarize
-    from .summary_models import Counts, Outcome, Picture, ResultQuery, Summary, ValueSummary
+    from .summary_models import Counts, Outcome, Picture, Summary, ValueSummary
     from .worker.child import WorkerLimits
     from .worker.worker import ReadResult, Worker
 
@@ -45,8 +46,9 @@ _HOMES = {
     "encoding": ("encode_arguments",),
     "families.containers": ("Opaque",),
     "limits": ("Limits",),
+    "result_query": ("ResultQuery",),
     "results": ("Result", "summarize"),
-    "summary_models": ("Counts", "Outcome", "Picture", "ResultQuery", "Summary", "ValueSummary"),
+    "summary_models": ("Counts", "Outcome", "Picture", "Summary", "ValueSummary"),
     "worker.worker": ("ReadResult", "Worker"),
     "worker.child": ("WorkerLimits",),
 }

@@ -13,7 +13,8 @@ from . import json_pointer
 from .drawing.panels import Panel, Place, WholeFigure
 from .drawing.themes import COLORS
 from .families.registry import REGISTRY, inputs_beside
-from .summary_models import Form, Picture, Theme
+from .result_query import Form, Theme
+from .summary_models import Picture
 
 if TYPE_CHECKING:
     from .families.inputs import Inputs

@@ -13,8 +13,9 @@ from .decoding import decode
 from .families.registry import REGISTRY, inputs_beside
 from .families.row_window import RowWindow
 from .pictures import draw
+from .result_query import Form, Theme
 from .saving import save
-from .summary_models import Form, Picture, Summary, Theme
+from .summary_models import Picture, Summary
 
 # Parts looked at to find one whose rows or columns have no name; a summary shows fewer.
 _LOOKED_AT = 200

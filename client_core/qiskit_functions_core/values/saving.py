@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..local_files import replacing
 from .families.registry import REGISTRY
 from .pictures import draw
-from .summary_models import Form
+from .result_query import Form
 
 # What each format takes, for those that do not take every value.
 _ADVICE = {

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from qiskit_functions_core import Job, JobStatus
 from qiskit_functions_core.errors import QiskitFunctionsError, ResultNotReady
-from qiskit_functions_core.values.summary_models import ResultQuery
+from qiskit_functions_core.values.result_query import ResultQuery
 
 from .truncation import Bounded, Listing, cut, text_of
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from qiskit_functions_core import JobStatus
 from qiskit_functions_core.errors import InputError
 from qiskit_functions_core.job_texts import LogQuery
-from qiskit_functions_core.values.summary_models import ResultQuery
+from qiskit_functions_core.values.result_query import ResultQuery
 
 from ..consent.agreement import AFTER_A_NO, DECLINED, Confirm, new_local_file
 from ..folders import RESULTS

@@ -22,7 +22,7 @@ import pytest
 from qiskit_functions_core.errors import GatewayFault, InputError, LiteralError, ValuesBusy, ValueTooCostly
 from qiskit_functions_core.job_texts import LogQuery, StoredText
 from qiskit_functions_core.values import decode, encode_arguments
-from qiskit_functions_core.values.summary_models import ResultQuery
+from qiskit_functions_core.values.result_query import ResultQuery
 from qiskit_functions_core.values.worker.child import WorkerLimits
 from qiskit_functions_core.values.worker.worker import Worker
 from support.hostile import HOSTILE, costly

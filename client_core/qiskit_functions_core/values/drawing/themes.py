@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..summary_models import Theme
+from ..result_query import Theme
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import NOT_A_GATEWAY, GatewayFault
 from ...job_texts import LogQuery, StoredText
 from ...job_texts import read_log as part_of_log
-from ..summary_models import ResultQuery
+from ..result_query import ResultQuery
 from .handover import write_private
 
 _MOST_EVENTS = 1_000

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
@@ -22,9 +22,12 @@ from ...concurrency import run_in_thread
 from ...errors import GatewayFault, InputError, LiteralError, QiskitFunctionsError, ValuesBusy, ValueTooCostly
 from ...job_texts import LogPart, LogQuery, StoredText
 from ..limits import Limits
-from ..summary_models import Picture, ResultQuery, Summary
+from ..result_query import ResultQuery
 from .child import PROGRAM, Breach, Child, LeftIdle, WorkerLimits
 from .handover import Handover, new_file, remove_abandoned
+
+if TYPE_CHECKING:
+    from ..summary_models import Picture, Summary
 
 logger = logging.getLogger(__name__)
 
@@ -165,6 +168,8 @@ class Worker:
             ValueTooCostly: reading it takes too much.
             ValuesBusy: others take too long.
         """
+        from ..summary_models import Picture, Summary  # 6 ms, which a script that only starts a run saves
+
         async with AsyncExitStack() as stack:
             picture_file = (await stack.enter_async_context(Handover())).path("picture") if query.draw else None
             save_file = await stack.enter_async_context(new_file(save_to)) if save_to else None
