@@ -185,6 +185,19 @@ def test_a_host_elsewhere_is_one_of_ibms_only_with_a_crn_or_if_asked(given: dict
         assert (account.url is None) is (channel is Channel.LOCAL), "a gateway's token has no way to IBM Cloud"
 
 
+@pytest.mark.parametrize("host", ["https://a.test", "https://z.test"])
+@pytest.mark.parametrize("instance", ["", "my-instance"])
+def test_a_gateway_of_any_address_needs_no_crn(host: str, instance: str) -> None:
+    account = resolve(host=host, token="t", instance=instance)
+    assert (account.channel, account.instance) == (Channel.LOCAL, instance or None)
+
+
+def test_the_gateway_of_ibm_needs_a_crn_however_its_address_is_written() -> None:
+    for host in (IBM_HOST, f"{IBM_HOST}/"):
+        with pytest.raises(AccountError, match="is a name, not a CRN"):
+            resolve(host=host, token="t", instance="my-instance")
+
+
 def test_a_gateways_token_without_its_gateway_goes_nowhere() -> None:
     with pytest.raises(AccountError, match="not the gateway that it is for"):
         resolve({"ENV_GATEWAY_PROVIDER_TOKEN": "t", "QISKIT_IBM_INSTANCE": CRN})
@@ -199,7 +212,8 @@ def test_the_override_of_ibms_host_goes_only_with_a_token_from_there(saved: Path
 def test_an_account_says_whether_it_came_from_variables() -> None:
     env = {"QISKIT_FUNCTIONS_TOKEN": "t", "QISKIT_FUNCTIONS_HOST": "https://gateway.test"}
     assert resolve(env).source == "QISKIT_FUNCTIONS_* variables"
-    assert resolve(env, host="https://gateway.test", token="t").source == "QISKIT_FUNCTIONS_* variables"
+    host = "".join(["https://", "gateway.test"])  # as settings pass it on: equal, and another object
+    assert resolve(env, host=host, token="t").source == "QISKIT_FUNCTIONS_* variables"
     assert resolve(env, host="https://flag.test", token="t").source == "arguments and QISKIT_FUNCTIONS_* variables"
     assert resolve(host="https://flag.test", token="t").source == "arguments"
 

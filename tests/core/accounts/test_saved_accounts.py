@@ -61,9 +61,11 @@ def test_the_library_finds_what_was_saved(path: Path) -> None:
 def test_accounts_have_names_and_one_of_them_is_the_default(path: Path) -> None:
     save_account(TOKEN, CRN, path=path)
     save_account("other-key", CRN, name="work", url="https://test.cloud.ibm.com", set_as_default=True, path=path)
+    save_account(token="a-third-key", instance=CRN, name="zoo", path=path)
     assert {account.name: account.is_default for account in saved_accounts(path)} == {
         "default-ibm-quantum-platform": False,
         "work": True,
+        "zoo": False,
     }
     work = resolve_account(name="work", environ={}, saved_accounts=path)
     assert (work.token.get_secret_value(), work.url) == ("other-key", "https://test.cloud.ibm.com")
@@ -93,7 +95,7 @@ def test_a_channel_that_the_library_does_not_know_is_refused_without_the_token(p
 
 def test_a_deleted_account_is_gone(path: Path) -> None:
     save_account(TOKEN, CRN, name="work", path=path)
-    assert delete_account("work", path=path)
+    assert delete_account(name="work", path=path)
     assert not delete_account("work", path=path)
     assert saved_accounts(path) == []
     assert not delete_account("work", path=path.with_name("nothing.json"))
