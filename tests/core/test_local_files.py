@@ -25,7 +25,7 @@ def test_a_folder_that_cannot_be_written_is_an_input_error_only_for_a_path_that_
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError), atomic_write(tmp_path / "file" / "a.txt"):
         pass
-    with pytest.raises(InputError, match=r"a\.txt cannot be written: [NF]"), replacing(tmp_path / "file" / "a.txt"):
+    with pytest.raises(InputError, match=r"a\.txt cannot be written: [NF]\w+ "), replacing(tmp_path / "file" / "a.txt"):
         pass
     with pytest.raises(InputError, match=r"cannot be written: UnicodeEncodeError"), replacing(tmp_path / "\ud800"):
         pass
@@ -64,6 +64,24 @@ def test_a_replaced_file_keeps_its_permissions_unless_others_are_asked_for(tmp_p
     assert (stat.S_IMODE(path.stat().st_mode), path.read_bytes()) == (0o600, b"another")
 
 
+def test_a_file_is_on_the_disk_before_it_takes_its_place_unless_that_may_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt"
+    synced: list[tuple[int, bool]] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append((os.fstat(number).st_size, path.exists())))
+    with atomic_write(path, synced=False) as file:
+        file.write(b"1")
+    assert synced == []
+    path.unlink()
+    with atomic_write(path) as file:
+        file.write(b"22")
+    assert synced == [(2, False)]
+    with replacing(path) as file:
+        file.write(b"333")
+    assert (synced, path.read_bytes()) == ([(2, False), (3, True)], b"333")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes in its folders")
 def test_only_a_regular_file_is_opened_and_a_pipe_without_a_writer_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
@@ -77,6 +95,14 @@ def test_only_a_regular_file_is_opened_and_a_pipe_without_a_writer_is_not_waited
             open_regular(tmp_path / name)
     with pytest.raises(OSError):
         open_regular(tmp_path / "link", follow_links=False)
+
+
+def test_a_file_that_is_not_opened_in_the_end_is_closed_again(tmp_path: Path) -> None:
+    os.close(lowest := os.dup(0))
+    with pytest.raises(OSError):
+        open_regular(tmp_path)
+    os.close(number := os.dup(0))
+    assert number == lowest
 
 
 def test_relative_paths_start_at_the_first_folder_and_links_are_followed(tmp_path: Path) -> None:
@@ -96,8 +122,17 @@ def test_relative_paths_start_at_the_first_folder_and_links_are_followed(tmp_pat
         allowed_path(Path("a"), [])
 
 
-@pytest.mark.parametrize("path", ["a" * 300, "b/" * 3_000, "nul\0", "\ud800", "~nobody-has-this-name/x"])
-def test_a_path_that_no_file_can_have_is_an_input_error(path: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError) as error:
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("a" * 300, "leads nowhere: File name too long"),
+        ("b/" * 3_000, "leads nowhere: File name too long"),
+        ("nul\0", "a path cannot hold a NUL character"),
+        ("\ud800", "leads nowhere: UnicodeEncodeError"),
+        ("~nobody-has-this-name/x", "leads nowhere: RuntimeError"),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_an_input_error(path: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=reason) as error:
         allowed_path(Path(path), [tmp_path])
     assert len(str(error.value)) < 500

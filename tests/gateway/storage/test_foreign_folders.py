@@ -11,6 +11,7 @@ import pytest
 
 from qiskit_functions_core import Account, FunctionsClient
 from qiskit_functions_core.errors import EmbeddedGatewayError
+from qiskit_functions_core.local_files import refuse_foreign_folder
 from qiskit_functions_gateway.server import GatewayServer
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 
@@ -37,6 +38,16 @@ def of_another(name: str) -> Callable[[Path], None]:
     return plant
 
 
+def linked(*, link_of: int, folder_of: int) -> Callable[[Path], None]:
+    def plant(home: Path) -> None:
+        home.rename(home.with_name("disk"))
+        home.symlink_to(home.with_name("disk"))
+        os.chown(home, folder_of, folder_of)
+        os.chown(home, link_of, link_of, follow_symlinks=False)
+
+    return plant
+
+
 def open_token(home: Path) -> None:
     (home / "token").write_text("planted")
     (home / "token").chmod(0o666)
@@ -53,6 +64,8 @@ REFUSED = {
 
 GIVEN_AWAY = {
     "another's": (lambda home: os.chown(home, ANOTHER, ANOTHER), "it belongs to another user"),
+    "another's link": (linked(link_of=ANOTHER, folder_of=0), "it belongs to another user"),
+    "another's behind a link": (linked(link_of=0, folder_of=ANOTHER), "it belongs to another user"),
     "another's token": (of_another("token"), "token in it belongs to another user"),
     "another's database": (of_another("gateway.db"), "gateway.db in it belongs to another user"),
     "another's gateway.json": (of_another("gateway.json"), "gateway.json in it belongs to another user"),
@@ -80,3 +93,33 @@ def test_a_folder_behind_a_link_of_the_users_own_is_used(tmp_path: Path) -> None
     (tmp_path / "home").symlink_to(tmp_path / "disk")
     DataFolder(tmp_path / "home").prepare()
     assert (tmp_path / "disk" / "gateway.db").exists()
+
+
+def test_the_folders_and_files_of_any_other_user_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: mine + 1)
+    with pytest.raises(EmbeddedGatewayError, match="it belongs to another user"):
+        refuse_foreign_folder(tmp_path)
+
+
+@is_root
+def test_to_a_user_root_is_another_user_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    user, home = 1000, tmp_path / "home"
+    monkeypatch.setattr(os, "getuid", lambda: user)
+    home.mkdir()
+    os.chown(home, user, user)
+    refuse_foreign_folder(home)
+    (home / "token").touch()
+    with pytest.raises(EmbeddedGatewayError, match="token in it belongs to another user"):
+        refuse_foreign_folder(home)
+    (home / "token").unlink()
+    linked(link_of=user, folder_of=0)(home)
+    with pytest.raises(EmbeddedGatewayError, match="used: it belongs to another user"):
+        refuse_foreign_folder(home)
+
+
+def test_a_folder_that_is_not_there_is_not_refused_and_one_that_cannot_be_says_why(tmp_path: Path) -> None:
+    refuse_foreign_folder(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    with pytest.raises(EmbeddedGatewayError, match=r"cannot be used: Not a directory$"):
+        refuse_foreign_folder(tmp_path / "file" / "home")
