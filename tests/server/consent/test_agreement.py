@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 import pytest
 from mcp import Client
 from mcp.client.context import ClientRequestContext
@@ -347,6 +348,23 @@ async def test_a_token_is_good_for_one_call(tmp_path: Path, mode: Mode) -> None:
         error = await refused(opened, "run_function", {**run, "confirm": token})
         assert "was used" in error["message"]
         assert structured(await opened.call_tool("list_jobs", {}))["total"] == 1
+
+
+async def test_two_calls_at_once_with_one_token_are_one_call_and_a_refusal(tmp_path: Path, mode: Mode) -> None:
+    answers: list[CallToolResult] = []
+    async with client(tmp_path, mode) as opened:
+        token = token_in(await refused(opened, "upload_function", UPLOAD))
+
+        async def confirm() -> None:
+            answers.append(await opened.call_tool("upload_function", {"confirm": token}))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(confirm)
+            group.start_soon(confirm)
+    done, refusal = sorted((structured(answer) for answer in answers), key=lambda answer: "code" in answer)
+    assert done["name"] == "asked"
+    assert "was used" in refusal["message"]
+    assert refusal["next_step"].startswith("Call upload_function again")
 
 
 @pytest.mark.parametrize(
