@@ -133,10 +133,28 @@ async def test_an_answer_with_a_job_of_about_now_is_claimed(gateway: NotingGatew
     assert LIST not in gateway.paths()
 
 
-async def test_an_answer_for_another_key_is_not_claimed(gateway: NotingGateway) -> None:
-    gateway.answers[RUN] = By(lambda _: JSONResponse(job(OTHER), headers={KEY: "another"}))
+@pytest.mark.parametrize("key", ["!", "~"])
+async def test_an_answer_for_another_key_is_not_claimed(gateway: NotingGateway, key: str) -> None:
+    gateway.answers[RUN] = By(lambda _: JSONResponse(job(OTHER), headers={KEY: key}))
     with pytest.raises(SubmissionUnknown):
         await run(gateway)
+
+
+@pytest.mark.parametrize("program", [{"id": f"{digit}{PROGRAM[1:]}", "title": "f"} for digit in ("!", "~")])
+async def test_an_answer_with_another_functions_job_is_not_claimed(
+    gateway: NotingGateway, program: dict[str, Any]
+) -> None:
+    gateway.answers[RUN] = By(lambda _: job(OTHER) | {"program": program})
+    with pytest.raises(SubmissionUnknown) as lost:
+        await run(gateway)
+    assert isinstance(lost.value.__cause__, GatewayFault)
+
+
+async def test_a_gateway_may_tell_only_the_id_of_a_jobs_function_or_none_of_any(gateway: NotingGateway) -> None:
+    gateway.answers[RUN] = By(lambda _: job(FRESH) | {"program": PROGRAM})
+    assert await run(gateway) == FRESH
+    gateway.answers |= {"GET programs/get_by_title/f/": {"title": "f"}, RUN: By(lambda _: job(FRESH))}
+    assert await run(gateway) == FRESH
 
 
 def echoing(content: dict[str, Any]) -> By:
@@ -162,7 +180,14 @@ async def test_asked_again_a_gateway_must_say_that_it_answers_this_request(
 
 
 @pytest.mark.parametrize(
-    "version", [{"idempotency_key": True}, echoing({"idempotency_key": 1}), echoing({}), JSONResponse([True])]
+    "version",
+    [
+        {"idempotency_key": True},
+        *(JSONResponse({"idempotency_key": True}, headers={KEY: other}) for other in ("!", "~")),
+        echoing({"idempotency_key": 1}),
+        echoing({}),
+        JSONResponse([True]),
+    ],
 )
 async def test_a_run_is_sent_once_to_a_gateway_that_does_not_surely_get_its_key(
     gateway: NotingGateway, version: Any
