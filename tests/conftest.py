@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -16,9 +17,15 @@ os.environ["QISKIT_FUNCTIONS_WARM_JOBS"] = "0"
 Servers over stdio share one, see ``support.warm``."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules that tests have imported out of garbage collection, which would go through them all each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -2,29 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.over_stdio import assistant
+from support.over_stdio import Assistant, assistant
+from support.programs import end_gateways, gateways_under
 from support.scenario import Era, Scenario, filled, kept_part, misfits, play
+from support.warm import start_warm_in
 
 FILES = sorted(Path(__file__).parent.glob("*.json"))
+
+
+@dataclass(frozen=True)
+class ServerOf:
+    """What a server is started for.
+
+    Attributes:
+        settings: environment variables.
+    """
+
+    era: Era
+    settings: tuple[tuple[str, str], ...]
 
 
 def scenarios() -> Iterator[Any]:
     for file in FILES:
         scenario = Scenario.read(file)
         for era in scenario.eras:
-            yield pytest.param(scenario, era, id=f"{file.stem}-{era}")
+            yield pytest.param(scenario, ServerOf(era, tuple(scenario.settings.items())), id=f"{file.stem}-{era}")
 
 
-@pytest.mark.parametrize(("scenario", "era"), [*scenarios()])
-async def test_the_conversation_goes_as_it_should(scenario: Scenario, era: Era, tmp_path: Path) -> None:
-    async with assistant(tmp_path / "home", era, **scenario.settings) as client:
-        trouble = await play(scenario, client, tmp_path)
+@pytest.fixture(scope="module")
+async def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Assistant, Path]]:
+    """One server for all conversations in the same era and with the same settings, and the folder it may use."""
+    server: ServerOf = request.param
+    folder = tmp_path_factory.mktemp("server")
+    async with assistant(folder / "home", server.era, **dict(server.settings)) as client:
+        yield client, folder
+
+
+@pytest.fixture
+def new_server(server: tuple[Assistant, Path]) -> Iterator[tuple[Assistant, Path]]:
+    """The server and its folder, where nothing has happened yet."""
+    client, folder = server
+    start_warm_in(folder / "home")
+    yield client, folder
+    end_gateways(gateways_under(folder))
+    for entry in folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+@pytest.mark.parametrize(("scenario", "server"), [*scenarios()], indirect=["server"], scope="module")
+async def test_the_conversation_goes_as_it_should(scenario: Scenario, new_server: tuple[Assistant, Path]) -> None:
+    client, folder = new_server
+    trouble = await play(scenario, client, folder)
     assert not trouble, trouble
 
 

@@ -33,10 +33,10 @@ _END_SECONDS = 30.0
 
 
 def end_gateways(folders: Iterable[Path]) -> None:
-    """End the gateways that serve these data folders."""
+    """Kill the gateways that serve these data folders: to end as told takes them half a second, for late requests."""
     for folder in folders:
         if gateway := find_gateway(folder):
-            end(gateway)
+            end(gateway, signal.SIGKILL)
 
 
 def end(gateway: RunningGateway, number: int = signal.SIGTERM) -> None:
