@@ -242,7 +242,7 @@ def _serve(folder: DataFolder, options: argparse.Namespace, starter: _Person | _
         logger.info("version %s serves %s on %s", _version(), folder.path, server.host)
         is_told = False
         while True:
-            with _published(folder, server, options.token, settings, starter):
+            with published(folder, server, settings, token=options.token, ends_when_idle=not starter.is_person):
                 if not is_told:
                     place = "given by --token or its variable" if options.token else f"in {folder.path / 'token'}"
                     starter.ready(server, place)
@@ -306,20 +306,22 @@ def _holder(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _published(
-    folder: DataFolder, server: GatewayServer, token: str, settings: FolderSettings, starter: _Person | _Client
+def published(
+    folder: DataFolder, server: GatewayServer, settings: FolderSettings, *, token: str = "", ends_when_idle: bool = True
 ) -> Iterator[None]:
     """Let clients find the gateway.
 
     Args:
+        settings: those that hold for the folder.
         token: if it is not the folder's own, which clients read from its file.
+        ends_when_idle: whether a client of a newer version may ask it to end.
     """
     facts = {
         "host": server.host.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:"),
         "pid": os.getpid(),
         "node": platform.node(),
         "version": _version(),
-        "ends_when_idle": not starter.is_person,
+        "ends_when_idle": ends_when_idle,
         "settings": settings,
         **({"token": token} if token else {}),
     }

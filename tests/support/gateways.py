@@ -18,8 +18,10 @@ from typing import Any
 import httpx
 import psutil
 
+from qiskit_functions_gateway.__main__ import published
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.server import GatewayServer
+from qiskit_functions_gateway.settings import USAGE_LIMIT, folder_settings, limits_of, usage_limit_of
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database
 from qiskit_functions_gateway.storage.job_states import ACTIVE
@@ -145,6 +147,21 @@ def archive(files: dict[str, bytes]) -> bytes:
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return content.getvalue()
+
+
+@contextmanager
+def served(home: Path, usage_limit_seconds: float | None = None) -> Iterator[GatewayServer]:
+    """A gateway in this process, for clients that would otherwise start the program for ``home``."""
+    folder = DataFolder(home)
+    folder.prepare()
+    limit = {} if usage_limit_seconds is None else {USAGE_LIMIT: str(usage_limit_seconds)}
+    settings = folder_settings(folder, os.environ | limit)
+    limits, usage_limit = limits_of(settings), usage_limit_of(settings)
+    with (
+        GatewayServer(home, limits=limits, usage_limit_seconds=usage_limit) as gateway,
+        published(folder, gateway, settings),
+    ):
+        yield gateway
 
 
 @asynccontextmanager

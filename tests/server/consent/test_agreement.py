@@ -18,6 +18,7 @@ from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.server import GatewayServer
 from qiskit_functions_mcp.app import build_server
 from qiskit_functions_mcp.settings import Settings
+from support.gateways import served
 from support.over_stdio import structured
 
 Mode = Literal["auto", "legacy"]
@@ -46,8 +47,9 @@ class Person:
 @asynccontextmanager
 async def client(home: Path, mode: Mode, person: Person | None = None, **settings: Any) -> AsyncIterator[Client]:
     server = build_server(Settings(channel="local", home=home, **settings))
-    async with Client(server, mode=mode, elicitation_callback=person) as opened:
-        yield opened
+    with served(home, settings.get("local_usage_limit_seconds")):
+        async with Client(server, mode=mode, elicitation_callback=person) as opened:
+            yield opened
 
 
 async def function_names(opened: Client) -> list[str]:
