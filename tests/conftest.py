@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 
 def pytest_collection_finish() -> None:
-    """Leave the modules that tests have imported out of garbage collection, which would go through them all each time."""
+    """Leave what tests have imported out of garbage collection, which would go through it all each time."""
     gc.collect()
     gc.freeze()
 

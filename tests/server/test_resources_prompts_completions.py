@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from mcp_types import PromptReference, ResourceTemplateReference, TextResourceCo
 
 from qiskit_functions_mcp.app import build_server
 from qiskit_functions_mcp.settings import Settings
+from support.gateways import served
 from support.over_stdio import structured
 
 SOURCE = """\
@@ -23,8 +24,10 @@ pathlib.Path(os.environ["RESULTS_PATH"]).write_text(json.dumps({"answer": 42}))
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("resources") / "home"
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("resources") / "home"
+    with served(home):
+        yield home
 
 
 @pytest.fixture

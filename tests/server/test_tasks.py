@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field
 
 from qiskit_functions_mcp.app import build_server
 from qiskit_functions_mcp.settings import Settings
+from support.gateways import served
 from support.over_stdio import structured
 
 GATED = """\
@@ -78,8 +79,9 @@ def tasks() -> Tasks:
 @pytest.fixture
 async def client(tmp_path: Path, tasks: Tasks) -> AsyncIterator[Client]:
     server = build_server(Settings(channel="local", home=tmp_path / "home", consent="never"))
-    async with Client(server, mode="auto", extensions=[tasks]) as opened:
-        yield opened
+    with served(tmp_path / "home"):
+        async with Client(server, mode="auto", extensions=[tasks]) as opened:
+            yield opened
 
 
 async def start(client: Client, tasks: Tasks, gate: Path, code: int = 0) -> str:

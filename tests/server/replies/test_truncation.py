@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from mcp_types import CallToolResult
 
 from qiskit_functions_mcp.app import build_server
 from qiskit_functions_mcp.settings import Settings
+from support.gateways import served
 from support.over_stdio import structured, text_of
 
 COLOURED = "\x1b[31m\x1b[1m\u202e'\"E\x1b[0m"
@@ -24,8 +25,10 @@ LONG_LINES = "for number in range(3000): print('x' * 100, number)\n"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("bounds") / "home"
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("bounds") / "home"
+    with served(home):
+        yield home
 
 
 @pytest.fixture(params=[2_000, 20_000])

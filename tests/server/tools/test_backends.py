@@ -11,13 +11,15 @@ from mcp import Client
 
 from qiskit_functions_mcp.app import build_server
 from qiskit_functions_mcp.settings import Settings
+from support.gateways import served
 from support.over_stdio import structured
 
 
 @pytest.fixture
 async def client(mode: str, tmp_path: Path) -> AsyncIterator[Client]:
-    async with Client(build_server(Settings(channel="local", home=tmp_path)), mode=mode) as opened:
-        yield opened
+    with served(tmp_path):
+        async with Client(build_server(Settings(channel="local", home=tmp_path)), mode=mode) as opened:
+            yield opened
 
 
 async def listed(client: Client, **arguments: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from qiskit_functions_mcp.app import build_server
 from qiskit_functions_mcp.folders import RESULTS
 from qiskit_functions_mcp.replies.files import MAX_FILE_BYTES
 from qiskit_functions_mcp.settings import Settings
+from support.gateways import served
 from support.over_stdio import structured
 
 VQE = {"function": "examples/vqe"}
@@ -33,8 +34,9 @@ Ask = Callable[..., Awaitable[dict[str, Any]]]
 async def server(folder: Path, mode: str, **more: Any) -> AsyncIterator[Client]:
     """A server that may read and write in ``folder`` alone."""
     given = {"channel": "local", "home": folder.parent / "home", "allow_dirs": [folder], "consent": "never", **more}
-    async with Client(build_server(Settings(**given)), mode=mode) as client:
-        yield client
+    with served(given["home"]):
+        async with Client(build_server(Settings(**given)), mode=mode) as client:
+            yield client
 
 
 def asking(client: Client) -> Ask:

@@ -149,7 +149,7 @@ async def test_an_argument_of_the_wrong_kind_is_refused_in_one_line(mode: str) -
 
 
 async def test_null_counts_as_absent_for_every_optional_argument(mode: str, tmp_path: Path) -> None:
-    async with Client(build_server(Settings(home=tmp_path)), mode=mode) as client:
+    async with Client(build_server(Settings(channel="local", home=tmp_path)), mode=mode) as client:
         for tool in (await client.list_tools()).tools:
             properties = tool.input_schema["properties"]
             required = dict.fromkeys(tool.input_schema.get("required", []), "x")
@@ -162,7 +162,7 @@ async def test_null_counts_as_absent_for_every_optional_argument(mode: str, tmp_
 
 @pytest.mark.parametrize("arguments", ['{"shots": 1}', "", None])
 async def test_an_object_may_come_as_json_text(mode: str, tmp_path: Path, arguments: str | None) -> None:
-    async with Client(build_server(Settings(home=tmp_path)), mode=mode) as client:
+    async with Client(build_server(Settings(channel="local", home=tmp_path)), mode=mode) as client:
         answer = await client.call_tool("check_run", {"function": "examples/sampler", "arguments": arguments})
     assert answer.structured_content is not None
     assert "'circuit' is missing" in answer.structured_content["checks"][0]["message"]

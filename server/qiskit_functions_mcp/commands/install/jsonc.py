@@ -166,9 +166,10 @@ def _without(text: str, parent: _Value, member: _Member) -> str:
     after = _end_of_line(text, end if member.comma is None else member.comma + 1)
     # A line break that ends a comment may be needed for what follows.
     ends_comment = "//" in text[before.value.end if before else parent.start : start]
-    has_line = _is_first_on_line(text, start) and (text[after : after + 1] in ("\r", "\n") or not ends_comment)
+    is_first_on_line = _is_first_on_line(text, start)
+    has_line = is_first_on_line and (text[after : after + 1] in ("\r", "\n") or not ends_comment)
     is_last = place + 1 == len(parent.members)
-    needed_before = before is not None and (member.comma is None or (is_last and not has_line))
+    needed_before = before is not None and (member.comma is None or (is_last and not is_first_on_line))
     comma = before.comma if before and needed_before else member.comma
     cuts = [] if comma is None else [(comma, comma + 1)]
     if has_line:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qiskit_functions_core.errors import InputError
@@ -154,6 +154,7 @@ def comments(text: str) -> list[str]:
 
 
 @given(CASES)
+@example(({"servers": {"a": 0, "b": 0}}, '{"servers":{"a":0,\n"b":0// c\n,/* b */}}'))
 def test_a_change_loses_no_comment_and_nothing_else(case: tuple[dict[str, Any], str]) -> None:
     value, text = case
     assert read(text) == value
