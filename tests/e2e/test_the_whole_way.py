@@ -30,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("whole-way") / "home"
 
 
-@pytest.fixture(params=["auto", "legacy"])
+@pytest.fixture(scope="module", params=["auto", "legacy"])
 async def user(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Assistant]:
     async with assistant(home, request.param) as someone:
         yield someone

@@ -79,39 +79,43 @@ def call(number: int, arguments: str) -> str:
     )
 
 
-def test_a_line_that_cannot_be_read_is_answered_with_an_error(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipes]:
+    """One server for all lines that are answered by themselves: none may keep it from answering the next."""
+    with pipes(tmp_path_factory.mktemp("pipes") / "home") as opened:
+        yield opened
+
+
+def test_a_line_that_cannot_be_read_is_answered_with_an_error(server: Pipes) -> None:
     lines = {
         1: call(1, '{"a":' * 199 + "1" + "}" * 199),
         2: call(2, '{"a":"\\ud800"}'),
         3: call(3, '{"a":' + "9" * 6_000 + "}"),
         4: '{"jsonrpc":"2.0","id":4,"method":"tools/call"',
     }
-    with pipes(tmp_path / "home") as server:
-        for number, line in lines.items():
-            server.send(line)
-            answer = server.receive()
-            assert (answer["id"], answer["error"]["code"]) == (number, -32700)
-        server.send('{"jsonrpc":"2.0","id":5}')
-        assert server.receive()["error"]["code"] == -32600
-        server.send("[]")
-        assert server.receive()["id"] is None
+    for number, line in lines.items():
+        server.send(line)
+        answer = server.receive()
+        assert (answer["id"], answer["error"]["code"]) == (number, -32700)
+    server.send('{"jsonrpc":"2.0","id":5}')
+    assert server.receive()["error"]["code"] == -32600
+    server.send("[]")
+    assert server.receive()["id"] is None
 
 
 @pytest.mark.parametrize("identifier", ["null", "true", "1e400", "1.5", "[[1]]", "{}"])
-def test_a_request_whose_id_is_none_is_answered_with_an_error(tmp_path: Path, identifier: str) -> None:
-    with pipes(tmp_path / "home") as server:
-        server.send(f'{{"jsonrpc":"2.0","id":{identifier},"method":"ping"}}')
-        answer = server.receive()
-        assert (answer["id"], answer["error"]["code"]) == (None, -32600)
-        server.send('{"jsonrpc":"2.0","method":"notifications/initialized"}')
-        assert server.answer(9, "tools/list")["id"] == 9
+def test_a_request_whose_id_is_none_is_answered_with_an_error(server: Pipes, identifier: str) -> None:
+    server.send(f'{{"jsonrpc":"2.0","id":{identifier},"method":"ping"}}')
+    answer = server.receive()
+    assert (answer["id"], answer["error"]["code"]) == (None, -32600)
+    server.send('{"jsonrpc":"2.0","method":"notifications/initialized"}')
+    assert server.answer(9, "tools/list")["id"] == 9
 
 
-def test_nothing_is_answered_to_what_may_be_a_response_or_a_notification(tmp_path: Path) -> None:
-    with pipes(tmp_path / "home") as server:
-        server.send('{"jsonrpc":"2.0","id":7,"result":"\\ud800"}')
-        server.send('{"jsonrpc":"2.0","id":8,"result":3}')
-        assert server.answer(9, "tools/list")["id"] == 9
+def test_nothing_is_answered_to_what_may_be_a_response_or_a_notification(server: Pipes) -> None:
+    server.send('{"jsonrpc":"2.0","id":7,"result":"\\ud800"}')
+    server.send('{"jsonrpc":"2.0","id":8,"result":3}')
+    assert server.answer(9, "tools/list")["id"] == 9
 
 
 @pytest.mark.parametrize(
@@ -124,10 +128,9 @@ def test_nothing_is_answered_to_what_may_be_a_response_or_a_notification(tmp_pat
     ],
 )
 def test_a_client_that_has_not_declared_tasks_is_told_which_extension_it_lacks(
-    tmp_path: Path, method: str, params: dict[str, Any]
+    server: Pipes, method: str, params: dict[str, Any]
 ) -> None:
-    with pipes(tmp_path / "home") as server:
-        error = server.answer(1, method, **params)["error"]
+    error = server.answer(1, method, **params)["error"]
     assert error["code"] == -32021
     assert error["data"] == {"requiredCapabilities": {"extensions": {TASKS: {}}}}
 

@@ -63,18 +63,28 @@ def entry(home: Path, host: str) -> dict[str, object]:
     return dict(content[HOSTS[host].table][NAME])
 
 
+@pytest.fixture(scope="module")
+def started() -> set[str]:
+    """The commands that a client has started: most hosts get the same."""
+    return set()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the files are where Linux has them")
 @pytest.mark.parametrize("host", HOSTS)
-async def test_a_client_starts_the_entry_that_a_host_gets(host: str, tmp_path: Path) -> None:
-    said = installed(tmp_path, host, "--", "--channel", "local", "--home", str(tmp_path / "data"))
+async def test_a_client_starts_the_entry_that_a_host_gets(host: str, tmp_path: Path, started: set[str]) -> None:
+    data = tmp_path.parent / "data"
+    said = installed(tmp_path, host, "--", "--channel", "local", "--home", str(data))
     assert FILES[host] in said
     command = command_in(entry(tmp_path, host))
+    if str(command) in started:
+        return
     # As a host would: without a shell's environment, in a folder with a module of a library's name.
     (tmp_path / "mcp.py").write_text("raise SystemExit('not the library')")
     server = StdioServerParameters(command=command[0], args=command[1:], env={"HOME": str(tmp_path)}, cwd=tmp_path)
     async with Client(server) as client:
         tools = await client.list_tools()
     assert "run_function" in [tool.name for tool in tools.tools]
+    started.add(str(command))
 
 
 def test_hosts_get_what_they_need_to_wait_for_a_start(tmp_path: Path) -> None:
