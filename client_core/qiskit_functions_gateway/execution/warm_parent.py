@@ -11,6 +11,7 @@ change, or memory runs out. Jobs go on then.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib
 import json
@@ -64,7 +65,15 @@ def main(folder: DataFolder, lifeline: int, meminfo: Path) -> None:
     del os.environ[ROOM_VARIABLE]
     show_command([*sys.orig_argv[:3], str(folder.path)])
     sys.path.pop(0)  # the working folder, which python -m has put there
+    # Imports take seconds, many on a busy machine, and look at no lifeline: meanwhile Linux watches it, and ends this
+    # process with SIGIO.
+    flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if select.select([lifeline], [], [], 0)[0]:
+        return
     preloaded = _preload()
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, flags)
     connection = _serve(place, lifeline, meminfo) if len([*Path("/proc/self/task").iterdir()]) == 1 else None
     if connection is None:
         place.socket.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -36,7 +37,7 @@ from support.gateways import (
     supervisor_of,
 )
 from support.over_stdio import assistant
-from support.programs import is_alive
+from support.programs import end, is_alive
 from support.serving import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux jobs start warm")
@@ -491,13 +492,17 @@ def program_of(home: Path, python: Path) -> Iterator[str]:
             program.terminate()
 
 
-async def test_it_ends_when_packages_are_installed_and_its_jobs_go_on(home: Path, gate: Gate, tmp_path: Path) -> None:
-    here = tmp_path / "environment"
-    venv.create(here, symlinks=True)
-    (packages,) = here.glob("lib/*/site-packages")
-    # What this test runs with is there too; only what is installed beside it changes.
+def environment_in(folder: Path) -> tuple[Path, Path]:
+    """Make an environment with all that this test runs with; return its interpreter, and where more is installed."""
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/*/site-packages")
     (packages / "all.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    with program_of(home, here / "bin" / "python") as host:
+    return folder / "bin" / "python", packages
+
+
+async def test_it_ends_when_packages_are_installed_and_its_jobs_go_on(home: Path, gate: Gate, tmp_path: Path) -> None:
+    python, packages = environment_in(tmp_path / "environment")
+    with program_of(home, python) as host:
         await eventually(_async(lambda: any(home.glob("warm-*.socket"))))
         (parent,) = warm_parents(home)
         async with speaking(host, (home / "token").read_text()) as user:
@@ -509,6 +514,21 @@ async def test_it_ends_when_packages_are_installed_and_its_jobs_go_on(home: Path
             gate.open()
             assert await user.ended(job) == "SUCCEEDED"
             assert await user.result(job) == {"saved": True}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_it_ends_with_its_gateway_while_it_still_imports(home: Path, tmp_path: Path, number: int) -> None:
+    python, packages = environment_in(tmp_path / "environment")
+    begun = tmp_path / "begun"
+    source = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(600)\n"
+    (packages / "qiskit_serverless.py").write_text(source)
+    with program_of(home, python):
+        await eventually(_async(begun.exists))
+        (parent,) = warm_parents(home)
+        gateway = find_gateway(home)
+        assert gateway
+        end(gateway, number)
+        await eventually(_async(lambda: not is_alive(parent.pid)))
 
 
 async def test_it_ends_and_none_is_started_while_too_little_memory_is_available(tmp_path: Path) -> None:
