@@ -2,7 +2,7 @@
 
 ``FunctionsClient`` is the object to start with; ``errors`` has every error that it raises. The public names are loaded
 at their first use: the gateway's jobs need none of them, and a server that only lists its tools needs no client and so
-no httpcore.
+no httpx.
 """
 
 from __future__ import annotations

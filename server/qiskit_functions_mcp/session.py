@@ -62,7 +62,7 @@ class SharedClient:
         """
         async with self._lock:
             if self._client is None:
-                # Imported late because a start that only lists tools would spend 0.1 s on httpcore.
+                # Imported late because a start that only lists tools would spend 0.1 s on httpx.
                 core = await run_in_thread(partial(import_module, "qiskit_functions_core.client"))
                 # What imports create stays alive; without this, each full collection walks it for 50 ms.
                 gc.freeze()

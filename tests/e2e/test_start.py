@@ -13,7 +13,7 @@ from mcp.client.stdio import stdio_client
 from support.over_stdio import IDLE, Assistant
 from support.programs import WITHOUT_CAPABILITIES
 
-HEAVY = ["httpcore", "httpx", "matplotlib", "numpy", "qiskit", "qiskit_ibm_runtime", "qiskit_serverless", "scipy"]
+HEAVY = ["httpx", "matplotlib", "numpy", "qiskit", "qiskit_ibm_runtime", "qiskit_serverless", "scipy"]
 
 SERVE_THEN_TELL = """
 import sys

@@ -432,7 +432,7 @@ def test_its_modules_import_no_client_no_mcp_and_no_qiskit() -> None:
 import sys
 import qiskit_functions_gateway.__main__, qiskit_functions_gateway.server
 from qiskit_functions_gateway.api import files, functions, job_data, jobs
-print(*sorted({"httpcore", "mcp", "mcp_types", "pydantic", "qiskit", "numpy"} & sys.modules.keys()))
+print(*sorted({"httpx", "mcp", "mcp_types", "pydantic", "qiskit", "numpy"} & sys.modules.keys()))
 core = [name for name in sys.modules if name.startswith("qiskit_functions_core.")]
 print(*sorted(name.removeprefix("qiskit_functions_core.") for name in core))
 """

@@ -1,6 +1,6 @@
-"""One server over HTTP, and the only room that knows httpcore.
+"""One server over HTTP, and the only room that knows httpx.
 
-``transport`` calls a server: deadlines, retries, redirects, errors. Under it, ``connections`` is the adapter for
-httpcore, ``answers`` turns a response into JSON or an error, ``forms`` encodes uploads, ``redaction`` keeps secrets out
-of errors and logs, and ``telemetry`` records OpenTelemetry spans.
+``transport`` calls a server: deadlines, retries, redirects, errors. Under it, ``connections`` is the adapter for httpx,
+``answers`` turns a response into JSON or an error, ``forms`` encodes uploads, ``redaction`` keeps secrets out of errors
+and logs, and ``telemetry`` records OpenTelemetry spans.
 """

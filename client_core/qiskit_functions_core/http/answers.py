@@ -50,7 +50,7 @@ class Answer:
     """A response with its whole body.
 
     Attributes:
-        headers: by names in lower case.
+        headers: by names in any case.
         server: what errors call the server that answered.
         redirected: whether it came from the object store that the gateway pointed to.
         secrets: texts that must not appear in an error.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import anyio
+import httpx
 
+from ..concurrency import run_in_thread
 from ..errors import GatewayTimeout
 from .answers import date_of
-from .connections import headers_of, new_pool, new_request, normalized, proxy_for, translated_errors
+from .connections import environment_certificates, proxy_for, translated_errors
 from .redaction import redact
 
 
@@ -37,17 +38,17 @@ async def inspect_server(url: str, *, seconds: float) -> ServerFacts:
         GatewayUnreachable: it cannot be reached, or its certificate is not trusted.
         GatewayTimeout: it does not answer in so many seconds.
     """
-    with translated_errors(url):
-        address = normalized(url)
-    proxy, host = proxy_for(address), urlsplit(address).hostname
-    server = f"{host} through the proxy {redact(proxy)}" if proxy else str(host)
+    request = httpx.Request("GET", url, extensions={"timeout": httpx.Timeout(seconds).as_dict()})
+    proxy = proxy_for(request.url)
+    server = f"{request.url.host} through the proxy {redact(proxy)}" if proxy else request.url.host
     with anyio.move_on_after(seconds), translated_errors(server):
-        async with await new_pool(address.startswith("https:"), proxy, connections=1) as pool:
-            response = await pool.handle_async_request(new_request("GET", address, {}, connect=seconds, read=seconds))
+        trusted = await run_in_thread(environment_certificates)
+        async with httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy) as transport:
+            response = await transport.handle_async_request(request)
             now = datetime.now(UTC)
             tls = response.extensions["network_stream"].get_extra_info("ssl_object")
             await response.aclose()
-        date = date_of(headers_of(response))
+        date = date_of(response.headers)
         ends = ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]) if tls else None
         return ServerFacts(
             proxy=redact(proxy or ""),

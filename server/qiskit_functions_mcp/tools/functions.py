@@ -169,7 +169,7 @@ async def run_function(
     repeat one whose answer says that a job was, or may have been, submitted. Cancelling this call does not stop a
     started job.
     """
-    from qiskit_functions_core import RunConfig  # it comes with the client, and so with httpcore
+    from qiskit_functions_core import RunConfig  # it comes with the client, and so with httpx
 
     begun, session = time.monotonic(), session_of(ctx)
     client = await session.client()

@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import httpx
 import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -36,7 +37,7 @@ from qiskit_functions_core.errors import (
 )
 from qiskit_functions_core.http import connections
 from qiskit_functions_core.http.answers import Answer
-from qiskit_functions_core.http.connections import MAX_CONNECTIONS, InvalidAddress, normalized, proxy_for
+from qiskit_functions_core.http.connections import MAX_CONNECTIONS, proxy_for
 from qiskit_functions_core.http.transport import RetryPolicy, Timeouts, Transport
 from qiskit_functions_core.serverless.gateway import gateway_transport
 from support.ibm_cloud import CRN, IBMCloud, running
@@ -320,38 +321,7 @@ def test_each_server_has_the_proxy_that_the_environment_names(
     monkeypatch.setenv("http_proxy", "plain:1")
     monkeypatch.setenv("https_proxy", "http://secure:2")
     monkeypatch.setenv("no_proxy", "direct.test")
-    assert proxy_for(url) == proxy
-
-
-@pytest.mark.parametrize(
-    ("url", "sent"),
-    [
-        ("http://GW.test:80/api/v1/../../version/#top", "http://gw.test/version/"),
-        ("https://me:secret@gw.test:8443?a=b", "https://gw.test:8443/?a=b"),
-        ("https://bücher.test/ä b?q=ä&sig=a%2Bb+c", "https://xn--bcher-kva.test/%C3%A4%20b?q=%C3%A4&sig=a%2Bb+c"),
-        ("http://[::1]:8000/a//b:c;d", "http://[::1]:8000/a//b:c;d"),
-    ],
-)
-def test_an_address_is_sent_as_http_has_it(url: str, sent: str) -> None:
-    assert normalized(url) == sent
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["gw.test/", "http:///jobs/", "http://gw.test/a\nb", "http://gw.test:port/", "http://[::1/", "http://ü\ud800/"],
-)
-def test_what_is_not_an_address_is_refused(url: str) -> None:
-    with pytest.raises(InvalidAddress):
-        normalized(url)
-
-
-async def test_a_proxy_of_an_unknown_protocol_is_named_as_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "gopher://proxy.test:70")
-    transport = gateway_transport(account("http://gw.test"))
-    with pytest.raises(GatewayUnreachable) as caught:
-        await transport.get("jobs/")
-    assert "proxy settings" in caught.value.next_step
-    await transport.aclose()
+    assert proxy_for(httpx.URL(url)) == proxy
 
 
 async def test_the_environments_proxy_is_used_but_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
