@@ -9,7 +9,7 @@ import anyio
 import pytest
 from mcp.shared.memory import create_client_server_memory_streams
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from mcp_types import ErrorData, JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
 from qiskit_functions_mcp.app import build_server
 from qiskit_functions_mcp.sdk import lowlevel_server
@@ -25,7 +25,7 @@ async def called(
     capabilities: dict[str, Any],
     tool: str,
     arguments: dict[str, Any],
-    *answers: dict[str, Any],
+    *answers: dict[str, Any] | ErrorData,
 ) -> tuple[dict[str, Any], list[str]]:
     """What a call answers to a host that says just this, and what the host was asked by requests of the server.
 
@@ -47,7 +47,7 @@ async def called(
     ):
         group.start_soon(lowlevel.run, server_reads, server_writes, lowlevel.create_initialization_options())
 
-        async def say(message: JSONRPCRequest | JSONRPCNotification | JSONRPCResponse) -> None:
+        async def say(message: JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError) -> None:
             await said.send(SessionMessage(message))
 
         call = {"name": tool, "arguments": arguments}
@@ -64,7 +64,10 @@ async def called(
             message = received.message
             if isinstance(message, JSONRPCRequest):
                 asked.append(message.method)
-                await say(JSONRPCResponse(jsonrpc="2.0", id=message.id, result=next(replies)))
+                if isinstance(reply := next(replies), ErrorData):
+                    await say(JSONRPCError(jsonrpc="2.0", id=message.id, error=reply))
+                else:
+                    await say(JSONRPCResponse(jsonrpc="2.0", id=message.id, result=reply))
             elif isinstance(message, JSONRPCResponse):
                 result = message.result
             else:
@@ -98,9 +101,9 @@ async def test_an_answer_that_cannot_be_read_is_not_a_yes(tmp_path: Path) -> Non
     assert result["structuredContent"]["code"] == "consent_needed"
 
 
-@pytest.mark.parametrize("answer", [{}, {"roots": [{"uri": 1}]}])
-async def test_roots_that_cannot_be_read_allow_no_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]
+@pytest.mark.parametrize("answer", [{}, {"roots": [{"uri": 1}]}, ErrorData(code=-32603, message="no workspace")])
+async def test_a_host_that_fails_to_tell_its_roots_allows_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any] | ErrorData
 ) -> None:
     monkeypatch.chdir("/")
     upload = {"title": "asked", "file": "f.py"}
