@@ -320,4 +320,4 @@ class Instance(Wire):
 def crn_region(crn: str) -> str:
     """Return the region in ``crn:v1:cloud:type:service:region:…``; empty for what is not a CRN."""
     fields = crn.split(":")
-    return fields[5] if len(fields) > 5 else ""  # noqa: PLR2004 - as the docstring counts
+    return fields[5] if len(fields) > 5 else ""  # as the docstring counts

@@ -85,7 +85,7 @@ def two_qubit_gates(circuit: QuantumCircuit) -> int:
 
 
 def is_two_qubit_gate(row: Any) -> bool:
-    return len(row.qubits) == 2 and row.operation.name != "barrier"  # noqa: PLR2004 - two
+    return len(row.qubits) == 2 and row.operation.name != "barrier"  # two
 
 
 def choose_backend(name: str | None, num_qubits: int, instructions: frozenset[str] = frozenset()) -> BackendV2:

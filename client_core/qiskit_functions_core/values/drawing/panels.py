@@ -110,7 +110,7 @@ def _columns(ax: Axes, colors: Colors, rows: Rows, unit: str) -> None:
     rows = sorted(rows)
     bars = ax.bar(range(len(rows)), [count for _, count in rows], color=colors.main, width=0.7, zorder=2)
     labels = [label for label, _ in rows]
-    steep = sum(map(len, labels)) > 60  # noqa: PLR2004 - letters of 10 points that fit side by side
+    steep = sum(map(len, labels)) > 60  # letters of 10 points that fit side by side
     ax.set_xticks(range(len(rows)), labels, rotation=60 if steep else 0, fontfamily="monospace")
     ax.bar_label(bars, [_short(count) for _, count in rows], color=colors.text, fontsize=8, padding=2)
     ax.set_xlim(-1, len(rows))
@@ -144,7 +144,7 @@ def points_with_errors(
         ax.errorbar(x, values, yerr=errors, fmt="o", color=colors.main, ecolor=colors.main, capsize=4, markersize=6)
         _grid(ax, colors)
         if len(values) <= _COLUMN_LABELS:
-            steep = sum(map(len, names)) > 60  # noqa: PLR2004 - as in _columns
+            steep = sum(map(len, names)) > 60  # as in _columns
             ax.set_xticks(list(x), [shortened(name) for name in names], rotation=60 if steep else 0)
         else:
             _whole_numbers(ax, "x")
@@ -298,7 +298,7 @@ def heatmap(values: NDArray[Any], place: Place, name: str, note: str, axes: Sequ
         bar.ax.tick_params(colors=colors.text, labelcolor=colors.text)
         bar.outline.set_edgecolor(colors.faint)
         bar.set_label(name.removesuffix("s"), color=colors.text)
-        first = "row (axis 0)" if values.ndim == 2 else f"axes 0 to {values.ndim - 2}"  # noqa: PLR2004
+        first = "row (axis 0)" if values.ndim == 2 else f"axes 0 to {values.ndim - 2}"
         labels = [axis.name for axis in axes] or [first, f"column (axis {values.ndim - 1})"]
         ax.set_ylabel(shortened(labels[0]))
         ax.set_xlabel(shortened(labels[1]))

@@ -137,7 +137,7 @@ class Arrays(TypeSupport[NDArray[Any]]):
 
     def drawing(self, value: NDArray[Any], place: Place) -> Panel | None:
         # A point is not a curve, and neither are whole numbers, which count or number things.
-        if value.dtype.kind not in ("fc" if value.ndim == 1 else "biufc") or value.size < 2 or not value.ndim:  # noqa: PLR2004
+        if value.dtype.kind not in ("fc" if value.ndim == 1 else "biufc") or value.size < 2 or not value.ndim:
             return None
         name = "absolute values" if value.dtype.kind == "c" else "values"
         numbers = np.abs(value) if value.dtype.kind == "c" else value.astype(float)

@@ -107,7 +107,7 @@ class Circuits(TypeSupport[QuantumCircuit]):
             depths = {
                 "depth": value.depth(),
                 "two_qubit_depth": value.depth(
-                    lambda row: len(row.qubits) == 2 and not getattr(row.operation, "_directive", False)  # noqa: PLR2004
+                    lambda row: len(row.qubits) == 2 and not getattr(row.operation, "_directive", False)
                 ),
             }
         return ValueSummary(

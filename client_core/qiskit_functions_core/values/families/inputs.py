@@ -81,7 +81,7 @@ class Inputs:
         sets, observables = self.sets, len(self.observables)
         if len(shape) == 1 and shape[0] > 1:
             return (0 if shape[0] == sets else None), (0 if shape[0] == observables else None)
-        if len(shape) == 2 and shape[0] != shape[1]:  # noqa: PLR2004 - parameter sets, observables
+        if len(shape) == 2 and shape[0] != shape[1]:  # parameter sets, observables
             for axis in (0, 1):
                 if shape[axis] == sets and shape[1 - axis] == observables:
                     return axis, 1 - axis
@@ -139,7 +139,7 @@ def _inputs(
 def _grid(columns: dict[str, NDArray[np.float64]]) -> tuple[tuple[str, NDArray[np.float64]], ...]:
     """Return the parameter that changes along each of two axes and not along the other, if it is the only one."""
     along: tuple[list[tuple[str, NDArray[np.float64]]], ...] = ([], [])
-    tables = [(name, column) for name, column in columns.items() if column.ndim == 2 and column.size]  # noqa: PLR2004
+    tables = [(name, column) for name, column in columns.items() if column.ndim == 2 and column.size]
     for name, column in tables:
         changes = [bool(np.ptp(column, axis=axis).any()) for axis in (0, 1)]
         if changes[0] != changes[1]:

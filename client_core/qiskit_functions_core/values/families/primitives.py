@@ -282,7 +282,7 @@ def _lines_or_heatmap(values: NDArray[Any], errors: NDArray[Any], place: Place) 
     sets, observables = inputs.axes(values.shape)
     if sets is None and observables is not None:
         sets = 1 - observables
-    elif sets is None and values.ndim == 2 and not inputs.is_grid(values.shape):  # noqa: PLR2004
+    elif sets is None and values.ndim == 2 and not inputs.is_grid(values.shape):
         # Few observables beside many parameter sets, in either order; more even shapes may be a grid of two parameters.
         few, many = sorted(values.shape)
         sets = values.shape.index(many) if few <= panels.MAX_LINES and many >= 2 * few else None
@@ -329,7 +329,7 @@ def _values_and_errors(pub: PubResult) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _extremes(values: NDArray[Any], axis: int, names: tuple[str, ...]) -> list[dict[str, Any]] | None:
     """Return the smallest and the largest value of each column, which are along an axis if there are several axes."""
-    if values.dtype.kind not in "iuf" or values.size < 2:  # noqa: PLR2004 - of one value there is nothing to tell
+    if values.dtype.kind not in "iuf" or values.size < 2:  # of one value there is nothing to tell
         return None
     has_columns = values.ndim > 1 and values.shape[axis] <= _COLUMNS
     told: list[dict[str, Any]] = []
@@ -386,7 +386,7 @@ class PrimitiveResults(TypeSupport[PrimitiveResult[Any]]):
     def drawing(self, value: PrimitiveResult[Any], place: Place) -> Panel | None:
         """Draw single expectation values of several pubs side by side."""
         pubs = list(value)
-        if len(pubs) < 2 or not all(isinstance(pub, PubResult) and _is_estimator_pub(pub) for pub in pubs):  # noqa: PLR2004
+        if len(pubs) < 2 or not all(isinstance(pub, PubResult) and _is_estimator_pub(pub) for pub in pubs):
             return None
         values, errors = zip(*map(_values_and_errors, pubs), strict=True)
         if any(one.size != 1 for one in values):

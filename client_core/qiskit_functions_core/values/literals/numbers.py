@@ -28,7 +28,7 @@ def number(value: Any, context: LiteralContext) -> complex:
 def complex_number(value: Any, _: Options, context: LiteralContext) -> complex:
     """Return the number of ``[real part, imaginary part]``."""
     pair = value if isinstance(value, list) else []
-    if len(pair) != 2 or not all(type(part) in (int, float) for part in pair):  # noqa: PLR2004 - real, imaginary
+    if len(pair) != 2 or not all(type(part) in (int, float) for part in pair):  # real, imaginary
         context.fail("a complex number is [real part, imaginary part].")
     return complex(*pair)
 
@@ -65,7 +65,7 @@ def _rank(dtype: np.dtype[Any]) -> int:
 def _elements(value: Any, context: LiteralContext, depth: int = 0) -> Any:
     """Return the nested lists with their ``$complex`` read, and nothing in them but numbers."""
     if isinstance(value, list):
-        if depth > 32:  # noqa: PLR2004 - NumPy 1 stops there, and no function needs more
+        if depth > 32:  # NumPy 1 stops there, and no function needs more
             context.fail("an array has at most 32 dimensions.")
         return [
             item if isinstance(item, int | float) else _elements(item, context.child(index), depth + 1)
@@ -108,7 +108,7 @@ def _sweep(value: Any, context: LiteralContext) -> NDArray[Any]:
     if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
         return array(_with_pi(value), {"dtype": "float64"}, context)
     columns = [_sweep(item, context.child(index)) for index, item in enumerate(value)]
-    if len({column.size for column in columns if column.ndim} | {1}) > 2:  # noqa: PLR2004 - 1, and one length
+    if len({column.size for column in columns if column.ndim} | {1}) > 2:  # 1, and one length
         lengths = ", ".join(str(column.size) for column in columns)
         context.fail(
             f"the elements of a vector have {lengths} values.", "Give each element a number, or as many values."
@@ -148,7 +148,7 @@ _RANGES: dict[str, Callable[[Any, Any, Any, LiteralContext], NDArray[Any]]] = {"
 
 def _range(value: dict[str, Any], context: LiteralContext) -> NDArray[Any]:
     (name, parts), *others = value.items()
-    if others or name not in _RANGES or not isinstance(parts, list) or len(parts) != 3:  # noqa: PLR2004
+    if others or name not in _RANGES or not isinstance(parts, list) or len(parts) != 3:
         context.fail('a range is {"linspace": [first, last, points]} or {"arange": [first, end, step]}.')
     first, last, third = parts
     made = _RANGES[name](first, last, third, context.child(name))

@@ -66,7 +66,7 @@ def _is_coefficient(value: Any) -> bool:
             return True
         return False
     if isinstance(value, list):
-        return len(value) == 2 and all(type(part) in (int, float) for part in value)  # noqa: PLR2004 - real, imaginary
+        return len(value) == 2 and all(type(part) in (int, float) for part in value)  # real, imaginary
     return isinstance(value, int | float) or (isinstance(value, dict) and list(value) == ["$complex"])
 
 
@@ -132,7 +132,7 @@ def _rows(value: Any, context: LiteralContext) -> tuple[list[_Placed], int | Non
     if _is_term(value):
         return [(context, _row(value, context))], None
     placed = [(context.child(index), _row(row, context.child(index))) for index, row in enumerate(value)]
-    if all(isinstance(row, list) and len(row) == 2 and type(row[1]) is int for row in value):  # noqa: PLR2004 - as below
+    if all(isinstance(row, list) and len(row) == 2 and type(row[1]) is int for row in value):  # as below
         numbers = [row[1] for row in value]
         if 0 in numbers and len(set(numbers)) == len(numbers) > 1 and all(len(row[0]) == 1 for row in value):
             context.fail(
@@ -163,12 +163,12 @@ def _row(row: Any, at: LiteralContext) -> PauliTerm:
     if isinstance(row, dict) and _is_term(row):
         key = next(name for name in _PAULIS if name in row)
         numbers = [row[name] for name in _COEFFICIENTS if name in row]
-        if len(row) != 2 or not numbers:  # noqa: PLR2004 - Paulis, coefficient
+        if len(row) != 2 or not numbers:  # Paulis, coefficient
             at.fail(f"a term has {key!r} and {_COEFFICIENTS[2]!r}, not {', '.join(map(repr, row))}.")
         return _scaled(row[key], numbers[0], at)
     if not isinstance(row, list) or not _is_term(row):
         at.fail("a term is [label, coefficient] or [Paulis, qubit indices, coefficient].")
-    if len(row) == 2:  # noqa: PLR2004 - label, coefficient
+    if len(row) == 2:  # label, coefficient
         text, coefficient = reversed(row) if _is_coefficient(row[0]) else row
         if isinstance(coefficient, list) and len(coefficient) == len(text) and all(type(n) is int for n in coefficient):
             at.fail(

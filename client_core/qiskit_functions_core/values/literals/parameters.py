@@ -53,7 +53,7 @@ class NamedValues:
         try:
             return BindingsArray(arrays, shape=self.shape)
         except (TypeError, ValueError) as error:
-            if self.shape is not None or len(several) < 2:  # noqa: PLR2004 - two that differ
+            if self.shape is not None or len(several) < 2:  # two that differ
                 self.context.fail(f"{error}")
             given = ", ".join(
                 f"{key[0] if isinstance(key, tuple) else key}: {list(shape)}" for key, shape in shapes.items() if shape

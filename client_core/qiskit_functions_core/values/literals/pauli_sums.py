@@ -279,7 +279,7 @@ class _Parser:
 
     def _index(self) -> int:
         # Longer numbers are no qubits, and Python refuses to read 4,300 digits.
-        if not self._next.text.isdecimal() or len(self._next.text) > 9:  # noqa: PLR2004
+        if not self._next.text.isdecimal() or len(self._next.text) > 9:
             self._fail("the number of a qubit is expected")
         self._at += 1
         return int(self._tokens[self._at - 1].text)

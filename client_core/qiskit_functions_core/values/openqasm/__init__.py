@@ -52,7 +52,7 @@ def load(text: str, limits: Limits) -> QuantumCircuit:
     version = _version(found[1]) if found else _version_of(statements)
     _check(statements, limits)
     # Qiskit and ANTLR take half a second to import, and most arguments hold no OpenQASM.
-    if version == 2:  # noqa: PLR2004
+    if version == 2:
         from . import version2
 
         return version2.read(text, statements, found is not None)
