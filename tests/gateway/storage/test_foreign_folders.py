@@ -104,19 +104,27 @@ def test_the_folders_and_files_of_any_other_user_are_refused(tmp_path: Path, mon
 
 
 @is_root
-def test_to_a_user_root_is_another_user_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_has_a_folder_of_their_own_and_root_is_another_user_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     user, home = 1000, tmp_path / "home"
     monkeypatch.setattr(os, "getuid", lambda: user)
     home.mkdir()
-    os.chown(home, user, user)
+    (home / "gateway.db").touch()
+    for path in (home, home / "gateway.db"):
+        os.chown(path, user, user)
     refuse_foreign_folder(home)
     (home / "token").touch()
     with pytest.raises(EmbeddedGatewayError, match="token in it belongs to another user"):
         refuse_foreign_folder(home)
     (home / "token").unlink()
-    linked(link_of=user, folder_of=0)(home)
-    with pytest.raises(EmbeddedGatewayError, match="used: it belongs to another user"):
-        refuse_foreign_folder(home)
+    linked(link_of=user, folder_of=user)(home)
+    refuse_foreign_folder(home)
+    for link_of, folder_of in ((user, 0), (0, user)):
+        os.chown(home, link_of, link_of, follow_symlinks=False)
+        os.chown(home, folder_of, folder_of)
+        with pytest.raises(EmbeddedGatewayError, match="used: it belongs to another user"):
+            refuse_foreign_folder(home)
 
 
 def test_a_folder_that_is_not_there_is_not_refused_and_one_that_cannot_be_says_why(tmp_path: Path) -> None:
