@@ -19,7 +19,7 @@ import httpx
 from ..addresses import is_loopback
 from ..concurrency import run_in_thread
 from ..errors import NOT_A_GATEWAY, GatewayFault, GatewayTimeout, GatewayUnreachable, InputError
-from .redaction import redact_logs_of
+from .redaction import redact, redact_logs_of
 
 # httpcore logs the Location of every redirect.
 redact_logs_of("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
@@ -178,6 +178,22 @@ class ConnectionPool:
                 raise httpx.ReadError(type(error).__name__) from error
 
 
+def new_transport(trusted: ssl.SSLContext, proxy: str | None, **options: Any) -> httpx.AsyncHTTPTransport:
+    """Return a transport of httpx, with its ``options``.
+
+    Raises:
+        GatewayUnreachable: it cannot use the proxy, as one whose protocol needs a package that is not installed.
+    """
+    try:
+        return httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy, **options)
+    except (httpx.InvalidURL, ValueError, ImportError) as error:
+        raise GatewayUnreachable(
+            f"the proxy {redact(proxy or '')} cannot be used: {error}",
+            next_step="Correct the proxy in the environment, or except the host from it with NO_PROXY. A SOCKS proxy "
+            "needs the package socksio.",
+        ) from error
+
+
 class _Connection:
     """Sends one request at a time, each over a connection that is kept for the next one to the same server."""
 
@@ -190,11 +206,7 @@ class _Connection:
             trusted = await run_in_thread(environment_certificates) if secure else _NO_CERTIFICATES
             # One connection for the server, one for the object store that it may point to.
             limits = httpx.Limits(max_connections=2, keepalive_expiry=_IDLE_SECONDS)
-            try:
-                transport = httpx.AsyncHTTPTransport(verify=trusted, limits=limits, proxy=proxy)
-            except (ValueError, ImportError) as error:  # httpx does not know the proxy's protocol, or needs an extra
-                raise httpx.InvalidURL("the proxy's") from error
-            self._transports[secure, proxy] = transport
+            self._transports[secure, proxy] = new_transport(trusted, proxy, limits=limits)
         return await self._transports[secure, proxy].handle_async_request(request)
 
     async def end(self, response: httpx.Response) -> None:

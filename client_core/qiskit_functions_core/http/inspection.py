@@ -12,7 +12,7 @@ import httpx
 from ..concurrency import run_in_thread
 from ..errors import GatewayTimeout
 from .answers import date_of
-from .connections import environment_certificates, proxy_for, translated_errors
+from .connections import environment_certificates, new_transport, proxy_for, translated_errors
 from .redaction import redact
 
 
@@ -43,7 +43,7 @@ async def inspect_server(url: str, *, seconds: float) -> ServerFacts:
     server = f"{request.url.host} through the proxy {redact(proxy)}" if proxy else request.url.host
     with anyio.move_on_after(seconds), translated_errors(server):
         trusted = await run_in_thread(environment_certificates)
-        async with httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy) as transport:
+        async with new_transport(trusted, proxy) as transport:
             response = await transport.handle_async_request(request)
             now = datetime.now(UTC)
             tls = response.extensions["network_stream"].get_extra_info("ssl_object")

@@ -38,6 +38,7 @@ from qiskit_functions_core.errors import (
 from qiskit_functions_core.http import connections
 from qiskit_functions_core.http.answers import Answer
 from qiskit_functions_core.http.connections import MAX_CONNECTIONS, proxy_for
+from qiskit_functions_core.http.inspection import inspect_server
 from qiskit_functions_core.http.transport import RetryPolicy, Timeouts, Transport
 from qiskit_functions_core.serverless.gateway import gateway_transport
 from support.ibm_cloud import CRN, IBMCloud, running
@@ -340,16 +341,29 @@ async def test_the_environments_proxy_is_used_but_not_for_this_machine(monkeypat
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("proxy", ["carrier-pigeon://loft", "socks5://127.0.0.1:9", "http://[", "127.0.0.1:0"])
-async def test_an_unusable_proxy_is_an_error_that_names_the_setting(
+@pytest.mark.parametrize("proxy", ["carrier-pigeon://loft", "socks5://127.0.0.1:9"])
+async def test_a_proxy_that_cannot_be_used_is_named_with_what_to_do(
     proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     monkeypatch.setenv("no_proxy", "")
     transport = gateway_transport(account("http://gw.test"), retries=RetryPolicy(attempts=1))
-    with pytest.raises(GatewayUnreachable) as raised:
+    for ask in (transport.get("jobs/"), inspect_server("http://gw.test", seconds=10)):
+        with pytest.raises(GatewayUnreachable, match=f"^the proxy {proxy} cannot be used: ") as raised:
+            await ask
+        assert "NO_PROXY" in raised.value.next_step
+        assert "socksio" in raised.value.next_step
+    await transport.aclose()
+
+
+@pytest.mark.parametrize("proxy", ["http://[", "127.0.0.1:0"])
+async def test_a_proxy_that_does_not_answer_is_unreachable(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    transport = gateway_transport(account("http://gw.test"), retries=RetryPolicy(attempts=1))
+    with pytest.raises(GatewayUnreachable, match="cannot be reached") as raised:
         await transport.get("jobs/")
-    assert "proxy" in raised.value.next_step or "network" in raised.value.next_step
+    assert "network" in raised.value.next_step
     await transport.aclose()
 
 
