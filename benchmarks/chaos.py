@@ -1,6 +1,6 @@
 """Random faults, played with a seed, against the gateway, its jobs, two clients of one account, and a server.
 
-    uv run benchmarks/chaos.py [--rounds 300] [--seed 1] [--first 0]
+    uv run benchmarks/chaos.py [--rounds 300] [--seed 1] [--first 0] [--at-once 1]
 
 A round has a new data folder and its own seed, so that ``--first N --rounds 1`` plays one again. Some calls start jobs
 while some faults happen; then all that was broken is put right again, and it is counted what is not as it should be:
@@ -10,9 +10,14 @@ lost      a job that a call was told of and the gateway does not know, or a job 
 false     an answer that is not true: "nothing was submitted" about a call that started a job; the job of another call;
           a result of another job; a job that failed, or was stopped, though nothing happened that would explain it; a
           job that ended well after its stop was confirmed
-hung      a call without an answer after a minute, or a job that has not ended a minute after the faults
-orphaned  a process of the data folder that lives on when the gateway has ended; a job's working folder or a file that
-          was being received, after the next start
+hung      a call without an answer after a minute, a job that has not ended a minute after the faults, or a gateway that
+          does not start in one
+orphaned  a process of the data folder that lives on a minute after the gateway was told to end; a job's working folder
+          or a file that was being received, a minute after the next start
+
+A minute is one on an idle machine. The seconds of a busy one count as far as the round's processes got a processor when
+they wanted one (`FairClock`), so that a machine that starves them is not taken for a process that hangs. What hangs
+wants no processor, or gets one, and is found on a busy machine too.
 
 Prints the seed and the counts, and each finding with its round. Exits with 1 if a count is not 0.
 """
@@ -33,8 +38,10 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +56,7 @@ from pydantic import SecretStr
 from qiskit_functions_core import Account, Artifact, Channel, FunctionsClient
 from qiskit_functions_core.errors import QiskitFunctionsError, SubmissionUnknown
 from qiskit_functions_core.http.transport import RetryPolicy, Timeouts
-from qiskit_functions_core.serverless.local_gateway import find_gateway
+from qiskit_functions_core.serverless.local_gateway import RunningGateway, find_gateway
 from qiskit_functions_gateway.execution.warm_start import MeetingPlace
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database, JobFilter
@@ -73,8 +80,8 @@ pathlib.Path(os.environ["RESULTS_PATH"]).write_text(json.dumps({"call": argument
 
 BELL = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nh q[0];\ncx q[0], q[1];\n'
 
-CALL_SECONDS = 60.0
-END_SECONDS = 60.0
+MINUTE = 60.0
+ROUND_SECONDS = 300.0
 WARM_SECONDS = 30.0
 DISK_MEGABYTES = 24
 
@@ -83,8 +90,81 @@ RETRIES = RetryPolicy(base=0.05)
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None) if sys.platform == "linux" else None
 
+SLEEPS_BY_SELECT = """
+import runpy, select, sys, time
+time.sleep = lambda seconds: select.select([], [], [], seconds)
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+"""Runs a module. libfaketime 0.9.10 lets ``clock_nanosleep``, with which Python sleeps, fail with EINVAL."""
+
 ENDS_A_JOB = frozenset({"kill function", "kill supervisor", "kill gateway", "suspend supervisor", "fill the disk"})
 """Faults that may end a job; each of the others may not."""
+
+
+class FairClock:
+    """Seconds that pass the slower, the longer a round's processes wait for a processor.
+
+    A second counts as the time that their threads ran in it, of the time that they ran or waited to run, as Linux
+    counts both in ``/proc/PID/schedstat``. It counts whole if they did neither, and on other systems.
+
+    Attributes:
+        seconds: since it was started.
+
+    Args:
+        home: the commands of the processes name it; and there is this process.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.seconds = 0.0
+        self._name = os.fsencode(home)
+        self._ends: dict[anyio.CancelScope, float] = {}
+
+    async def run(self) -> None:
+        looked, used = time.monotonic(), self._used()
+        while True:
+            await anyio.sleep(1)
+            passed, before = time.monotonic() - looked, used
+            looked, used = looked + passed, self._used()
+            since = [
+                (ran - before.get(thread, (0, 0))[0], waited - before.get(thread, (0, 0))[1])
+                for thread, (ran, waited) in used.items()
+            ]
+            ran, waited = (sum(part) for part in zip(*since, strict=True)) if since else (0, 0)
+            self.seconds += passed * (ran / (ran + waited) if waited else 1)
+            for scope, end in self._ends.items():
+                if self.seconds > end:
+                    scope.cancel()
+
+    @contextmanager
+    def fail_after(self, seconds: float) -> Iterator[None]:
+        """Raise `TimeoutError` if the block takes longer."""
+        with anyio.CancelScope() as scope:
+            self._ends[scope] = self.seconds + seconds
+            try:
+                yield
+            finally:
+                del self._ends[scope]
+        if scope.cancelled_caught:
+            raise TimeoutError
+
+    def _used(self) -> dict[Path, tuple[int, int]]:
+        """Return for how many nanoseconds each thread has run, and has waited to run."""
+        used = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended
+                if process.name == str(os.getpid()) or self._name in (process / "cmdline").read_bytes():
+                    for thread in process.glob("task/*/schedstat"):
+                        ran, waited, _ = thread.read_text().split()
+                        used[thread] = int(ran), int(waited)
+        return used
+
+
+class WithoutWorker(FunctionsClient):
+    """Starts no worker in advance: most rounds have no use for it, and it takes half a second of a processor."""
+
+    async def start_worker(self) -> None:
+        pass
 
 
 @dataclass
@@ -121,8 +201,11 @@ class Round:
     happened: list[str] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     findings: list[tuple[str, str]] = field(default_factory=list)
-    clock: Path | None = None
+    faked_clock: Path | None = None
     gateways: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clock = FairClock(self.home)
 
     @property
     def folder(self) -> DataFolder:
@@ -144,7 +227,7 @@ class Round:
             arguments["circuit"] = {"$circuit": BELL}
         await anyio.sleep(self.dice.random() * 0.5)
         try:
-            with anyio.fail_after(CALL_SECONDS):
+            with self.clock.fail_after(MINUTE):
                 call.job = (await client.run("chaos", arguments)).job.id
         except QiskitFunctionsError as error:
             call.error = error
@@ -155,7 +238,7 @@ class Round:
         if call.job and self.dice.random() < 0.25:
             await anyio.sleep(self.dice.random())
             try:
-                with anyio.fail_after(CALL_SECONDS):
+                with self.clock.fail_after(MINUTE):
                     call.stop = str((await client.jobs.stop(call.job)).job.status)
             except QiskitFunctionsError:
                 call.stop = "unknown"
@@ -165,7 +248,7 @@ class Round:
     async def run_through_server(self, call: Call) -> None:
         """Through a server, which may be killed meanwhile."""
         arguments = {"call": call.name, "seconds": call.seconds}
-        with suppress(Exception), anyio.move_on_after(CALL_SECONDS):  # whatever a client raises whose server is gone
+        with suppress(Exception), self.clock.fail_after(MINUTE):  # whatever a client raises whose server is gone
             async with assistant(self.home) as server:
                 answer = await server.call("run_function", function="chaos", arguments=arguments)
                 content = answer.structured_content
@@ -187,8 +270,8 @@ class Round:
             proxy.times, proxy.acts = 1, self.dice.choice(acts)
             proxy.fault = (BROKEN | MISLEADING | REFUSALS)[name]
         elif fault == "set the clock":
-            if self.clock:
-                self.clock.write_text(self.dice.choice(("-2h", "-1d", "+10d", "+3h")))
+            if self.faked_clock:
+                self.faked_clock.write_text(self.dice.choice(("-2h", "-1d", "+10d", "+3h")))
         elif fault == "fill the disk":
             with fills_disk(self.home):
                 await anyio.sleep(0.5 + self.dice.random())
@@ -206,74 +289,80 @@ class Round:
         self.happened.append(fault)
 
     async def victim(self, who: str) -> psutil.Process | None:
-        for _ in range(100):
+        for _ in range(40):
             if victims := self.processes(who):
                 return self.dice.choice(victims)
-            await anyio.sleep(0.02)
+            await anyio.sleep(0.05)
         return None
 
-    def processes(self, who: str) -> list[psutil.Process]:
-        """Return the gateway, its warm parent, the supervisors, functions, servers, or workers of this round."""
+    def processes(self, *whose: str) -> list[psutil.Process]:
+        """Return the gateways, warm parents, supervisors, functions, servers, or workers of this round."""
         markers = {
-            "gateway": ("qiskit_functions_gateway", str(self.home)),
-            "supervisor": ("qiskit_functions_gateway.supervisor", str(self.home)),
-            "warm parent": ("qiskit_functions_gateway.execution.warm_parent", str(self.home)),
-            "server": ("qiskit_functions_mcp", str(self.home)),
-            "worker": ("qiskit_functions_core.values.worker.process",),
+            "gateway": {"qiskit_functions_gateway", str(self.home)},
+            "supervisor": {"qiskit_functions_gateway.supervisor", str(self.home)},
+            "warm parent": {"qiskit_functions_gateway.execution.warm_parent", str(self.home)},
+            "server": {"qiskit_functions_mcp", str(self.home)},
+            "worker": {"qiskit_functions_core.values.worker.process"},
         }
+        wanted = [markers[who] for who in whose if who in markers]
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
-                    continue
-                if who == "function":
-                    is_one = process.environ().get("RAN") == str(self.ran)
-                else:
-                    is_one = set(markers[who]) <= set(process.cmdline())
-                if who == "worker":
+                command = set(process.cmdline())
+                is_one = any(words <= command for words in wanted)
+                if "worker" in whose:
                     is_one = is_one and os.getpid() in [parent.pid for parent in process.parents()]
-                if is_one:
+                if "function" in whose and command and not is_one:
+                    is_one = process.environ().get("RAN") == str(self.ran)
+                if is_one and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
 
     # The round
 
-    def start_gateway(self) -> None:
-        """Start the gateway's program, with a clock that can be set if there is one."""
+    def start_gateway(self, *flags: str, with_clock: bool = False) -> None:
+        """Start the gateway's program, with a clock that can be set if asked."""
         environ = {**os.environ, IDLE: "60"}
-        if FAKETIME:
-            self.clock = self.outside / "clock"
-            self.clock.write_text("+0")
+        command = [sys.executable, "-m"]
+        if with_clock:
+            self.faked_clock = self.outside / "clock"
+            self.faked_clock.write_text("+0")
             environ |= {
                 "LD_PRELOAD": str(FAKETIME),
-                "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-                "FAKETIME_NO_CACHE": "1",
-                "DONT_FAKE_MONOTONIC": "1",
+                "FAKETIME_TIMESTAMP_FILE": str(self.faked_clock),
+                "FAKETIME_CACHE_DURATION": "1",  # without it, each look at any clock reads the file
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
-        command = [sys.executable, "-m", "qiskit_functions_gateway", "--home", str(self.home), "--port", "0"]
+            command = [sys.executable, "-c", SLEEPS_BY_SELECT]
+        command += ["qiskit_functions_gateway", "--home", str(self.home), "--port", "0", "--idle-seconds", "60", *flags]
         nowhere = subprocess.DEVNULL
-        self.gateways.append(
-            subprocess.Popen([*command, "--idle-seconds", "60"], env=environ, stdout=nowhere, stderr=nowhere)
-        )
+        self.gateways.append(subprocess.Popen(command, env=environ, stdout=nowhere, stderr=nowhere))
+
+    async def serves(self) -> RunningGateway:
+        """Return the gateway once there is one."""
+        while not (running := find_gateway(self.home)):  # noqa: ASYNC110 - of another process
+            await anyio.sleep(0.02)
+        return running
 
     async def play_all(self) -> None:
-        self.start_gateway()
+        self.faults = chosen = self.choose()
+        # Only where it is needed: with libfaketime a gateway takes three times as much of a processor.
+        self.start_gateway(with_clock="set the clock" in chosen)
+        client = FunctionsClient if "kill worker" in chosen else WithoutWorker
+        if self.dice.random() < 0.8:  # else the first client starts one too, at the same time
+            await self.serves()
         async with AsyncExitStack() as opened:
             direct = await opened.enter_async_context(
-                FunctionsClient(Account.local(), home=self.home, timeouts=TIMEOUTS, retries=RETRIES)
+                client(Account.local(), home=self.home, timeouts=TIMEOUTS, retries=RETRIES)
             )
-            async with FunctionsClient(Account.local(), home=self.home) as patient:  # on a busy machine too
+            gateway = await self.serves()
+            account = Account(channel=Channel.LOCAL, host=gateway.host, token=SecretStr(gateway.token))
+            async with FunctionsClient(account) as patient:  # on a busy machine too
                 await patient.functions.upload("chaos", Artifact.from_source(FUNCTION), env_vars={"RAN": str(self.ran)})
-            gateway = find_gateway(self.home)
-            assert gateway
             proxy = FaultProxy(gateway.host, matches=lambda method, path: path.endswith("/programs/run/"))
             proxy.knows_keys = self.dice.random() < 0.7
-            host = opened.enter_context(fault_proxy.running(proxy))
-            account = Account(channel=Channel.LOCAL, host=host, token=SecretStr(gateway.token))
+            account = account.model_copy(update={"host": opened.enter_context(fault_proxy.running(proxy))})
             proxied = await opened.enter_async_context(FunctionsClient(account, timeouts=TIMEOUTS, retries=RETRIES))
-            chosen = self.choose()
-            self.faults = chosen
             if self.dice.random() < 0.7:  # else jobs start before it is ready, and while it gets ready
                 await self.warm_up()
             async with anyio.create_task_group() as following:
@@ -317,14 +406,14 @@ class Round:
 
     async def heal(self, client: FunctionsClient) -> None:
         """Wait until every job has ended, with a gateway that runs."""
-        deadline = time.monotonic() + END_SECONDS
         active: list[str] = ["?"]
-        while active and time.monotonic() < deadline:
-            with suppress(QiskitFunctionsError):
-                await client.jobs.page(limit=1)  # which starts a gateway if there is none
-                with closing(Database(self.folder.database_file)) as database:
-                    active = [job.id for job in database.jobs_in(ACTIVE)]
-            await anyio.sleep(0.1)
+        with suppress(TimeoutError), self.clock.fail_after(MINUTE):
+            while active:
+                with suppress(QiskitFunctionsError):
+                    await client.jobs.page(limit=1)  # which starts a gateway if there is none
+                    with closing(Database(self.folder.database_file)) as database:
+                        active = [job.id for job in database.jobs_in(ACTIVE)]
+                await anyio.sleep(0.1)
         for job in active:
             self.found("hung", f"job {job}")
 
@@ -381,29 +470,29 @@ class Round:
         """End the gateway, and look what lives on; then start one, and look what lies about."""
         if gateway := find_gateway(self.home):
             os.kill(gateway.pid, signal.SIGTERM)
-        for program in self.gateways:
-            program.poll()
-        deadline = time.monotonic() + END_SECONDS
-        whose = ("gateway", "warm parent", "supervisor", "function", "server")
         left: list[psutil.Process] = [psutil.Process()]
-        while left and time.monotonic() < deadline:
-            left = [process for who in whose for process in self.processes(who)]
-            await anyio.sleep(0.05)
+        with suppress(TimeoutError), self.clock.fail_after(MINUTE):
+            while left:
+                for program in self.gateways:
+                    program.poll()
+                left = self.processes("gateway", "warm parent", "supervisor", "function", "server")
+                await anyio.sleep(0.05)
         for process in left:
             with suppress(psutil.Error):
-                self.found("orphaned", f"process {process.pid}: {' '.join(process.cmdline())}")
+                self.found("orphaned", f"process {process.pid}: {' '.join(filter(None, process.cmdline()))}")
                 process.kill()
-        async with FunctionsClient(Account.local(), home=self.home) as client:
-            await client.jobs.page(limit=1)
-            files = self.left_files()
-            for _ in range(200):
-                if not (files := self.left_files()):
-                    break
+        self.start_gateway("--cold-jobs")  # it runs no job
+        try:
+            with self.clock.fail_after(MINUTE):
+                await self.serves()
+        except TimeoutError:
+            self.found("hung", "the next gateway does not start")
+        files = self.left_files()
+        with suppress(TimeoutError), self.clock.fail_after(MINUTE):
+            while files := self.left_files():  # noqa: ASYNC110 - as above
                 await anyio.sleep(0.05)
         for path in files:
             self.found("orphaned", f"file {path}")
-        if gateway := find_gateway(self.home):
-            os.kill(gateway.pid, signal.SIGTERM)
 
     def left_files(self) -> list[Path]:
         with closing(Database(self.folder.database_file)) as database:
@@ -444,14 +533,17 @@ async def play(number: int, seed: int, disk: Path, can_fill: bool) -> Round:
         home = disk / f"round-{number}"
         played = Round(number, random.Random(f"{seed}-{number}"), home, Path(outside), can_fill)
         steps: list[Callable[[], Awaitable[None]]] = [played.play_all, played.count, played.count_orphans]
-        try:
-            with anyio.fail_after(300):
-                for step in steps:
-                    await step()
-        except Exception:
-            played.found("hung", f"the round itself: {traceback.format_exc()}")
-        for who in ("gateway", "warm parent", "supervisor", "function", "server"):
-            for process in played.processes(who):
+        async with anyio.create_task_group() as ticking:
+            ticking.start_soon(played.clock.run)
+            try:
+                with played.clock.fail_after(ROUND_SECONDS):
+                    for step in steps:
+                        await step()
+            except Exception:
+                played.found("hung", f"the round itself: {traceback.format_exc()}")
+            ticking.cancel_scope.cancel()
+        for process in played.processes("gateway", "warm parent", "supervisor", "function", "server"):
+            with suppress(psutil.Error):
                 process.kill()
         for program in played.gateways:
             program.wait()
@@ -459,26 +551,36 @@ async def play(number: int, seed: int, disk: Path, can_fill: bool) -> Round:
         return played
 
 
+def play_alone(number: int, seed: int) -> tuple[list[str], Counter[str], list[tuple[str, str]]]:
+    """Play a round on a disk of its own; return the faults that happened, the outcomes, and the findings."""
+    with small_disk() as (disk, can_fill):
+        played = anyio.run(play, number, seed, disk, can_fill)
+    return played.happened, played.outcomes, played.findings
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Play random faults, and count what they break.")
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the number of the first round")
+    parser.add_argument("--at-once", type=int, default=1, help="how many rounds are played at once")
     options = parser.parse_args()
     os.environ[IDLE] = "60"
     logging.basicConfig(level=logging.CRITICAL)
     counts, faults, outcomes = Counter(dict.fromkeys(KINDS, 0)), Counter[str](), Counter[str]()
     begun = time.monotonic()
-    with small_disk() as (disk, can_fill):
+    with small_disk() as (_, can_fill):
         print(f"seed {options.seed}; the disk can {'' if can_fill else 'not '}be filled, clocks can ", end="")
         print("be set" if FAKETIME else "not be set", flush=True)
-        for number in range(options.first, options.first + options.rounds):
-            played = anyio.run(play, number, options.seed, disk, can_fill)
-            faults.update(played.happened)
-            outcomes += played.outcomes
-            for kind, what in played.findings:
+    numbers = range(options.first, options.first + options.rounds)
+    with ProcessPoolExecutor(options.at_once, get_context("fork")) as players:
+        rounds = players.map(play_alone, numbers, [options.seed] * len(numbers))
+        for number, (happened, ended, findings) in zip(numbers, rounds, strict=True):
+            faults.update(happened)
+            outcomes += ended
+            for kind, what in findings:
                 counts[kind] += 1
-                print(f"round {number}, {kind}: {what} (faults: {', '.join(played.happened)})", flush=True)
+                print(f"round {number}, {kind}: {what} (faults: {', '.join(happened)})", flush=True)
     seconds = (time.monotonic() - begun) / max(options.rounds, 1)
     print(f"{options.rounds} rounds of {seconds:.1f} s")
     for title, counted in (("faults", faults), ("calls and jobs", outcomes)):
