@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from support.gateways import processes_about
 from support.over_stdio import Assistant, assistant
 from support.programs import end_gateways, gateways_under
 from support.scenario import Era, Scenario, filled, kept_part, misfits, play
@@ -55,6 +58,11 @@ def new_server(server: tuple[Assistant, Path]) -> Iterator[tuple[Assistant, Path
     start_warm_in(folder / "home")
     yield client, folder
     end_gateways(gateways_under(folder))
+    left = processes_about(folder / "home")
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()  # a supervisor ends its job then
+    psutil.wait_procs(left, timeout=10)
     for entry in folder.iterdir():
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
