@@ -102,6 +102,16 @@ async def test_a_proxys_refusal_is_one_unless_any_clock_calls_a_job_new(
         await run(gateway)
 
 
+async def test_a_refusal_stands_unless_each_clock_of_the_gateway_calls_a_job_new(gateway: NotingGateway) -> None:
+    later = {"age": "3600"}  # the seconds to add to the answer's date
+    gateway.answers |= {
+        RUN: JSONResponse({"message": "no"}, 400),
+        LIST: By(lambda _: JSONResponse(listing(job(OTHER)), headers=later)),
+    }
+    with pytest.raises(BadRequest):
+        await run(gateway)
+
+
 async def test_a_refusal_beside_a_new_job_of_the_function_may_be_a_proxys(gateway: NotingGateway) -> None:
     gateway.answers |= {RUN: JSONResponse({"message": "no"}, 404), LIST: By(lambda _: listing(job(FRESH)))}
     with pytest.raises(SubmissionUnknown) as lost:
