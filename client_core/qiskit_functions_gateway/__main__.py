@@ -15,13 +15,13 @@ import os
 import platform
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from qiskit_functions_core.environment import WARM_JOBS
@@ -97,21 +97,29 @@ class _End:
     """Wakes the main thread when the process is to end.
 
     Attributes:
-        wake: set when there is a reason.
         is_told: the reason is final: a signal, or that the data folder is gone. Else the gateway goes on if a request
             comes after all.
     """
 
     def __init__(self) -> None:
-        self.wake = threading.Event()
         self.is_told = False
+        # Its put may be called in a signal's handler, whatever the main thread is doing. An Event's set may not: it
+        # could wait forever for the lock that the main thread holds for a moment at each wait.
+        self._asked: SimpleQueue[None] = SimpleQueue()
 
     def ask(self) -> None:
-        self.wake.set()
+        self._asked.put(None)
 
     def tell(self) -> None:
         self.is_told = True
-        self.wake.set()
+        self._asked.put(None)
+
+    def is_asked(self, within: float) -> bool:
+        """Return whether there is a reason, as soon as there is one and after so many seconds at the latest."""
+        with suppress(Empty):
+            self._asked.get(timeout=within)
+            return True
+        return self.is_told
 
 
 class _Person:
@@ -252,7 +260,6 @@ def _serve(folder: DataFolder, options: argparse.Namespace, starter: _Person | _
             time.sleep(_GRACE_SECONDS)
             if end.is_told or server.requests == requests:
                 break
-            end.wake.clear()
         logger.info("ended")
 
 
@@ -265,7 +272,7 @@ def _cluster(options: argparse.Namespace) -> Cluster | None:
 def _wait_for_the_end(folder: DataFolder, server: GatewayServer, idle_seconds: float | None, end: _End) -> None:
     """Return when the process is told to end, a client has asked for it, or nothing needs the gateway."""
     look_seconds = min(_LOOK_SECONDS, idle_seconds or _LOOK_SECONDS)
-    while not end.wake.wait(look_seconds):
+    while not end.is_asked(within=look_seconds):
         if not folder.gateway_file.exists():
             end.tell()  # the data folder was deleted, so no client finds this gateway
         elif idle_seconds is not None and server.idle_seconds() > idle_seconds:

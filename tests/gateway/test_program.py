@@ -12,10 +12,11 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -25,6 +26,7 @@ import pytest
 from qiskit_functions_core import Account, Artifact, FunctionsClient
 from qiskit_functions_core.errors import EmbeddedGatewayError
 from qiskit_functions_core.serverless.local_gateway import RunningGateway, find_gateway
+from qiskit_functions_gateway.__main__ import _End
 from support.gateways import SAVE, WAIT, Gate, speaking
 from support.over_stdio import assistant
 from support.programs import end, is_alive
@@ -431,6 +433,7 @@ def test_its_modules_import_no_client_no_mcp_and_no_qiskit() -> None:
     program = """
 import sys
 import qiskit_functions_gateway.__main__, qiskit_functions_gateway.server
+from qiskit_functions_gateway.__main__ import _End
 from qiskit_functions_gateway.api import files, functions, job_data, jobs
 print(*sorted({"httpx", "mcp", "mcp_types", "pydantic", "qiskit", "numpy"} & sys.modules.keys()))
 core = [name for name in sys.modules if name.startswith("qiskit_functions_core.")]
@@ -496,3 +499,21 @@ async def test_a_gateway_with_a_token_of_its_own_is_found_with_it(home: Path) ->
             asked = await user.http.post("/api/v1/gateway/end/")
             assert asked.status_code == 409
         person.send_signal(signal.SIGTERM)
+
+
+def test_a_signal_may_come_at_any_point_of_its_wait_for_the_end() -> None:
+    end, heard = _End(), []
+
+    def tell(*_: object) -> Callable[..., Any]:
+        end.tell()
+        return tell
+
+    def wait() -> None:
+        sys.settrace(tell)  # at each line of Python that waits, as a handler in the main thread may
+        heard.append(end.is_asked(within=30))
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert heard == [True]
+    assert end.is_told
