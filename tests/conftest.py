@@ -54,5 +54,5 @@ def place_of_the_warm_parent(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return what ``-n auto`` means: one worker more than processors, since tests often wait for other processes."""
-    return (os.cpu_count() or 1) + 1
+    """Return what ``-n auto`` means: two workers a processor, since tests often wait for other processes."""
+    return 2 * (os.cpu_count() or 1)

@@ -117,10 +117,13 @@ async def test_a_result_that_was_cut_off_is_called_that(small_disk: Path) -> Non
         await user.upload("fills", FILL + HALF)
         job = await user.run("fills")
 
+        async def begun() -> bool:
+            return filler(small_disk).exists()
+
         async def ended() -> bool:
             return not [process for process in processes_about(small_disk) if "main.py" in process.cmdline()]
 
-        await user.becomes(job, "RUNNING", "SUCCEEDED")
+        await eventually(begun)
         await eventually(ended)
         filler(small_disk).unlink(missing_ok=True)
         assert await user.ended(job) == "SUCCEEDED"
