@@ -13,6 +13,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from support.over_stdio import IDLE, Assistant
+from support.programs import command_of
 
 SAVES = """
 import json, os
@@ -53,7 +54,7 @@ async def test_a_server_that_encodes_summarises_draws_and_saves_loads_neither_qi
             assert "circuit.qpy" in saved["saved"]
 
             everything = psutil.Process().children(recursive=True)
-            (worker,) = [each for each in everything if "values.worker" in " ".join(each.cmdline())]
+            (worker,) = [each for each in everything if "values.worker" in command_of(each)]
             assert _native(each.path for each in worker.memory_maps()), "the worker process has them"
     maps = log.read_text()
     assert "[stack]" in maps, "the server told what it had loaded"

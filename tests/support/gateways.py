@@ -220,7 +220,7 @@ def processes_about(home: Path) -> list[psutil.Process]:
 
 
 def supervisor_of(home: Path, job_id: str) -> psutil.Process:
-    (supervisor,) = [process for process in processes_about(home) if job_id in process.cmdline()]
+    (supervisor,) = [process for process in processes_about(home) if job_id in (process.info["cmdline"] or ())]
     return supervisor
 
 

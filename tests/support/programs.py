@@ -56,6 +56,14 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def command_of(process: psutil.Process) -> str:
+    """Return its command line; nothing if it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def gateways_under(folder: Path) -> list[Path]:
     """Return the data folders at or below a folder that say a gateway serves them."""
     return [file.parent for depth in ("", "*/", "*/*/") for file in folder.glob(f"{depth}gateway.json")]

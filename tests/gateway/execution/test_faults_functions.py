@@ -34,7 +34,7 @@ async def test_one_that_forks_on_and_on_and_ignores_to_be_ended_is_ended_with_al
         await user.says(job, "forking")
         await user.stop(job)
         assert await user.status(job) == "STOPPED"
-        assert not [process for process in processes_about(home) if "main.py" in process.cmdline()]
+        assert not [process for process in processes_about(home) if "main.py" in (process.info["cmdline"] or ())]
 
 
 async def test_one_that_prints_200_mb_leaves_a_log_of_50_mb_that_says_so(home: Path) -> None:
