@@ -164,7 +164,9 @@ class FunctionData:
                         f"The gateway cannot be reached for the function's files ({error}); trying for {patience:g} s."
                     )
             is_first = False
-            self._stopping.wait(_POLL_SECONDS)
+            # Not Event.wait, which holds a lock for a moment: the signal's handler, which sets the event, could wait
+            # for that lock forever.
+            time.sleep(_POLL_SECONDS)
 
     def _ask(self, method: str, name: str, body: IO[bytes] | None = None, size: int = 0) -> Any:
         headers = {"Authorization": self._authorization}
