@@ -158,11 +158,11 @@ class TestClaudeCode(HostTests):
     asks = True
     flags_errors = True
     answers: ClassVar = [
-        (WANTED, "❯ Accept", ENTER),  # noqa: RUF001 - as it is shown
-        (FURTHER, "❯ Accept", DOWN),  # noqa: RUF001
-        (FURTHER, "❯ Decline", ENTER),  # noqa: RUF001
-        (UNWANTED, "❯ Accept", DOWN),  # noqa: RUF001
-        (UNWANTED, "❯ Decline", ENTER),  # noqa: RUF001
+        (WANTED, "❯ Accept", ENTER),
+        (FURTHER, "❯ Accept", DOWN),
+        (FURTHER, "❯ Decline", ENTER),
+        (UNWANTED, "❯ Accept", DOWN),
+        (UNWANTED, "❯ Decline", ENTER),
     ]
 
     def test_a_question_that_it_cancels_without_a_terminal_becomes_a_token(self, headless: Headless) -> None:

@@ -201,7 +201,7 @@ CLAUDE_CODE = Host(
     "claude",
     headless=lambda run: _claude_code(run, "--print", "Do it."),
     interactive=_claude_code,
-    ready="❯",  # noqa: RUF001 - as it is shown
+    ready="❯",
 )
 
 
@@ -242,7 +242,7 @@ CODEX = Host(
     "codex",
     headless=lambda run: _codex(run, "exec", "--skip-git-repo-check", "--json", "Do it."),
     interactive=lambda run: _codex(run, "--no-alt-screen", "--no-daemon"),
-    ready="›",  # noqa: RUF001 - as it is shown
+    ready="›",
 )
 
 

@@ -150,17 +150,17 @@ _PROGRAM_COLUMNS = ", ".join(field.name for field in fields(ProgramRow))
 _JOB_COLUMNS = ", ".join(
     f"p.{field.name}" if field.name in ("title", "provider") else f"j.{field.name}" for field in fields(JobRow)
 )
-_JOBS = f"SELECT {_JOB_COLUMNS} FROM jobs j JOIN programs p ON p.id = j.program_id"  # noqa: S608 - column names
+_JOBS = f"SELECT {_JOB_COLUMNS} FROM jobs j JOIN programs p ON p.id = j.program_id"
 
 _IS_ACTIVE = f"status IN ({', '.join(repr(str(status)) for status in sorted(ACTIVE))})"
-_COUNT_ACTIVE = f"SELECT count(*) FROM jobs WHERE {_IS_ACTIVE}"  # noqa: S608 - a constant
+_COUNT_ACTIVE = f"SELECT count(*) FROM jobs WHERE {_IS_ACTIVE}"
 _COUNT_STARTED = (
-    f"SELECT count(*) FROM jobs WHERE status IN ({', '.join(repr(str(status)) for status in sorted(STARTED))})"  # noqa: S608
+    f"SELECT count(*) FROM jobs WHERE status IN ({', '.join(repr(str(status)) for status in sorted(STARTED))})"
     " AND runner = ?"
 )
 
 _ARTIFACTS = (
-    "SELECT artifact FROM programs WHERE artifact IS NOT NULL"  # noqa: S608 - a constant
+    "SELECT artifact FROM programs WHERE artifact IS NOT NULL"
     f" UNION SELECT artifact FROM jobs WHERE artifact IS NOT NULL AND {_IS_ACTIVE}"
 )
 
@@ -275,13 +275,13 @@ class Database:
     # Programs
 
     def program(self, title: str, provider: str) -> ProgramRow | None:
-        query = f"SELECT {_PROGRAM_COLUMNS} FROM programs WHERE title = ? AND provider = ?"  # noqa: S608 - columns
+        query = f"SELECT {_PROGRAM_COLUMNS} FROM programs WHERE title = ? AND provider = ?"
         with self._reading() as connection:
             row = connection.execute(query, (title, provider)).fetchone()
         return ProgramRow(*row) if row else None
 
     def programs(self) -> list[ProgramRow]:
-        query = f"SELECT {_PROGRAM_COLUMNS} FROM programs"  # noqa: S608 - columns
+        query = f"SELECT {_PROGRAM_COLUMNS} FROM programs"
         with self._reading() as connection:
             return [ProgramRow(*row) for row in connection.execute(query)]
 
@@ -298,7 +298,7 @@ class Database:
             )
             for column, value in changes.items():
                 connection.execute(
-                    f"UPDATE programs SET {column} = ? WHERE title = ? AND provider = ?",  # noqa: S608 - a column
+                    f"UPDATE programs SET {column} = ? WHERE title = ? AND provider = ?",
                     (value, title, provider),
                 )
         stored = self.program(title, provider)
@@ -387,7 +387,7 @@ class Database:
         where, values = _conditions(wanted)
         with self._reading() as connection:
             (count,) = connection.execute(
-                f"SELECT count(*) FROM jobs j JOIN programs p ON p.id = j.program_id{where}",  # noqa: S608 - fixed
+                f"SELECT count(*) FROM jobs j JOIN programs p ON p.id = j.program_id{where}",
                 values,
             ).fetchone()
             rows = connection.execute(
@@ -428,7 +428,7 @@ class Database:
             if seconds is not None:
                 connection.execute(_BOOK, (job_id, max(seconds, 0.0)))
             changed = connection.execute(
-                f"UPDATE jobs SET status = ? WHERE id = ? AND status IN ({marks}){limit}",  # noqa: S608
+                f"UPDATE jobs SET status = ? WHERE id = ? AND status IN ({marks}){limit}",
                 (status, job_id, *after, *limit_values),
             ).rowcount
             if changed and error:
@@ -441,7 +441,7 @@ class Database:
         """Change the job's sub-status and record it as an event; return False if the job is not active."""
         with self._writing() as connection:
             changed = connection.execute(
-                f"UPDATE jobs SET sub_status = ? WHERE id = ? AND {_IS_ACTIVE}",  # noqa: S608 - a constant
+                f"UPDATE jobs SET sub_status = ? WHERE id = ? AND {_IS_ACTIVE}",
                 (sub_status, job_id),
             ).rowcount
             if changed:
@@ -525,12 +525,12 @@ class Database:
 
     def active_ids(self) -> list[str]:
         with self._reading() as connection:
-            return [job_id for (job_id,) in connection.execute(f"SELECT id FROM jobs WHERE {_IS_ACTIVE}")]  # noqa: S608
+            return [job_id for (job_id,) in connection.execute(f"SELECT id FROM jobs WHERE {_IS_ACTIVE}")]
 
     def ended_jobs(self) -> list[EndedJob]:
         """Return the jobs that have ended, oldest first."""
         query = (
-            "SELECT j.id, p.title, p.provider, ifnull((SELECT created FROM events WHERE job_id = j.id AND"  # noqa: S608
+            "SELECT j.id, p.title, p.provider, ifnull((SELECT created FROM events WHERE job_id = j.id AND"
             " event_type = 'STATUS_CHANGE' ORDER BY seq DESC LIMIT 1), j.created)"
             f" FROM jobs j JOIN programs p ON p.id = j.program_id WHERE NOT {_IS_ACTIVE} ORDER BY j.seq"
         )
@@ -540,13 +540,13 @@ class Database:
     def forget_job(self, job_id: str) -> bool:
         """Delete a job with its events, but not the seconds that it has used; return False if it is active."""
         with self._writing() as connection:
-            if connection.execute(f"SELECT 1 FROM jobs WHERE id = ? AND {_IS_ACTIVE}", (job_id,)).fetchone():  # noqa: S608
+            if connection.execute(f"SELECT 1 FROM jobs WHERE id = ? AND {_IS_ACTIVE}", (job_id,)).fetchone():
                 return False
             connection.execute(
                 "UPDATE pruned SET seconds = seconds + (SELECT total(seconds) FROM ledger WHERE job_id = ?)", (job_id,)
             )
             for table in ("ledger", "runtime_jobs", "events"):
-                connection.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608
+                connection.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))
             connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
         return True
 

@@ -32,7 +32,7 @@ def refused(value: Any, **options: Any) -> LiteralError:
         ("1.0*ZZ + 0.5*XI", None),
         ("ZZ+0.5XI", None),
         ("zz + 0.5 xi", None),
-        ("ZZ − −5e-1·XI", None),  # noqa: RUF001
+        ("ZZ − −5e-1·XI", None),
         ("(1+0j) * ZZ + (0.5+0j) * XI", None),
         ("1.0 * ZZ\n+ 1/2 * XI", None),
         ({"ZZ": "1", "XI": "0.5+0j"}, None),

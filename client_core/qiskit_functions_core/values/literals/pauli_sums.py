@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import NoReturn
 
 # What is copied from papers and chats has typographic signs.
-_PLAIN = str.maketrans("−–·⋅×∗⊗₀₁₂₃₄₅₆₇₈₉", "--****@0123456789")  # noqa: RUF001
+_PLAIN = str.maketrans("−–·⋅×∗⊗₀₁₂₃₄₅₆₇₈₉", "--****@0123456789")
 # No two alternatives start alike, so this takes linear time.
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<letters>[A-Za-z]+)|(?P<sign>.)"
