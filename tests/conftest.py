@@ -13,7 +13,7 @@ os.environ["QISKIT_FUNCTIONS_GATEWAY_IDLE_SECONDS"] = "60"
 """Of what a test run leaves behind that was killed, and could not end it itself."""
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-"""With it, each of the thousand programs that tests start would compile what it imports."""
+"""With it, each program that a test starts would compile what it imports."""
 
 os.environ["QISKIT_FUNCTIONS_WARM_JOBS"] = "0"
 """Most tests have a data folder of their own and one job in it: a warm parent for each costs more than it saves.

@@ -29,7 +29,7 @@ from qiskit_functions_core.serverless.local_gateway import RunningGateway, find_
 from qiskit_functions_gateway.__main__ import _End
 from support.gateways import SAVE, WAIT, Gate, speaking
 from support.over_stdio import assistant
-from support.programs import end, is_alive
+from support.programs import command_of, end, is_alive
 from support.ray_cluster import free_port
 from support.serving import eventually
 
@@ -126,11 +126,7 @@ def programs_of(home: Path) -> list[int]:
     """The processes that run the program on this folder, also those that no file names."""
     found = []
     for process in psutil.process_iter():
-        try:
-            command = process.cmdline()
-        except psutil.Error:
-            continue
-        if "qiskit_functions_gateway" in command and str(home) in command and is_alive(process.pid):
+        if f"-m qiskit_functions_gateway --home {home} " in command_of(process) and is_alive(process.pid):
             found.append(process.pid)
     return found
 

@@ -26,6 +26,7 @@ from qiskit_functions_core.values.result_query import ResultQuery
 from qiskit_functions_core.values.worker.child import WorkerLimits
 from qiskit_functions_core.values.worker.worker import Worker
 from support.hostile import HOSTILE, costly
+from support.programs import command_of
 from support.serving import eventually
 
 LIMITS = WorkerLimits(cpu_seconds=2, memory=600 * 2**20, seconds=30, answer_bytes=100_000)
@@ -56,11 +57,7 @@ async def opened(limits: WorkerLimits, **options: Any) -> AsyncIterator[Worker]:
 
 
 def children() -> list[psutil.Process]:
-    found = []
-    for process in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            found += [process] if any("worker" in argument for argument in process.cmdline()) else []
-    return found
+    return [process for process in psutil.Process().children() if "worker" in command_of(process)]
 
 
 def result(text: str) -> StoredText:

@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from support.programs import command_of
+
 LONG_TOKEN = "0123456789abcdef0123456789abcdef"
 
 GATED = """\
@@ -95,7 +97,7 @@ def test_a_gateway_leaves_a_job_running_when_it_ends_and_the_next_one_has_it(tmp
         job = client.function("gated").run()
         wait_for(client, job.job_id, "RUNNING")
         assert first.end(signal.SIGTERM) == 0
-    assert [process for process in psutil.process_iter() if job.job_id in " ".join(command_of(process))]
+    assert [process for process in psutil.process_iter() if job.job_id in command_of(process)]
     gate.touch()
     with gateway("--home", str(home)) as second:
         client = client_of(second.host, token)
@@ -117,13 +119,6 @@ def wait_for(client: Any, job_id: str, status: str) -> None:
     while (now := client.job(job_id).status()) != status:
         assert now in ("QUEUED", "INITIALIZING", "RUNNING"), now
         assert time.monotonic() < give_up, now
-
-
-def command_of(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
 
 
 def test_a_token_of_the_environment_is_the_only_one_and_is_not_shown(tmp_path: Path) -> None:
