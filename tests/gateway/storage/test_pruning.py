@@ -9,6 +9,8 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio
+
 from qiskit_functions_gateway.execution.environments import Environment
 from qiskit_functions_gateway.storage.data_folder import DataFolder
 from qiskit_functions_gateway.storage.database import Database
@@ -129,7 +131,7 @@ async def test_the_environment_of_an_active_job_stays_and_goes_when_the_job_has_
         await user.upload_archive(
             "needs", archive({"main.py": WAIT.encode()}), dependencies=["packaging"], env_vars=gate.variables
         )
-        environment = Environment.of(DataFolder(home).environments, ("packaging",))
+        environment = await environment_with("packaging", DataFolder(home).environments)
         environment.path.mkdir(parents=True)
         (environment.path / "made").touch()
         environment.programs.mkdir()
@@ -143,6 +145,15 @@ async def test_the_environment_of_an_active_job_stays_and_goes_when_the_job_has_
             removed = remove(database, select(contents(folder, database), older_than=ALL))
             assert "environments" in {item.kind for item in removed}
     assert not environment.path.exists()
+
+
+async def environment_with(requirement: str, folder: Path) -> Environment:
+    """Return the environment as a supervisor sees it: Ray adds packages of its own to this process's search path."""
+    source = "import sys; from pathlib import Path\n"
+    source += "from qiskit_functions_gateway.execution.environments import Environment\n"
+    source += "print(Environment.of(Path(sys.argv[1]), (sys.argv[2],)).path)"
+    asked = await anyio.run_process([sys.executable, "-c", source, str(folder), requirement])
+    return Environment(Path(asked.stdout.decode().strip()), (requirement,))
 
 
 async def test_uploads_that_were_broken_off_go_and_one_that_comes_in_stays(home: Path) -> None:
