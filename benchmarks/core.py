@@ -196,6 +196,7 @@ def runs(folder: Path) -> bool:
 
 
 def main() -> int:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each start would compile what it imports
     if sys.argv[1:2] == ["front"]:
         asyncio.run(serve(sys.argv[2], sys.argv[3], float(sys.argv[4]), float(sys.argv[5])))
     with tempfile.TemporaryDirectory() as folder:

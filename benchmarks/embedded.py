@@ -9,6 +9,7 @@ load comes from another process, so on a machine with fewer than two free cores 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -196,6 +197,7 @@ def measure(home: Path) -> Figures:
 
 
 def main() -> int:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each start would compile what it imports
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder) / "home")
     missed = []

@@ -168,6 +168,7 @@ def compare(megabytes: int, rounds: int) -> int:
 
 
 def main() -> int:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each start would compile what it imports
     roles: dict[str, Callable[..., None]] = {"ours": ours, "official": official, "serve": serve}
     if sys.argv[1:2] and sys.argv[1] in roles:
         role, *arguments = sys.argv[1:]

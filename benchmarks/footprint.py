@@ -12,6 +12,7 @@ what the machine needs. Elsewhere it is not counted (USS).
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable
@@ -133,6 +134,7 @@ async def measure(home: Path) -> Figures:
 
 
 def main() -> int:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each start would compile what it imports
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         try:

@@ -8,6 +8,7 @@ Prints the figures and their bounds; exits with 1 when one is missed.
 from __future__ import annotations
 
 import logging
+import os
 import statistics
 import sys
 import tempfile
@@ -273,4 +274,5 @@ async def measured() -> bool:
 
 
 if __name__ == "__main__":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each start would compile what it imports
     sys.exit(0 if anyio.run(measured) else 1)

@@ -8,6 +8,7 @@ Prints the medians and their ratio. The bound is 1.25 times the bare server, and
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -62,6 +63,7 @@ def _send(stdin: IO[bytes], message: dict[str, Any]) -> None:
 
 
 def main() -> int:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each start would compile what it imports
     ours, bare = ["-m", "qiskit_functions_mcp", "--channel", "local"], ["-c", BARE]
     start(ours), start(bare)  # byte-code and file caches
     pairs = [(start(ours), start(bare)) for _ in range(RUNS)]

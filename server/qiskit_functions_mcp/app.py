@@ -94,8 +94,7 @@ class FunctionsServer(MCPServer[Session]):
         specs = [spec for toolset in settings.toolsets for spec in TOOLSETS[toolset]]
         if settings.read_only:
             specs = [spec for spec in specs if spec.hints.read_only]
-        tools = [spec.tool() for spec in specs]
-        self.contracts = {tool.name: spec.contract(tool) for spec, tool in zip(specs, tools, strict=True)}
+        self.contracts = {spec.tool.name: spec.contract for spec in specs}
         self.for_the_page = {tool.name for tool in self.contracts.values() if tool.meta == FOR_THE_PAGE}
         self.reading = {spec.function.__name__ for spec in specs if spec.hints.read_only}
         self.shared_client = SharedClient(settings)
@@ -108,7 +107,7 @@ class FunctionsServer(MCPServer[Session]):
             version=version("qiskit-functions-mcp"),
             website_url="https://quantum.cloud.ibm.com/docs/guides/functions",
             icons=[Icon(src=_ICON, mime_type="image/svg+xml", sizes=["any"])],
-            tools=tools,
+            tools=[spec.tool for spec in specs],
             extensions=[Tasks(), apps_extension()] if "jobs" in settings.toolsets else [],
             lifespan=lambda _: Session.opened(self.shared_client, self.confirmations),
             cache_hints={

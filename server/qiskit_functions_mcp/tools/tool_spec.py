@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import mcp_types
@@ -44,12 +45,15 @@ class ToolSpec:
         """The function's docstring as one paragraph."""
         return " ".join((self.function.__doc__ or "").split())
 
+    @cached_property
     def tool(self) -> Tool:
-        """Return the tool as the SDK calls it."""
+        """The tool as the SDK calls it."""
         return Tool.from_function(self.function, title=self.title, description=self.description)
 
-    def contract(self, tool: Tool) -> mcp_types.Tool:
-        """Return the tool as clients see it, with slimmer schemas than those that the SDK derives."""
+    @cached_property
+    def contract(self) -> mcp_types.Tool:
+        """The tool as clients see it, with slimmer schemas than those that the SDK derives."""
+        tool = self.tool
         parameters = without_titles(tool.parameters)
         properties = {name: with_words(schema) for name, schema in parameters["properties"].items()}
         output = tool.output_schema and or_error(
