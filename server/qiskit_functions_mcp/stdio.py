@@ -18,6 +18,7 @@ import sys
 from typing import Any
 
 import anyio
+from anyio.abc import ObjectReceiveStream
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
@@ -50,31 +51,41 @@ async def serve_stdio(server: Server[Any]) -> None:
 
 
 async def _serve(server: Server[Any]) -> None:
-    send, rest = anyio.create_memory_object_stream[SessionMessage | Exception]()
     async with stdio_server() as (incoming, outgoing):
+        await server.run(_Incoming(server, incoming, outgoing), outgoing, server.create_initialization_options())
 
-        async def relay() -> None:
-            era_is_open = True
-            async with send:
-                async for item in incoming:
-                    if isinstance(item, Exception):
-                        if error := _answer_to_unreadable(item):
-                            await outgoing.send(error)
-                        continue
-                    if _is_request_without_id(item.message):
-                        await outgoing.send(_error(None, INVALID_REQUEST, "A request's id is a string or an integer."))
-                        continue
-                    if isinstance(item.message, JSONRPCRequest):
-                        if era_is_open and item.message.method == "server/discover":
-                            await outgoing.send(await _answer_alone(server, item))
-                            continue
-                        era_is_open = False
-                    await send.send(item)
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(relay)
-            await server.run(rest, outgoing, server.create_initialization_options())
-            group.cancel_scope.cancel()
+class _Incoming(ObjectReceiveStream[SessionMessage | Exception]):
+    """What the host sends, without what is answered here."""
+
+    def __init__(self, server: Server[Any], incoming: Any, outgoing: Any) -> None:
+        # The SDK gives its streams no public type.
+        self._server = server
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._era_is_open = True
+
+    async def receive(self) -> SessionMessage | Exception:
+        while True:
+            item: SessionMessage | Exception = await self._incoming.receive()
+            if (answer := await self._answer(item)) is not None:
+                await self._outgoing.send(answer)
+            elif not isinstance(item, Exception):
+                return item
+
+    async def aclose(self) -> None:
+        await self._incoming.aclose()
+
+    async def _answer(self, item: SessionMessage | Exception) -> SessionMessage | None:
+        if isinstance(item, Exception):
+            return _answer_to_unreadable(item)
+        if _is_request_without_id(item.message):
+            return _error(None, INVALID_REQUEST, "A request's id is a string or an integer.")
+        if isinstance(item.message, JSONRPCRequest):
+            if self._era_is_open and item.message.method == "server/discover":
+                return await _answer_alone(self._server, item)
+            self._era_is_open = False
+        return None
 
 
 def _is_request_without_id(message: JSONRPCMessage) -> bool:
