@@ -19,7 +19,7 @@ SERVE_THEN_TELL = """
 import sys
 from qiskit_functions_mcp.commands.cli import main
 main(["--channel", "local"])
-print(sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+print(sorted({name.partition(".")[0] for name, module in sys.modules.items() if module}), file=sys.stderr)
 """
 
 

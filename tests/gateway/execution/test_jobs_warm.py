@@ -113,7 +113,8 @@ async def both(gateways: dict[str, GatewayServer], files: dict[str, bytes], **fi
             job = await user.run("sees")
             status = await user.ended(job)
             text = json.dumps([status, await user.log(job), await user.errors(job), await user.result(job)])
-            told.append(json.loads(text.replace(job, "JOB").replace(f"gateways0/{name}/", "gateways0/")))
+            folder = gateways[name]._data_folder.path
+            told.append(json.loads(text.replace(job, "JOB").replace(f"{folder}/", f"{folder.parent}/")))
     return told[0], told[1]
 
 
