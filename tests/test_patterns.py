@@ -94,7 +94,8 @@ USES = [
     use
     for folder in ("client_core", "server")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    for use in uses_in(path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix())
+    if "import re\n" in (source := path.read_text(encoding="utf-8"))
+    for use in uses_in(source, path.relative_to(ROOT).as_posix())
 ]
 
 

@@ -23,7 +23,7 @@ REPEATS = 10
 MANY_REPEATS = 20 * REPEATS
 """The same, once more for what seemed to take longer."""
 
-MOST_STEPS = 200_000
+MOST_STEPS = 100_000
 """Exponential time is not waited for."""
 
 FACTOR = 3.0
