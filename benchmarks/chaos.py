@@ -290,7 +290,9 @@ class Round:
 
     async def victim(self, who: str) -> psutil.Process | None:
         for _ in range(40):
-            if victims := self.processes(who):
+            found = self.processes(who)
+            # What a process has just forked still has its command.
+            if victims := [process for process in found if not _is_child_of_any(process, found)]:
                 return self.dice.choice(victims)
             await anyio.sleep(0.05)
         return None
@@ -526,6 +528,12 @@ def small_disk() -> Iterator[tuple[Path, bool]]:
         if can_fill:
             mounted.callback(subprocess.run, ["umount", "-l", folder], check=False)
         yield Path(folder), can_fill
+
+
+def _is_child_of_any(process: psutil.Process, others: list[psutil.Process]) -> bool:
+    with suppress(psutil.Error):
+        return process.ppid() in [other.pid for other in others]
+    return False
 
 
 async def play(number: int, seed: int, disk: Path, can_fill: bool) -> Round:

@@ -194,10 +194,10 @@ class Supervisor:
         work, entrypoint = self._job_folder.work, self._job.entrypoint
         variables = job_environment.for_function(self._data_folder, self._job, port, environment)
         if self._blank and environment is None and self._blank.suits(work / entrypoint, variables):
-            self._inherited_bytes = self._blank.inherited_bytes
             adopt_orphans()
-            self._blank.become(entrypoint, work, variables, job_environment.marks(self._data_folder, self._job))
-            return self._blank
+            if self._blank.become(entrypoint, work, variables, job_environment.marks(self._data_folder, self._job)):
+                self._inherited_bytes = self._blank.inherited_bytes
+                return self._blank
         if self._blank:
             self._blank.dismiss()
         # "--", so that no entry point is taken for an option of Python.

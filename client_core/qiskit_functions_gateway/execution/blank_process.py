@@ -121,17 +121,21 @@ class BlankProcess:
         """Return whether the process can become this one; see `Preloaded.suits`."""
         return self._preloaded.suits(script, variables)
 
-    def become(self, entrypoint: str, folder: Path, variables: Mapping[str, str], marks: Mapping[str, str]) -> None:
-        """Let the process run a script in a folder.
+    def become(self, entrypoint: str, folder: Path, variables: Mapping[str, str], marks: Mapping[str, str]) -> bool:
+        """Let the process run a script in a folder; return False if it was killed before, and so has run nothing.
 
         Args:
             marks: those of the variables that show first what it belongs to.
         """
         order = {"entrypoint": entrypoint, "folder": str(folder), "variables": variables, "marks": marks}
-        with suppress(BrokenPipeError), self._orders as pipe:  # it was killed, which its exit code tells
-            content = json.dumps(order).encode()
-            while content:
-                content = content[pipe.write(content) :]
+        content = json.dumps(order).encode()
+        try:
+            with self._orders as pipe:
+                while content:
+                    content = content[pipe.write(content) :]
+        except BrokenPipeError:
+            return False
+        return True
 
     def dismiss(self) -> None:
         """Let the process end, and reap it."""

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 import venv
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from socket import AF_UNIX, socket
 from typing import Any
@@ -32,6 +32,7 @@ from support.gateways import (
     User,
     archive,
     assert_in_order,
+    function_of,
     kill,
     speaking,
     supervisor_of,
@@ -340,6 +341,25 @@ async def test_jobs_go_on_without_their_warm_parent_and_later_ones_start_cold(ho
         assert await user.result(job) == {"saved": True}
         later = await user.run("waits")
         assert (await user.ended(later), await user.log(later)) == ("SUCCEEDED", "cold\n")
+
+
+async def test_a_job_whose_process_is_killed_before_its_function_starts_in_it_starts_cold(
+    gateways: dict[str, GatewayServer],
+) -> None:
+    takes_long_to_unpack = {"main.py": IS_WARM.encode(), **{f"{number}.txt": b"" for number in range(9000)}}
+    async with speaking_to(gateways, "warm") as user:
+        await user.upload_archive("large", archive(takes_long_to_unpack))
+        job = await user.run("large")
+
+        async def waiting_process() -> psutil.Process | None:
+            with suppress(ValueError, psutil.Error):
+                return function_of(gateways["warm"]._data_folder.path, job)
+            return None
+
+        process = await eventually(waiting_process)
+        assert process
+        kill(process)
+        assert (await user.ended(job), await user.log(job)) == ("SUCCEEDED", "cold\n")
 
 
 async def test_a_warm_parent_that_does_not_answer_is_done_without(home: Path) -> None:
