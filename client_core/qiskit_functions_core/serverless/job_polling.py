@@ -20,6 +20,10 @@ logger = logging.getLogger(__name__)
 _SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
 """Seconds between polls: a tenth of the time waited so far, within these bounds."""
 
+_SHORTEST_POLL_HERE = 0.04
+"""The same for the gateway of this machine, times the number of jobs that are watched: most of its jobs take less than
+half a second, but polls of ten at once would take the processor from them."""
+
 _ANSWER_SECONDS = 1.0
 """What an answer usually takes at most."""
 
@@ -52,11 +56,15 @@ class Polling:
     Args:
         get: looks up a job by its id.
         queued: lists the account's queued jobs.
+        is_here: whether the gateway is that of this machine.
     """
 
-    def __init__(self, get: Callable[[str], Awaitable[Job]], queued: Callable[[], Awaitable[list[Job]]]) -> None:
+    def __init__(
+        self, get: Callable[[str], Awaitable[Job]], queued: Callable[[], Awaitable[list[Job]]], *, is_here: bool
+    ) -> None:
         self._get = get
         self._queued = queued
+        self._is_here = is_here
         self._shared: dict[str, _Shared] = {}
         self._queue_lock = anyio.Lock()
         self._queue: list[Job] = []
@@ -88,7 +96,7 @@ class Polling:
         last: Job | None = None
         with self._sharing(job_id) as shared:
             while True:
-                pause = min(max((time.monotonic() - begun) / 10, _SHORTEST_POLL), _LONGEST_POLL)
+                pause = min(max((time.monotonic() - begun) / 10, self._shortest_poll()), _LONGEST_POLL)
                 shared.pause = pause
                 try:
                     job = await self._no_older_than(shared, job_id, pause)
@@ -120,6 +128,9 @@ class Polling:
                 self._queue = await self._queued()
                 self._queue_asked = time.monotonic()
         return 1 + sum(other.created < job.created for other in self._queue)
+
+    def _shortest_poll(self) -> float:
+        return min(_SHORTEST_POLL_HERE * len(self._shared), _SHORTEST_POLL) if self._is_here else _SHORTEST_POLL
 
     @contextmanager
     def _sharing(self, job_id: str) -> Iterator[_Shared]:

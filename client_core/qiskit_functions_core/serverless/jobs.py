@@ -144,7 +144,7 @@ class Jobs:
         self._gateway = gateway
         self._worker = worker or Worker()
         self._platform = platform
-        self._polling = Polling(self.get, self._queued)
+        self._polling = Polling(self.get, self._queued, is_here=gateway.runs_code_here)
         self._providers: dict[str, str | None] = {}
 
     async def page(
