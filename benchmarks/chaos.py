@@ -291,8 +291,8 @@ class Round:
     async def victim(self, who: str) -> psutil.Process | None:
         for _ in range(40):
             found = self.processes(who)
-            # What a process has just forked still has its command.
-            if victims := [process for process in found if not _is_child_of_any(process, found)]:
+            # What a process has just forked, and what that has forked, still have its command.
+            if victims := [process for process in found if not _descends_from_any(process, found)]:
                 return self.dice.choice(victims)
             await anyio.sleep(0.05)
         return None
@@ -530,9 +530,9 @@ def small_disk() -> Iterator[tuple[Path, bool]]:
         yield Path(folder), can_fill
 
 
-def _is_child_of_any(process: psutil.Process, others: list[psutil.Process]) -> bool:
+def _descends_from_any(process: psutil.Process, others: list[psutil.Process]) -> bool:
     with suppress(psutil.Error):
-        return process.ppid() in [other.pid for other in others]
+        return any(parent in others for parent in process.parents())
     return False
 
 
