@@ -80,7 +80,7 @@ from qiskit_functions_core import FunctionsClient, resolve_account
 async def main():
     async with FunctionsClient(resolve_account()) as client:
         submission = await client.run("f", json.loads(sys.argv[1]))
-    heavy = [name for name in ("qiskit", "numpy", "qiskit_ibm_runtime") if name in sys.modules]
+    heavy = [name for name in ("qiskit", "numpy", "qiskit_ibm_runtime", "click") if name in sys.modules]
     print(json.dumps({"job": submission.job.id, "heavy": heavy}))
 
 anyio.run(main)
@@ -95,7 +95,7 @@ anyio.run(main)
         {"circuit": {"$circuit": "OPENQASM 3.0; qubit[1] q;"}},
     ],
 )
-async def test_a_run_in_a_new_process_makes_five_requests_and_loads_no_qiskit(
+async def test_a_run_in_a_new_process_makes_five_requests_and_loads_nothing_heavy(
     world: World, arguments: dict[str, Any]
 ) -> None:
     command = [sys.executable, "-c", _RUN, json.dumps(arguments)]
