@@ -96,7 +96,9 @@ def drawings(value: Any, pointer: str, inputs: Inputs | None) -> Iterator[tuple[
                 # Of a single pub there is no need to say which.
                 word = _word(place.pointer, token) if len(held) > 1 or token != "0" else ""  # noqa: S105 - an index
                 name = ", ".join(part for part in (word, place.name.partition(", ")[0]) if part)
-                children.append((Place(at, name, beside), item))
+                is_pub = place.pointer.endswith("/pub_results") and not isinstance(held, Mapping)
+                of_part = beside.of_pub(int(token), len(held)) if beside and is_pub else beside
+                children.append((Place(at, name, of_part), item))
             stack += reversed(children)
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from itertools import islice
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from . import json_pointer, summaries
@@ -51,6 +52,8 @@ class Result:
 
             with suppress(Exception):  # a broken value in the arguments can fail in any method; the result is readable
                 self._inputs = (self._inputs or Inputs()).completed_by(inputs_of_arguments(decode(arguments)))
+                if pub := _pub_at(self.pointer, whole):
+                    self._inputs = self._inputs.of_pub(*pub)
 
     @property
     def lacks_names(self) -> bool:
@@ -91,6 +94,16 @@ class Result:
             InputError: the part does not go into such a file, the file exists, or it cannot be written.
         """
         return save(self.text, self.part, self.pointer, path)
+
+
+def _pub_at(pointer: str, whole: Any) -> tuple[int, int] | None:
+    """Return the index of the pub that the pointer leads into, and how many there are; None outside of pubs."""
+    tokens = json_pointer.parse(pointer)
+    if "pub_results" not in tokens[:-1]:
+        return None
+    at = tokens.index("pub_results") + 1
+    pubs = json_pointer.resolve(whole, "".join(json_pointer.join("", token) for token in tokens[:at]))
+    return (int(tokens[at]), len(pubs)) if isinstance(pubs, list) else None
 
 
 def summarize(

@@ -49,7 +49,10 @@ def walk_parts(value: Any, pointer: str, window: RowWindow = BEGINNING) -> Itera
         for token in tokens:
             at = json_pointer.join(at, token)
         below = REGISTRY.support_for(part)
-        yield from walk_parts(part, at, BEGINNING if below and below.rows_are_characters else window.below())
+        inside = BEGINNING if below and below.rows_are_characters else window.below()
+        if len(tokens) == 2 and tokens[0] == "pub_results" and inside.inputs:
+            inside = replace(inside, inputs=inside.inputs.of_pub(int(tokens[1]), len(value)))
+        yield from walk_parts(part, at, inside)
 
 
 def describe(value: Any, pointer: str, window: RowWindow) -> ValueSummary:

@@ -67,6 +67,27 @@ def test_a_table_has_the_names_that_the_arguments_say(arguments: dict[str, Any])
     assert part.columns == ["ZZ", "XI"]
 
 
+SEVERAL_PUBS = {"pubs": [[ROTATION, [[ZZ], [XI]], [[theta] for theta in THETAS]], [ROTATION, XI, [[0.1], [0.2]]]]}
+
+
+def test_each_of_several_pubs_has_the_names_of_its_own_inputs() -> None:
+    result = json.dumps(PrimitiveResult([estimated(4, 2), estimated(2)]), cls=RuntimeEncoder)
+    arguments = encode_arguments(SEVERAL_PUBS)
+    _, first, second = Result(result, arguments=arguments).summary().parts
+    assert (first.row_labels, first.columns) == ([{"θ": theta} for theta in THETAS], ["ZZ", "XI"])
+    assert second.row_labels == [{"θ": 0.1}, {"θ": 0.2}]
+    (alone,) = Result(result, pointer="/pub_results/1", arguments=arguments).summary().parts
+    assert alone.row_labels == second.row_labels
+    drawn = Result(result, arguments=arguments).picture(form="svg").data.decode()
+    assert drawn.count("<!-- θ -->") == 2
+
+
+@pytest.mark.parametrize("pubs", [[estimated(4, 2)], [estimated(4, 2), estimated(2), estimated(2)]])
+def test_names_of_other_pubs_than_a_result_has_are_left_out(pubs: list[PubResult]) -> None:
+    part = pub_of(PrimitiveResult(pubs), SEVERAL_PUBS)
+    assert (part.row_labels, part.columns) == (None, None)
+
+
 def test_what_the_result_names_itself_counts_more_than_the_arguments() -> None:
     result = {"result": PrimitiveResult([estimated(4, 2)]), "observables": ["parity", "flip"]}
     part = pub_of(result, SWEEP["by name"])

@@ -39,12 +39,14 @@ class Inputs:
         observables: the name of each observable.
         grid: of a sweep of two axes, the parameter that changes along each, with its values there.
         keys: where the mapping holds them.
+        pubs: the inputs of each pub, if there are several; None of one that tells none.
     """
 
     parameters: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     observables: tuple[str, ...] = ()
     grid: tuple[tuple[str, NDArray[np.float64]], ...] = ()
     keys: tuple[str, ...] = ()
+    pubs: tuple[Inputs | None, ...] = ()
 
     @property
     def sets(self) -> int:
@@ -65,7 +67,14 @@ class Inputs:
             parameters=self.parameters if has_parameters else others.parameters,
             grid=self.grid if has_parameters else others.grid,
             observables=self.observables or others.observables,
+            pubs=self.pubs or others.pubs,
         )
+
+    def of_pub(self, index: int, count: int) -> Inputs:
+        """Return the inputs of one of ``count`` pubs; what belongs to pubs is left out if there are not as many."""
+        common = replace(self, pubs=())
+        own = self.pubs[index] if len(self.pubs) == count else None
+        return own.completed_by(common) if own else common
 
     def is_grid(self, shape: tuple[int, ...]) -> bool:
         """Return whether the axes of the shape are those of the grid."""
@@ -154,13 +163,20 @@ def _grid(columns: dict[str, NDArray[np.float64]]) -> tuple[tuple[str, NDArray[n
 def inputs_of_arguments(arguments: Any) -> Inputs | None:
     """Return the inputs among a job's decoded arguments: those with the names of inputs, else the only ones of a type.
 
-    Of pubs, a single one is looked into.
+    The items of a pub are looked at as if they were arguments.
     """
     if not isinstance(arguments, Mapping):
         return None
     pubs = arguments.get("pubs")
-    if isinstance(pubs, list) and len(pubs) == 1 and isinstance(pubs[0], list):
-        arguments = {**arguments, **{f"pub {index}": item for index, item in enumerate(pubs[0])}}
+    items = [
+        {f"pub {at}": item for at, item in enumerate(pub)} if isinstance(pub, list) else {}
+        for pub in (pubs if isinstance(pubs, list) else [])
+    ]
+    of_pubs: tuple[Inputs | None, ...] = ()
+    if len(items) == 1:
+        arguments = {**arguments, **items[0]}
+    else:
+        of_pubs = tuple(inputs_of_arguments(pub) for pub in items)
     named = inputs_of(arguments) or Inputs()
     operators = [item for item in arguments.values() if isinstance(next(_flat(item), None), SparsePauliOp | Pauli)]
     names = _names_of_parameters(arguments.values())
@@ -174,8 +190,8 @@ def inputs_of_arguments(arguments: Any) -> Inputs | None:
     by_type = _inputs(
         values[0] if len(values) == 1 else {}, _observables(operators[0]) if len(operators) == 1 else (), ()
     )
-    inputs = replace(named.completed_by(by_type), keys=())
-    return inputs if inputs.parameters or inputs.observables or inputs.grid else None
+    inputs = replace(named.completed_by(by_type), keys=(), pubs=of_pubs)
+    return inputs if inputs.parameters or inputs.observables or inputs.grid or any(inputs.pubs) else None
 
 
 def _names_of_parameters(values: Any) -> tuple[str, ...]:
