@@ -93,7 +93,7 @@ class Result:
         Raises:
             InputError: the part does not go into such a file, the file exists, or it cannot be written.
         """
-        return save(self.text, self.part, self.pointer, path)
+        return save(self.text, self.part, self.pointer, path, self._inputs)
 
 
 def _pub_at(pointer: str, whole: Any) -> tuple[int, int] | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..local_files import replacing
 from .families.registry import REGISTRY
 from .pictures import draw
 from .result_query import Form
+
+if TYPE_CHECKING:
+    from .families.inputs import Inputs
 
 # What each format takes, for those that do not take every value.
 _ADVICE = {
@@ -23,7 +26,7 @@ _PICTURES: dict[str, Form] = {".svg": "svg", ".png": "png"}
 _ENDINGS = (".json", *_ADVICE, *_PICTURES)
 
 
-def save(text: str, part: Any, pointer: str, path: Path) -> str:
+def save(text: str, part: Any, pointer: str, path: Path, inputs: Inputs | None = None) -> str:
     """Write a part of a result to a new file, whole or not at all, and say what was written.
 
     Args:
@@ -31,6 +34,7 @@ def save(text: str, part: Any, pointer: str, path: Path) -> str:
         part: the decoded part to write.
         pointer: where the part is; empty for the whole.
         path: the file.
+        inputs: the names and values of what the axes of a sweep belong to, where they are known.
 
     Raises:
         InputError: the ending is none of these, the part does not go into such a file, or it cannot be written.
@@ -44,10 +48,10 @@ def save(text: str, part: Any, pointer: str, path: Path) -> str:
         if ending == ".json":
             written = _write_json(text, part, pointer, file)
         elif ending in _PICTURES:
-            file.write(draw(part, pointer, form=_PICTURES[ending]).data)
+            file.write(draw(part, pointer, form=_PICTURES[ending], inputs=inputs).data)
             written = "A picture"
         else:
-            written = _write(part, pointer, ending, file)
+            written = _write(part, pointer, ending, file, inputs)
         size = file.tell()
     return f"{written} at {pointer or '/'}: {size:,} bytes in {path}"
 
@@ -70,13 +74,13 @@ def _write_json(text: str, part: Any, pointer: str, file: IO[bytes]) -> str:
     return "The encoded part"
 
 
-def _write(part: Any, pointer: str, ending: str, file: IO[bytes]) -> str:
+def _write(part: Any, pointer: str, ending: str, file: IO[bytes], inputs: Inputs | None) -> str:
     support = REGISTRY.support_for(part)
     if ending == ".qpy" and isinstance(part, list):
         # QPY alone holds several values, all of one type.
         supports = {REGISTRY.support_for(value) for value in part}
         support = supports.pop() if len(supports) == 1 else None
-    written = support.save(part, ending, file) if support else None
+    written = support.save(part, ending, file, inputs) if support else None
     if written is None:
         raise InputError(f"What is at {pointer or '/'} does not go into {ending}.", next_step=_ADVICE[ending])
     return written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,28 @@ def test_each_of_several_pubs_has_the_names_of_its_own_inputs() -> None:
     assert alone.row_labels == second.row_labels
     drawn = Result(result, arguments=arguments).picture(form="svg").data.decode()
     assert drawn.count("<!-- θ -->") == 2
+
+
+def test_saved_tables_and_pictures_have_the_names_too(tmp_path: Path) -> None:
+    sampled = SamplerPubResult(DataBin(c=BitArray.from_counts([{0: 2}, {1: 1, 0: 1}]), shape=(2,)))
+    encoded = json.dumps({"e": estimated(2, 2), "c": estimated(4, 2), "s": sampled}, cls=RuntimeEncoder)
+    estimator = encode_arguments(SWEEP["by name"])
+    Result(encoded, pointer="/c", arguments=estimator).save(tmp_path / "c.csv")
+    assert (tmp_path / "c.csv").read_text().splitlines()[:3] == [
+        "axis 0,axis 1,θ,observable,expectation value,standard error",
+        "0,0,0.0,ZZ,0.0,0.0",
+        "0,1,0.0,XI,1.0,0.01",
+    ]
+    Result(encoded, pointer="/e", arguments=estimator).save(tmp_path / "e.csv")
+    assert (tmp_path / "e.csv").read_text().splitlines()[0] == "axis 0,axis 1,expectation value,standard error"
+    sampler = encode_arguments({"circuit": ROTATION, "parameter_values": [[0.5], [1.5]]})
+    Result(encoded, pointer="/s", arguments=sampler).save(tmp_path / "s.csv")
+    assert (tmp_path / "s.csv").read_text().splitlines() == [
+        "register,axis 0,θ,outcome,count",
+        *("c,0,0.5,0,2", "c,1,1.5,0,1", "c,1,1.5,1,1"),
+    ]
+    Result(encoded, pointer="/c", arguments=estimator).save(tmp_path / "c.svg")
+    assert "<!-- θ -->" in (tmp_path / "c.svg").read_text()
 
 
 @pytest.mark.parametrize("pubs", [[estimated(4, 2)], [estimated(4, 2), estimated(2), estimated(2)]])

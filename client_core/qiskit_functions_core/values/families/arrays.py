@@ -11,7 +11,7 @@ import io
 import math
 import zipfile
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -26,6 +26,9 @@ from .containers import describe_number
 from .row_window import RowWindow
 from .type_support import Parts, TypeSupport, sweep_of, text, write_csv
 from .unpacking import CHUNK, Chunks, Unpacker, inflating
+
+if TYPE_CHECKING:
+    from .inputs import Inputs
 
 # NumPy refuses longer headers as well, because they go through a Python parser.
 _MAX_NPY_HEADER = 10_000
@@ -145,7 +148,7 @@ class Arrays(TypeSupport[NDArray[Any]]):
             return panels.heatmap(numbers, place, name, "")
         return panels.curve(numbers, place, name, sweep_of(place, len(value)))
 
-    def save(self, value: NDArray[Any], ending: str, file: IO[bytes]) -> str | None:
+    def save(self, value: NDArray[Any], ending: str, file: IO[bytes], inputs: Inputs | None) -> str | None:
         if ending == ".csv" and value.dtype.kind in "biufc" and value.ndim in (1, 2):
             write_csv((row.tolist() for row in value.reshape(len(value), -1)), file)
             return "The array"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..drawing.themes import Colors
+    from .inputs import Inputs
 
 # Qiskit 0.25 wrote version 9, which Qiskit 2 still reads.
 _MIN_QPY_VERSION = 9
@@ -145,7 +146,9 @@ class Circuits(TypeSupport[QuantumCircuit]):
 
         return WholeFigure(draw)
 
-    def save(self, value: QuantumCircuit | list[QuantumCircuit], ending: str, file: IO[bytes]) -> str | None:
+    def save(
+        self, value: QuantumCircuit | list[QuantumCircuit], ending: str, file: IO[bytes], inputs: Inputs | None
+    ) -> str | None:
         """Write a circuit, or for ``.qpy`` a list of circuits."""
         if ending == ".qpy":
             circuits = value if isinstance(value, list) else [value]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from ..drawing import panels
 from ..drawing.panels import Panel, Place
@@ -15,6 +15,9 @@ from . import short_json
 from .row_window import BEGINNING, ROWS, RowWindow
 from .type_support import Parts, T, TypeSupport, UntoldParts, sweep_of, text, write_csv
 from .unpacking import Unpacker
+
+if TYPE_CHECKING:
+    from .inputs import Inputs
 
 # Characters of a text, and keys or items of a container, that a summary shows.
 _TEXT = 2_000
@@ -94,7 +97,7 @@ class Dicts(ContainerSupport[dict[Any, Any]]):
         share = f"weights {shown:.4g} of {total:.4g} in all" if len(rows) < len(value) else f"sum {total:.4g}"
         return panels.histogram(rows, len(value), share, place, "weight")
 
-    def save(self, value: dict[Any, Any], ending: str, file: IO[bytes]) -> str | None:
+    def save(self, value: dict[Any, Any], ending: str, file: IO[bytes], inputs: Inputs | None) -> str | None:
         if ending != ".csv" or not short_json.is_distribution(value):
             return None
         write_csv([("outcome", "weight"), *value.items()], file)

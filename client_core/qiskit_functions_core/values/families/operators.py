@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from qiskit.quantum_info import (
@@ -26,6 +26,9 @@ from .arrays import describe_array, save_npy
 from .row_window import RowWindow
 from .type_support import TypeSupport, mapping, text
 from .unpacking import Unpacker
+
+if TYPE_CHECKING:
+    from .inputs import Inputs
 
 
 def describe_terms(value: Any, pointer: str, terms: list[list[Any]], window: RowWindow, total: int) -> ValueSummary:
@@ -117,7 +120,7 @@ class Matrices(TypeSupport[Any]):
         summary = describe_array(np.asarray(value.data), pointer, window)
         return summary.model_copy(update={"type": type(value).__name__})
 
-    def save(self, value: Any, ending: str, file: IO[bytes]) -> str | None:
+    def save(self, value: Any, ending: str, file: IO[bytes], inputs: Inputs | None) -> str | None:
         return save_npy(np.asarray(value.data), file) if ending == ".npy" else None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import IO, Any
 
@@ -82,10 +83,10 @@ class BitArrays(TypeSupport[BitArray]):
         axis, _ = inputs.axes(value.shape)
         return panels.probabilities(likely, len(outcomes), _sweep(inputs, axis, value.shape[0]), place)
 
-    def save(self, value: BitArray, ending: str, file: IO[bytes]) -> str | None:
+    def save(self, value: BitArray, ending: str, file: IO[bytes], inputs: Inputs | None) -> str | None:
         if ending != ".csv":
             return None
-        write_csv(_counts_table({"": value}), file)
+        write_csv(_counts_table({"": value}, inputs), file)
         return "The counts"
 
 
@@ -139,17 +140,19 @@ def _probabilities(bits: BitArray, outcome: NDArray[np.uint8]) -> NDArray[np.flo
     return np.array(share).reshape(bits.shape)
 
 
-def _counts_table(registers: Mapping[str, BitArray]) -> Iterator[tuple[Any, ...]]:
+def _counts_table(registers: Mapping[str, BitArray], inputs: Inputs | None) -> Iterator[tuple[Any, ...]]:
     """Yield a heading, then a row for each register, point of a sweep, and outcome, the most frequent first."""
     named = registers.keys() != {""}
-    axes = max(bits.ndim for bits in registers.values())
-    yield (*(["register"] if named else []), *(f"axis {axis}" for axis in range(axes)), "outcome", "count")
+    shapes = {bits.shape for bits in registers.values()}
+    axes = [f"axis {axis}" for axis in range(max(map(len, shapes)))]
+    along = _inputs_along(replace(inputs, observables=()), *shapes) if inputs and len(shapes) == 1 else []
+    yield (*(["register"] if named else []), *axes, *(name for name, _, _ in along), "outcome", "count")
     for name, bits in registers.items():
         for point in np.ndindex(bits.shape):
+            where = (*([name] if named else []), *point, *(column[point[axis]] for _, axis, column in along))
             outcomes, counts = _distinct(bits[point] if bits.ndim else bits)
             for at in (-counts).argsort(kind="stable"):
-                label = _bitstring(outcomes[at], bits.num_bits)
-                yield (*([name] if named else []), *point, label, int(counts[at]))
+                yield (*where, _bitstring(outcomes[at], bits.num_bits), int(counts[at]))
 
 
 class DataBins(ContainerSupport[DataBin]):
@@ -251,22 +254,42 @@ class PubResults(TypeSupport[Any]):
         axis = "observable" if observables is not None else "index"
         return panels.points_with_errors(values.reshape(-1), errors.reshape(-1), place, names or ["0"], axis)
 
-    def save(self, value: PubResult, ending: str, file: IO[bytes]) -> str | None:
+    def save(self, value: PubResult, ending: str, file: IO[bytes], inputs: Inputs | None) -> str | None:
         if ending != ".csv":
             return None
         if _is_estimator_pub(value):
             values, errors = _expectation_values(value)
-            heading = (*(f"axis {axis}" for axis in range(values.ndim)), "expectation value", "standard error")
+            along = _inputs_along(inputs or Inputs(), values.shape)
+            axes = [f"axis {axis}" for axis in range(values.ndim)]
+            heading = (*axes, *(name for name, _, _ in along), "expectation value", "standard error")
             rows = (
-                (*point, values[point].item(), "" if errors is None else errors[point].item())
+                (
+                    *point,
+                    *(column[point[axis]] for _, axis, column in along),
+                    values[point].item(),
+                    "" if errors is None else errors[point].item(),
+                )
                 for point in np.ndindex(values.shape)
             )
             write_csv(chain([heading], rows), file)
             return "The expectation values"
         if registers := _registers(value):
-            write_csv(_counts_table(registers), file)
+            write_csv(_counts_table(registers, inputs), file)
             return "The counts of every register"
         return None
+
+
+def _inputs_along(inputs: Inputs, shape: tuple[int, ...]) -> list[tuple[str, int, Sequence[Any]]]:
+    """Return each parameter, and the observables, with the axis along which they change and what they are there."""
+    if inputs.is_grid(shape):
+        return [(name, axis, points.tolist()) for axis, (name, points) in enumerate(inputs.grid)]
+    sets, observables = inputs.axes(shape)
+    along: list[tuple[str, int, Sequence[Any]]] = []
+    if sets is not None:
+        along += [(name, sets, column.tolist()) for name, column in inputs.parameters.items()]
+    if observables is not None:
+        along.append(("observable", observables, inputs.observables))
+    return along
 
 
 def _sweep(inputs: Inputs, axis: int | None, points: int) -> Sweep:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..drawing.panels import Panel, Place, Sweep, WholeFigure
 from ..summary_models import ValueSummary
 from .row_window import RowWindow
 from .unpacking import Unpacker
+
+if TYPE_CHECKING:
+    from .inputs import Inputs
 
 T = TypeVar("T")
 
@@ -62,8 +65,11 @@ class TypeSupport(Generic[T]):
         """Return how to draw a value by itself; None if it cannot be drawn, or only part by part."""
         return None
 
-    def save(self, value: T, ending: str, file: IO[bytes]) -> str | None:
+    def save(self, value: T, ending: str, file: IO[bytes], inputs: Inputs | None) -> str | None:
         """Write a value in the format that a file's ending names, and say what was written; None if it does not fit.
+
+        Args:
+            inputs: the names and values of what the axes of a sweep belong to, where they are known.
 
         Raises:
             InputError: it does not fit for a reason that is worth telling.
