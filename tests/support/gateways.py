@@ -219,6 +219,11 @@ def processes_about(home: Path) -> list[psutil.Process]:
     ]
 
 
+def functions_about(home: Path) -> list[psutil.Process]:
+    """Processes that run an entry point, of all jobs."""
+    return [process for process in processes_about(home) if "main.py" in (process.info["cmdline"] or ())]
+
+
 def supervisor_of(home: Path, job_id: str) -> psutil.Process:
     (supervisor,) = [process for process in processes_about(home) if job_id in (process.info["cmdline"] or ())]
     return supervisor

@@ -89,7 +89,11 @@ class Matcher:
             return self._repeat(list(body), int(least), int(most), at, rest, lazy=kind is op.MIN_REPEAT)
         if kind in (op.POSSESSIVE_REPEAT, op.ATOMIC_GROUP):
             ends = list[int]()
-            keep: Then = lambda end: not ends.append(end)  # type: ignore[func-returns-value]  # noqa: E731
+
+            def keep(end: int) -> bool:
+                ends.append(end)
+                return True
+
             if kind is op.ATOMIC_GROUP:
                 self._sequence(list(value), 0, at, keep)
             else:

@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Refuse what else a host wants, from here or, since this is its proxy too, from elsewhere."""
         self._send(404, b"{}", "application/json")
 
-    do_HEAD = do_CONNECT = do_PUT = do_GET  # noqa: N815
+    do_HEAD = do_CONNECT = do_PUT = do_GET  # noqa: N815 - http.server's names
 
     def _send(self, status: int, content: bytes, kind: str) -> None:
         self.send_response(status)

@@ -213,7 +213,7 @@ class Order:
             is_interrupted: whether to end by SIGINT, as Python does after a KeyboardInterrupt.
         """
         if not isinstance(code, int | None):
-            print(code, file=sys.stderr)  # noqa: T201
+            print(code, file=sys.stderr)  # noqa: T201 - as the interpreter does
             code = 1
         shut_down: Any = threading
         shut_down._shutdown()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qiskit_functions_gateway.storage.data_folder import DataFolder
-from support.gateways import SAVE, WAIT, Gate, assert_in_order, processes_about, user_of
+from support.gateways import SAVE, WAIT, Gate, assert_in_order, functions_about, user_of
 from support.serving import eventually
 
 FILL = """
@@ -82,7 +82,7 @@ async def test_a_job_that_fills_the_disk_is_ended_at_once_and_stopped_when_that_
 
         await eventually(full)
         await user.stop(job)
-        assert not [process for process in processes_about(small_disk) if "main.py" in (process.info["cmdline"] or ())]
+        assert not functions_about(small_disk)
         filler(small_disk).unlink()
         assert await user.ended(job) == "STOPPED"
 
@@ -121,9 +121,7 @@ async def test_a_result_that_was_cut_off_is_called_that(small_disk: Path) -> Non
             return filler(small_disk).exists()
 
         async def ended() -> bool:
-            return not [
-                process for process in processes_about(small_disk) if "main.py" in (process.info["cmdline"] or ())
-            ]
+            return not functions_about(small_disk)
 
         await eventually(begun)
         await eventually(ended)

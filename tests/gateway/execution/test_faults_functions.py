@@ -8,7 +8,7 @@ import pytest
 
 from qiskit_functions_gateway.execution.limits import Limits
 from qiskit_functions_gateway.storage.data_folder import DataFolder
-from support.gateways import SAVE, WAIT, Gate, processes_about, user_of
+from support.gateways import SAVE, WAIT, Gate, functions_about, user_of
 
 FORKS = """
 import os, signal, time
@@ -34,7 +34,7 @@ async def test_one_that_forks_on_and_on_and_ignores_to_be_ended_is_ended_with_al
         await user.says(job, "forking")
         await user.stop(job)
         assert await user.status(job) == "STOPPED"
-        assert not [process for process in processes_about(home) if "main.py" in (process.info["cmdline"] or ())]
+        assert not functions_about(home)
 
 
 async def test_one_that_prints_200_mb_leaves_a_log_of_50_mb_that_says_so(home: Path) -> None:

@@ -24,9 +24,9 @@ from support.gateways import (
     Ran,
     archive,
     function_of,
+    functions_about,
     gateway_process,
     kill,
-    processes_about,
     speaking,
     supervisor_of,
     user_of,
@@ -179,7 +179,7 @@ async def test_a_stop_right_after_the_start_leaves_nothing_running(home: Path) -
             await eventually(reached)
             await user.stop(job)
             assert await user.status(job) == "STOPPED"
-        assert not [process for process in processes_about(home) if "main.py" in (process.info["cmdline"] or ())]
+        assert not functions_about(home)
 
 
 async def test_a_stop_while_the_environment_is_waited_for_ends_the_job_at_once(home: Path) -> None:
